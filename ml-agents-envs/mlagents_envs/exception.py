@@ -1,0 +1,70 @@
+"""What can go wrong with an environment.
+
+UnityException
+├── UnityEnvironmentException          the environment could not be made, or is used before it is ready
+│   └── UnknownExampleException        no example environment of that name
+├── UnityCommunicationException        what arrived could not be understood
+├── UnityCommunicatorStoppedException  the player asked to stop
+├── UnityObservationException          an observation has another shape than its specification
+├── UnityActionException               actions have another shape than the behavior takes
+├── UnityTimeOutException              the player did not answer in time
+├── UnitySideChannelException          a side channel was misused
+├── UnityWorkerInUseException          the port of a worker is taken
+├── UnityPolicyException               a policy cannot be made for this behavior
+└── DemonstrationException             a .demo file cannot be read (also a RuntimeError)
+"""
+
+from __future__ import annotations
+
+
+class UnityException(Exception):
+    """Any error of this package."""
+
+
+class UnityEnvironmentException(UnityException):
+    """The environment could not be made, or is used before it is ready."""
+
+
+class UnknownExampleException(UnityEnvironmentException):
+    """There is no example environment of that name."""
+
+
+class UnityCommunicationException(UnityException):
+    """What arrived from the player could not be understood."""
+
+
+class UnityCommunicatorStoppedException(UnityException):
+    """The player asked to stop."""
+
+
+class UnityObservationException(UnityException):
+    """An observation has another shape than its specification."""
+
+
+class UnityActionException(UnityException):
+    """Actions have another shape than the behavior takes."""
+
+
+class UnityTimeOutException(UnityException):
+    """The player did not answer in time."""
+
+
+class UnitySideChannelException(UnityException):
+    """A side channel was misused."""
+
+
+class UnityWorkerInUseException(UnityException):
+    """The port of a worker is taken."""
+
+    def __init__(self, worker_id: int) -> None:
+        super().__init__(
+            f"worker {worker_id}: its port is still in use; close the other environment or choose another worker_id"
+        )
+
+
+class UnityPolicyException(UnityException):
+    """A policy cannot be made for this behavior."""
+
+
+class DemonstrationException(UnityException, RuntimeError):
+    """A .demo file cannot be read."""

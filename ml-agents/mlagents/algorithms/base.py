@@ -1,0 +1,245 @@
+"""What a trainer is, and the two templates that trainers are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from mlagents.algorithms.episodes import EpisodeSums
+from mlagents.algorithms.objectives import gae, normalized
+from mlagents.algorithms.schedules import Schedule
+from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparamSettings, OnPolicyHyperparamSettings
+from mlagents.data.experience import Experience
+from mlagents.data.replay import ReplayBuffer, Transition
+from mlagents.data.rollout import Rollout, Segments, Tick
+from mlagents.data.rows import Rows
+from mlagents.nn.policy import Actor
+from mlagents.nn.settings import NetworkSettings
+from mlagents.nn.values import Critic
+from mlagents.rewards.signal import RewardSignal
+from mlagents_envs.base_env import BehaviorSpec
+
+Metrics = Mapping[str, Any]  # a number, or an array of numbers to be averaged
+State = dict[str, Any]
+
+
+class Trainer(Protocol):
+    """What `trainer_type` names."""
+
+    Settings: ClassVar[type[HyperparamSettings]]
+    """What the YAML's `hyperparameters` may say."""
+    policy: Actor
+    """What acts, and what is exported."""
+
+    def receive(self, tick: Tick) -> None:
+        """Take rows that came home."""
+
+    def learn(self, step: int) -> Metrics | None:
+        """Learn, and return what to record; None while there is not enough to learn from. step: rows seen so far."""
+
+    def forget(self) -> None:
+        """Drop rows of unfinished segments and everything not yet learned from."""
+
+    def state_dict(self) -> State:
+        """Return tensors and plain containers that make an equal trainer, but for its rows."""
+
+    def load_state_dict(self, state: State) -> None:
+        """Take what `state_dict` gave; raises KeyError or RuntimeError when it is another kind of network."""
+
+
+@dataclass(frozen=True)
+class TrainerSetup:
+    """What every trainer is made from, whatever its algorithm."""
+
+    spec: BehaviorSpec
+    network: NetworkSettings
+    signals: Sequence[RewardSignal]
+    max_steps: int  # where linear schedules reach their minimum
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Rows):
+    """Experience with its targets; S is the number of reward signals."""
+
+    rows: Experience
+    advantage: Tensor  # (n,) normalized over the rollout, averaged over signals
+    returns: Tensor  # (n, S)
+
+
+class OnPolicyTrainer:
+    """Collect a rollout, set its targets once, then walk it `num_epoch` times. Subclasses write `loss`."""
+
+    Settings: ClassVar[type[OnPolicyHyperparamSettings]] = OnPolicyHyperparamSettings
+
+    def __init__(self, setup: TrainerSetup, settings: Any) -> None:
+        self.settings = settings
+        self.signals = setup.signals
+        self.policy = Actor(setup.spec, setup.network)
+        self.critic = self.make_critic(setup)
+        self.memory = Rollout()
+        self._episodes = EpisodeSums(len(setup.signals))
+        self.schedules = self.make_schedules(setup.max_steps)
+        self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
+        self.optimizer = self.make_optimizer(unique([*self.policy.parameters(), *self.critic.parameters()]))
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return named losses of a minibatch; their sum is descended."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss: an OnPolicyTrainer writes loss(batch)")
+
+    def make_critic(self, setup: TrainerSetup) -> Critic:
+        """Return the value network, with one head per reward signal."""
+        return Critic(setup.spec, setup.network, [signal.name for signal in setup.signals])
+
+    def make_optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return what takes the steps; its learning rate follows the schedule."""
+        return torch.optim.Adam(parameters, lr=self.settings.learning_rate, fused=True)
+
+    def make_schedules(self, max_steps: int) -> dict[str, Schedule]:
+        """Return the numbers that change with the step; `self.now` holds their values."""
+        linear = self.settings.learning_rate_schedule == "linear"
+        return {"learning_rate": Schedule(self.settings.learning_rate, 1e-10, max_steps, linear)}
+
+    def report(self, losses: Metrics) -> dict[str, float]:
+        """Name the means of the losses as they are recorded."""
+        return {f"Losses/{title(name)} Loss": value for name, value in losses.items()}
+
+    def receive(self, tick: Tick) -> None:
+        self.memory.append(tick)
+        self.policy.observe(tick.rows.input.obs)
+        self.critic.observe(tick.rows.input.obs)
+
+    def learn(self, step: int) -> Metrics | None:
+        if self.memory.ready <= self.settings.buffer_size:
+            return None
+        self.now = {name: schedule(step) for name, schedule in self.schedules.items()}
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.now["learning_rate"]
+        segments = self.memory.take()
+        batch, metrics = self.targets(segments)
+        metrics.update(self.report(self._descend(batch)))
+        metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
+        for signal in self.signals:
+            metrics.update(signal.update(segments))
+        return metrics
+
+    @torch.no_grad()
+    def targets(self, segments: Segments) -> tuple[Batch, dict[str, Any]]:
+        """Return the rows with advantages and returns, and the mean value of each signal."""
+        rows = segments.rows
+        value = self.critic(rows.input.obs)
+        reward = torch.stack([signal.strength * signal.evaluate(segments) for signal in self.signals], 1)
+        advantage = gae(
+            reward, value, self._bootstrap(segments, value), segments.closes, segments.lane, segments.ticks,
+            gamma=torch.tensor([signal.gamma for signal in self.signals]), lam=self.settings.lambd,
+        )  # fmt: skip
+        ended = self._episodes.add(reward, segments.lane, rows.done)
+        metrics: dict[str, Any] = {}
+        for column, signal in enumerate(self.signals):
+            metrics[f"Policy/{title(signal.name)} Value Estimate"] = value[:, column].mean().item()
+            if len(ended):
+                metrics[f"Policy/{title(signal.name)} Reward"] = ended[:, column].numpy()
+        return Batch(rows, normalized(advantage.mean(1)), advantage + value), metrics
+
+    def forget(self) -> None:
+        self.memory.clear()
+        self._episodes.clear()
+
+    def state_dict(self) -> State:
+        return {
+            "Policy": self.policy.state_dict(),
+            "Optimizer:critic": self.critic.state_dict(),
+            "Optimizer:value_optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.policy.load_state_dict(state["Policy"])
+        self.critic.load_state_dict(state["Optimizer:critic"])
+        self.optimizer.load_state_dict(state["Optimizer:value_optimizer"])
+
+    def _bootstrap(self, segments: Segments, value: Tensor) -> Tensor:
+        """(n, S) value of what followed each closing row, 0 where an episode really ended."""
+        after = torch.zeros_like(value)
+        closing = segments.closes
+        after[closing] = self.critic(segments.after)
+        terminated = segments.rows.done & ~segments.rows.interrupted
+        for column, signal in enumerate(self.signals):
+            if not signal.ignores_done:
+                after[terminated, column] = 0.0
+        return after
+
+    def _descend(self, batch: Batch) -> dict[str, float]:
+        """Walk the rollout; return the mean of each loss over all minibatches."""
+        size = min(self.settings.batch_size, len(batch))
+        total: dict[str, Tensor] = {}
+        minibatches = len(batch) // size  # rows that fill no minibatch are left out, as Unity's trainers do
+        for _ in range(self.settings.num_epoch):
+            shuffled = batch[torch.randperm(len(batch))]
+            for start in range(0, minibatches * size, size):
+                losses = self.loss(shuffled[start : start + size])
+                self.optimizer.zero_grad()
+                sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+                self.optimizer.step()
+                for name, loss in losses.items():
+                    total[name] = total[name] + loss.detach() if name in total else loss.detach()
+        steps = minibatches * self.settings.num_epoch
+        return {name: loss.item() / steps for name, loss in total.items()}
+
+
+class OffPolicyTrainer:
+    """Remember everything, and learn from random rows at a steady pace. Subclasses write `update`."""
+
+    Settings: ClassVar[type[OffPolicyHyperparamSettings]] = OffPolicyHyperparamSettings
+
+    def __init__(self, setup: TrainerSetup, settings: Any) -> None:
+        self.settings = settings
+        self.signals = setup.signals
+        self.policy = Actor(setup.spec, setup.network)
+        self.memory = ReplayBuffer(settings.buffer_size)
+        self.updates = 0
+
+    def update(self, batch: Transition) -> Metrics:
+        """Descend once on random rows, and return what to record."""
+        raise NotImplementedError(f"{type(self).__name__} has no update: an OffPolicyTrainer writes update(batch)")
+
+    def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        """Return what a checkpoint holds, by name; a subclass adds its networks and optimizers."""
+        return {"Policy": self.policy}
+
+    def receive(self, tick: Tick) -> None:
+        self.memory.append(tick)
+        self.policy.observe(tick.rows.input.obs)
+
+    def learn(self, step: int) -> Metrics | None:
+        """Make one update per `steps_per_update` rows that came home after the first `buffer_init_steps`."""
+        settings, metrics = self.settings, None
+        enough = max(settings.buffer_init_steps, settings.batch_size)
+        while self.memory.seen >= enough and self.updates * settings.steps_per_update < self.memory.seen - enough:
+            metrics = self.update(self.memory.sample(settings.batch_size))
+            self.updates += 1
+        return metrics
+
+    def forget(self) -> None:
+        """Nothing to do: transitions stay true whatever becomes of their episode."""
+
+    def state_dict(self) -> State:
+        state: State = {name: module.state_dict() for name, module in self.modules().items()}
+        return {**state, "pace": {"updates": self.updates, "seen": self.memory.seen}}
+
+    def load_state_dict(self, state: State) -> None:
+        for name, module in self.modules().items():
+            module.load_state_dict(state[name])
+        # The replay buffer starts empty, so the pace starts anew as well: warm-up first, then updates.
+
+
+def title(name: str) -> str:
+    """Return a name as TensorBoard tags spell it: `learning_rate` is `Learning Rate`."""
+    return name.replace("_", " ").title()
+
+
+def unique(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Return each parameter once: networks may share some."""
+    return list(dict.fromkeys(parameters))

@@ -1,0 +1,21 @@
+"""Numbers that change as training goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A number that stays, or falls in a straight line to `minimum` at `max_steps` and stays there."""
+
+    initial: float
+    minimum: float
+    max_steps: int
+    linear: bool
+
+    def __call__(self, step: int) -> float:
+        if not self.linear:
+            return self.initial
+        left = 1 - min(step, self.max_steps) / self.max_steps
+        return self.minimum + (self.initial - self.minimum) * left

@@ -1,0 +1,81 @@
+"""All agents that share a policy: how their experience is gathered and what it teaches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlagents.algorithms.base import Trainer
+from mlagents.collect.collector import Collector, Episodes
+from mlagents.envs.steps import Array, StepBatch
+from mlagents_envs.base_env import ActionTuple
+
+Columns = Mapping[str, "float | Array"]
+
+
+class Behavior:
+    """A trainer, the agents it learns from, and the step counter of both."""
+
+    def __init__(self, trainer: Trainer, *, time_horizon: int, memory_size: int = 0, training: bool = True) -> None:
+        self.trainer = trainer
+        self.training = training
+        self.step = 0  # rows that came home, over all agents
+        self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
+        self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
+        self._collector = Collector(memory_size, time_horizon)
+
+    def receive(self, step: StepBatch) -> dict[str, float | Array]:
+        """Bring rows home; return what to record about episodes that ended."""
+        tick, episodes = self._collector.receive(step)
+        if tick is not None:
+            self.step += len(tick.lane)
+            if self.training:
+                self.trainer.receive(tick)
+        return self._count(episodes) if len(episodes.total) else {}
+
+    def act(self) -> tuple[ActionTuple, dict[str, float | Array]]:
+        """Answer who asks; return the actions and what to record."""
+        actions, entropy = self._collector.act(self.trainer.policy, explore=True)
+        return actions, {"Policy/Entropy": entropy.numpy()}
+
+    def learn(self) -> Mapping[str, float] | None:
+        """Learn if there is enough to learn from, and return what to record."""
+        metrics = self.trainer.learn(self.step)
+        if metrics is not None:
+            self._since_update.clear()
+        return metrics
+
+    @property
+    def reward(self) -> float | None:
+        """Mean return of the episodes that ended since the policy last changed; None if there were none."""
+        return float(np.mean(self._since_update)) if self._since_update else None
+
+    @property
+    def mean_return(self) -> float | None:
+        """Mean return of the last hundred episodes; None before the first has ended."""
+        return sum(self.recent) / len(self.recent) if self.recent else None
+
+    def drop(self) -> None:
+        """Forget unfinished episodes: the world was reset."""
+        self._collector.drop()
+        self.trainer.forget()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain containers; module names and the step's key are those of Unity's checkpoints."""
+        step = {"_GlobalSteps__global_step": torch.tensor([self.step])}
+        return {**self.trainer.state_dict(), "global_step": step}
+
+    def load_state_dict(self, state: dict[str, Any], *, keep_step: bool) -> None:
+        self.trainer.load_state_dict(state)
+        if keep_step:
+            self.step = int(state["global_step"]["_GlobalSteps__global_step"])
+
+    def _count(self, episodes: Episodes) -> dict[str, float | Array]:
+        returns = episodes.total.tolist()
+        self.recent.extend(returns)
+        self._since_update.extend(returns)
+        return {"Environment/Cumulative Reward": episodes.total, "Environment/Episode Length": episodes.length}

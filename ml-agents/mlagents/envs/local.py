@@ -1,0 +1,47 @@
+"""A pool of one environment in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mlagents.envs.pool import Stat
+from mlagents.envs.steps import StepBatch, step_batch
+from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec
+
+
+class LocalPool:
+    """Steps a `BaseEnv` when it is asked for its next tick, in the caller's own thread."""
+
+    def __init__(self, env: BaseEnv) -> None:
+        self.env = env
+        self._fresh = False  # was the environment reset since its last step?
+
+    @property
+    def specs(self) -> Mapping[str, BehaviorSpec]:
+        return self.env.behavior_specs
+
+    def reset(self, parameters: Mapping[str, float] | None = None) -> None:
+        if parameters and hasattr(self.env, "set_parameters"):
+            self.env.set_parameters(parameters)
+        self.env.reset()
+        self._fresh = True
+
+    def send(self, actions: Mapping[str, ActionTuple]) -> None:
+        for behavior, action in actions.items():
+            self.env.set_actions(behavior, action)
+
+    def recv(self) -> Mapping[str, StepBatch]:
+        if self._fresh:
+            self._fresh = False
+        else:
+            self.env.step()
+        return {
+            behavior: step_batch(*self.env.get_steps(behavior), spec.action_spec)
+            for behavior, spec in self.env.behavior_specs.items()
+        }
+
+    def stats(self) -> Mapping[str, Sequence[Stat]]:
+        return {}
+
+    def close(self) -> None:
+        self.env.close()

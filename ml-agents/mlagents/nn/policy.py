@@ -1,0 +1,110 @@
+"""What acts: from observations to actions."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from mlagents.data.experience import Actions, PolicyInput, PolicyOutput
+from mlagents.nn import distributions
+from mlagents.nn.body import NetworkBody, UnsupportedNetwork, linear
+from mlagents.nn.settings import NetworkSettings
+from mlagents_envs.base_env import BehaviorSpec
+
+REACH = 3.0  # a sample beyond this is cut before the world sees it, and the rest is scaled to [-1, 1]
+
+
+class Policy(Protocol):
+    """Answers agents. No state: memory goes in and comes out."""
+
+    def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
+        """Return actions as sampled, or the most probable ones."""
+
+    def evaluate(self, input: PolicyInput, action: Actions) -> tuple[Tensor, Tensor]:
+        """Return the (n, C + B) log probabilities of `action` and the (n,) entropy."""
+
+    def env_action(self, action: Actions) -> Actions:
+        """Return what the world is told of sampled actions."""
+
+
+class Actor(nn.Module):
+    """A policy with a Gaussian for continuous actions and one categorical per discrete branch.
+
+    One head says both: the means first, then the logits of each branch.
+    """
+
+    def __init__(self, spec: BehaviorSpec, settings: NetworkSettings) -> None:
+        super().__init__()
+        if settings.memory is not None:
+            raise UnsupportedNetwork("network_settings.memory: recurrent networks cannot be built yet")
+        self.spec = spec
+        self.continuous = spec.action_spec.continuous_size
+        self.branches = tuple(spec.action_spec.discrete_branches)
+        if not self.continuous and not self.branches:
+            raise UnsupportedNetwork("the behavior takes no actions: there is nothing to learn")
+        self.deterministic = settings.deterministic
+        self.body = NetworkBody(spec.observation_specs, settings)
+        self.head = self._make_head(settings.hidden_units)
+        self.log_sigma = nn.Parameter(torch.zeros(1, self.continuous))
+
+    def _make_head(self, hidden: int) -> nn.Linear:
+        head = linear(hidden, self.continuous + sum(self.branches), 0.1)
+        with torch.no_grad():
+            head.weight[: self.continuous] *= 2  # means begin twice as wide as logits, as in Unity's trainers
+        return head
+
+    @torch.no_grad()
+    def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
+        """Return actions; without `explore`, or where the settings say so, the most probable ones."""
+        explore = explore and not self.deterministic
+        mean, sigma, chances = self._distribution(input)
+        continuous = mean
+        if explore and self.continuous:
+            continuous = mean + sigma * torch.randn_like(mean)
+        discrete = self._choose(chances, explore, len(mean))
+        action = Actions(continuous, discrete)
+        log_prob, entropy = self._judge(mean, sigma, chances, action)
+        return PolicyOutput(action, log_prob, entropy, input.memory)
+
+    def evaluate(self, input: PolicyInput, action: Actions) -> tuple[Tensor, Tensor]:
+        return self._judge(*self._distribution(input), action)
+
+    def env_action(self, action: Actions) -> Actions:
+        return Actions(action.continuous.clamp(-REACH, REACH) / REACH, action.discrete)
+
+    def observe(self, obs: tuple[Tensor, ...]) -> None:
+        """Let the normalizer see more rows."""
+        self.body.observe(obs)
+
+    def _distribution(self, input: PolicyInput) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return means (n, C), deviations (1, C) and one table of probabilities per branch."""
+        said = self.body(input.obs, self.head)
+        mean, sigma = said[:, : self.continuous], self.log_sigma.exp()
+        if not self.branches:
+            return mean, sigma, []
+        logits = distributions.masked(said[:, self.continuous :], input.mask)
+        return mean, sigma, distributions.probabilities(logits, self.branches)
+
+    def _choose(self, chances: list[Tensor], explore: bool, n: int) -> Tensor:
+        """Return (n, B) choices."""
+        if not chances:
+            return torch.zeros(n, 0, dtype=torch.int64)
+        if not explore:
+            return torch.stack([chance.argmax(1) for chance in chances], 1)
+        if not n:
+            return torch.zeros(0, len(chances), dtype=torch.int64)
+        return torch.cat([torch.multinomial(chance, 1) for chance in chances], 1)
+
+    def _judge(self, mean: Tensor, sigma: Tensor, chances: list[Tensor], action: Actions) -> tuple[Tensor, Tensor]:
+        """Return the (n, C + B) log probabilities of `action` and the (n,) entropy."""
+        if not chances:
+            entropy = distributions.gaussian_entropy(sigma).expand(len(mean))
+            return distributions.gaussian_log_prob(mean, sigma, action.continuous), entropy
+        discrete = distributions.categorical_log_prob(chances, action.discrete)
+        entropy = distributions.categorical_entropy(chances)
+        if not self.continuous:
+            return discrete, entropy
+        continuous = distributions.gaussian_log_prob(mean, sigma, action.continuous)
+        return torch.cat([continuous, discrete], 1), entropy + distributions.gaussian_entropy(sigma)

@@ -1,0 +1,37 @@
+"""What the YAML's `network_settings` may say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlagents.schema import LenientSettings
+
+
+class MemorySettings(LenientSettings):
+    """A recurrent network: what an agent remembers."""
+
+    sequence_length: int = Field(64, ge=1)
+    """Steps of history that one gradient sees."""
+    memory_size: int = Field(128, ge=2, multiple_of=2)
+    """Floats that an agent carries from step to step: half hidden state, half cell state."""
+
+
+class NetworkSettings(LenientSettings):
+    """The networks of the policy and the critic."""
+
+    normalize: bool = False
+    """Scale vector observations by their running mean and deviation."""
+    hidden_units: int = Field(128, ge=1)
+    """Width of each hidden layer."""
+    num_layers: int = Field(2, ge=0)
+    """Hidden layers after the observations are encoded; the first always exists."""
+    vis_encode_type: Literal["simple", "nature_cnn", "resnet", "match3", "fully_connected"] = "simple"
+    """How images are encoded."""
+    memory: MemorySettings | None = None
+    """Present: the network is recurrent."""
+    goal_conditioning_type: Literal["hyper", "none"] = "hyper"
+    """How goal signals steer the network."""
+    deterministic: bool = False
+    """Always take the most probable action."""

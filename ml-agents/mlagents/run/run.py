@@ -1,0 +1,150 @@
+"""The loop: the world moves, rows come home, behaviors learn, and the house is kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from mlagents.collect.behavior import Behavior
+from mlagents.envs.pool import EnvPool
+from mlagents.run.checkpoints import Checkpoints
+from mlagents.run.console import Display
+from mlagents.run.recorder import Aggregation, Recorder
+from mlagents_envs.base_env import ActionTuple, BehaviorSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Resident:
+    """A behavior in the house: what it is, what it owes, and where its files go."""
+
+    name: str
+    behavior: Behavior
+    checkpoints: Checkpoints
+    export: Callable[[Any], None]  # writes the policy as ONNX to a path
+    max_steps: int
+    summary_freq: int
+    checkpoint_interval: int
+    next_summary: int = field(init=False)
+    next_checkpoint: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.next_summary = after(self.behavior.step, self.summary_freq)
+        self.next_checkpoint = after(self.behavior.step, self.checkpoint_interval)
+
+    @property
+    def finished(self) -> bool:
+        """Has it taken all the steps it was given?"""
+        return self.behavior.step > self.max_steps
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run is to be made."""
+
+    train: bool  # False: play and show, change nothing
+    overlap: bool  # act before learning: environments in other processes move while we learn
+    parameters: Mapping[str, Any]  # of the environment, pushed at the first reset
+
+
+class Run:
+    """Owns the loop, the step budget and the end."""
+
+    def __init__(
+        self, pool: EnvPool, admit: Callable[[str, BehaviorSpec], Resident], recorder: Recorder, display: Display,
+        plan: Plan,
+    ) -> None:  # fmt: skip
+        self.pool = pool
+        self.admit = admit  # makes a resident of a behavior that showed up
+        self.recorder = recorder
+        self.display = display
+        self.plan = plan
+        self.residents: dict[str, Resident] = {}
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ask the loop to end after the present tick; safe in a signal handler."""
+        self._stopped = True
+
+    def finished(self) -> bool:
+        if self._stopped:
+            return True
+        return self.plan.train and bool(self.residents) and all(r.finished for r in self.residents.values())
+
+    def run(self) -> None:
+        """Loop until every behavior has taken its steps or someone asks to stop; then save, whatever ended it."""
+        try:
+            self.pool.reset(self.plan.parameters)
+            while not self.finished():
+                for name, step in self.pool.recv().items():
+                    resident = self.resident(name)
+                    self.recorder.add(resident.name, resident.behavior.receive(step), Aggregation.HISTOGRAM)
+                for stage in (self.act, self.learn) if self.plan.overlap else (self.learn, self.act):
+                    stage()
+                self.keep_house()
+        finally:
+            self.save_all()
+
+    def resident(self, name: str) -> Resident:
+        if name not in self.residents:
+            self.residents[name] = self.admit(name, self.pool.specs[name])
+            self.display.track(self.residents[name].name, self.residents[name].max_steps)
+        return self.residents[name]
+
+    def act(self) -> None:
+        actions: dict[str, ActionTuple] = {}
+        for name, resident in self.residents.items():
+            actions[name], metrics = resident.behavior.act()
+            self.recorder.add(resident.name, metrics)
+        self.pool.send(actions)
+
+    def learn(self) -> None:
+        if not self.plan.train:
+            return
+        for resident in self.residents.values():
+            if not resident.finished and (metrics := resident.behavior.learn()) is not None:
+                self.recorder.add(resident.name, metrics)
+
+    def keep_house(self) -> None:
+        """Record, show and save what is due."""
+        for resident in self.residents.values():
+            step = resident.behavior.step
+            self.display.advance(resident.name, step, resident.behavior.mean_return)
+            if step >= resident.next_summary:
+                self.record_summary(resident)
+            if self.plan.train and step >= resident.next_checkpoint:
+                self.save(resident)
+                resident.next_checkpoint = after(step, resident.checkpoint_interval)
+
+    def record_summary(self, resident: Resident) -> None:
+        self.recorder.add(resident.name, {"Is Training": float(self.plan.train)}, Aggregation.MOST_RECENT)
+        for name, numbers in self.pool.stats().items():
+            for value, how in numbers:
+                self.recorder.add(resident.name, {name: value}, Aggregation[how])
+        due = resident.next_summary
+        resident.next_summary = after(resident.behavior.step, resident.summary_freq)
+        self.recorder.flush(resident.name, due)
+
+    def save(self, resident: Resident) -> None:
+        """Write a checkpoint and the model beside it."""
+        state = resident.behavior.state_dict()
+        state["rng"] = {"torch": torch.get_rng_state()}
+        reward = resident.behavior.reward
+        resident.checkpoints.save(resident.behavior.step, state, reward=reward, export=resident.export)
+
+    def save_all(self) -> None:
+        if not self.plan.train:
+            return
+        for resident in self.residents.values():
+            self.save(resident)
+            resident.checkpoints.finish()
+
+
+def after(step: int, interval: int) -> int:
+    """Return the smallest multiple of `interval` above `step`."""
+    return (step // interval + 1) * interval

@@ -1,0 +1,34 @@
+"""Small worlds and tables that several tests use."""
+
+import pytest
+import torch
+
+from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def experience():
+    """A function that makes rows whose observation and reward are given."""
+
+    def make(obs, reward=None, done=None, interrupted=None):
+        n = len(obs)
+        column = torch.tensor(obs, dtype=torch.float32)[:, None]
+        nothing = torch.zeros(n, 0)
+        flags = torch.zeros(n, dtype=torch.bool)
+        return Experience(
+            PolicyInput((column,), torch.zeros(n, 0, dtype=torch.bool), nothing),
+            PolicyOutput(Actions(nothing, torch.zeros(n, 0, dtype=torch.int64)), nothing, torch.zeros(n), nothing),
+            reward=torch.tensor(reward if reward is not None else [0.0] * n),
+            group=torch.zeros(n, dtype=torch.int64),
+            group_reward=torch.zeros(n),
+            done=flags if done is None else torch.tensor(done),
+            interrupted=flags if interrupted is None else torch.tensor(interrupted),
+        )
+
+    return make

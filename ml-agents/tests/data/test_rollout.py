@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from mlagents.data.rollout import Rollout, Tick
+
+
+@pytest.fixture
+def tick(experience):
+    def make(obs, lane, closes):
+        rows = experience(obs)
+        after = (rows.input.obs[0] + 0.5,)
+        return Tick(rows, torch.tensor(lane), torch.tensor(closes), after)
+
+    return make
+
+
+def seen(segments):
+    return segments.rows.input.obs[0].flatten().tolist()
+
+
+def test_only_rows_of_closed_segments_are_ready(tick):
+    rollout = Rollout()
+    rollout.append(tick([1, 2], [0, 1], [False, False]))
+    assert rollout.ready == 0
+    rollout.append(tick([3, 4], [0, 1], [True, False]))
+    assert rollout.ready == 2
+
+
+def test_open_rows_wait_for_the_next_rollout(tick):
+    rollout = Rollout()
+    rollout.append(tick([1, 2], [0, 1], [False, False]))
+    rollout.append(tick([3, 4], [0, 1], [True, False]))
+    assert seen(rollout.take()) == [1, 3]
+    assert rollout.ready == 0
+    rollout.append(tick([5, 6], [0, 1], [False, True]))
+    assert rollout.ready == 3
+    segments = rollout.take()
+    assert seen(segments) == [2, 4, 6]
+    assert segments.ticks.tolist() == [0, 1, 2, 3]
+
+
+def test_what_followed_is_kept_for_closing_rows_only(tick):
+    rollout = Rollout()
+    rollout.append(tick([1, 2], [0, 1], [True, False]))
+    rollout.append(tick([3, 4], [0, 1], [False, True]))
+    segments = rollout.take()
+    assert seen(segments) == [1, 2, 4]
+    assert segments.after[0].flatten().tolist() == [1.5, 4.5]
+    assert segments.closes.tolist() == [True, False, True]
+
+
+def test_a_cleared_rollout_holds_nothing(tick):
+    rollout = Rollout()
+    rollout.append(tick([1], [0], [True]))
+    rollout.clear()
+    assert rollout.ready == 0
+    rollout.append(tick([7], [0], [True]))
+    assert seen(rollout.take()) == [7]

@@ -1,0 +1,89 @@
+"""The plan of the house as a test: imports only run down, and nothing heavy is loaded before it is needed."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HOUSE = ROOT / "ml-agents" / "mlagents"
+
+MAY = {  # folder -> folders and files of mlagents that it may import, besides itself
+    "envs": {"schema"},
+    "data": set(),
+    "nn": {"data", "schema"},
+    "rewards": {"nn", "data", "schema"},
+    "algorithms": {"rewards", "nn", "data", "schema"},
+    "collect": {"algorithms", "nn", "data", "envs.steps"},
+    "run": {"collect", "nn", "envs.pool", "schema"},
+}
+NEVER = {  # folder -> packages it never imports
+    "envs": {"torch"},
+    "data": {"onnx", "tensorboard"},
+}
+TORCH_FREE = ["settings", "yaml_file", "cli", "plugins", "schema"]
+
+
+def imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def allowed(name: str, may: set[str]) -> bool:
+    inside = name.removeprefix("mlagents.")
+    return any(inside == door or inside.startswith(door + ".") for door in may)
+
+
+def test_arrows_run_down():
+    up = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for folder, may in MAY.items()
+        for file in (HOUSE / folder).rglob("*.py")
+        for name in imports(file)
+        if name.startswith("mlagents.") and not allowed(name, may | {folder})
+    ]
+    assert not up, "\n".join(up)
+
+
+def test_folders_stay_free_of_what_they_must_not_carry():
+    heavy = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for folder, never in NEVER.items()
+        for file in (HOUSE / folder).rglob("*.py")
+        for name in imports(file)
+        if name.split(".")[0] in never
+    ]
+    assert not heavy, "\n".join(heavy)
+
+
+def test_environments_know_nothing_of_trainers():
+    package = ROOT / "ml-agents-envs" / "mlagents_envs"
+    files = list(package.rglob("*.py"))
+    assert files
+    strangers = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in files
+        for name in imports(file)
+        if name.split(".")[0] in ("mlagents", "torch")
+    ]
+    assert not strangers, "\n".join(strangers)
+
+
+def test_settings_and_workers_load_no_torch():
+    modules = [f"mlagents.{name}" for name in TORCH_FREE] + ["mlagents.envs.local", "mlagents.envs.steps"]
+    program = f"import {', '.join(modules)}, sys; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_no_file_is_longer_than_four_hundred_lines():
+    long = [
+        f"{file.relative_to(ROOT)}: {lines} lines"
+        for file in ROOT.glob("ml-agents*/**/*.py")
+        if "_pb2" not in file.name and (lines := len(file.read_text(encoding="utf-8").splitlines())) > 400
+    ]
+    assert not long, "\n".join(long)
