@@ -1,0 +1,1 @@
+"""Unity's example environments, in process."""

@@ -1,0 +1,42 @@
+"""Which example environments there are, and how to make one. Light: importing it loads no physics."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mlagents_envs.exception import UnityEnvironmentException, UnknownExampleException
+
+if TYPE_CHECKING:
+    from mlagents_envs.examples.example import ExampleEnv
+
+_WHERE = {  # name -> module and class
+    "3DBall": ("mlagents_envs.examples.ball3d", "Ball3D"),
+    "3DBallHard": ("mlagents_envs.examples.ball3d", "Ball3DHard"),
+    "Basic": ("mlagents_envs.examples.basic", "Basic"),
+}
+NAMES = tuple(_WHERE)
+
+
+def check_name(name: str) -> None:
+    """Raise UnknownExampleException, with the near and the known names, unless there is such an example."""
+    if name in _WHERE:
+        return
+    folded = {known.lower(): known for known in NAMES}
+    near = difflib.get_close_matches(name.lower(), folded, n=1)
+    guess = f"; did you mean '{folded[near[0]]}'?" if near else "."
+    raise UnknownExampleException(f"builtin:{name}: no such example{guess} Known: {', '.join(NAMES)}")
+
+
+def make(name: str, *, areas: int | None = None, seed: int = 0) -> ExampleEnv:
+    """Return an example environment with this many areas, as many as Unity's scene has if None.
+
+    Raises UnknownExampleException for an unknown name, UnityEnvironmentException for fewer than one area.
+    """
+    check_name(name)
+    if areas is not None and areas < 1:
+        raise UnityEnvironmentException(f"builtin:{name}: areas is {areas}; there must be at least 1")
+    module, kind = _WHERE[name]
+    env: ExampleEnv = getattr(import_module(module), kind)(areas=areas, seed=seed)
+    return env

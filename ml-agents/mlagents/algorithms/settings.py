@@ -1,0 +1,115 @@
+"""What the YAML's `hyperparameters` may say. No torch here: settings are read before it is loaded."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from mlagents.schema import Settings
+
+Shape = Literal["constant", "linear"]
+
+
+class HyperparamSettings(Settings):
+    """What every trainer takes."""
+
+    batch_size: int = Field(1024, ge=1)
+    """Rows of one gradient step."""
+    buffer_size: int = Field(10240, ge=1)
+    """Rows gathered before an update (on-policy), or remembered at most (off-policy)."""
+    learning_rate: float = Field(3e-4, gt=0)
+    """Size of a gradient step at the start."""
+    learning_rate_schedule: Shape = "constant"
+    """Whether the learning rate stays, or falls to almost nothing at max_steps."""
+
+
+class OnPolicyHyperparamSettings(HyperparamSettings):
+    """What trainers take that learn from what their present policy did."""
+
+    num_epoch: int = Field(3, ge=1)
+    """Times that each rollout is walked."""
+    lambd: float = Field(0.95, ge=0, le=1)
+    """How far advantages look ahead: 0 one step, 1 to the end."""
+
+
+class OffPolicyHyperparamSettings(HyperparamSettings):
+    """What trainers take that learn from whatever was done before."""
+
+    batch_size: int = Field(128, ge=1)
+    """Rows of one gradient step."""
+    buffer_size: int = Field(50000, ge=1)
+    """Rows remembered at most."""
+    buffer_init_steps: int = Field(0, ge=0)
+    """Rows gathered before the first update."""
+    steps_per_update: float = Field(1.0, gt=0)
+    """Rows gathered per gradient step."""
+    save_replay_buffer: bool = False
+    """Whether a checkpoint holds the remembered rows too."""
+    reward_signal_steps_per_update: float = Field(4.0, gt=0)
+    """Rows gathered per update of the reward signals."""
+
+
+class PPOSettings(OnPolicyHyperparamSettings):
+    """PPO."""
+
+    beta: float = Field(5e-3, ge=0)
+    """Weight of the entropy bonus at the start."""
+    epsilon: float = Field(0.2, gt=0)
+    """How far the ratio of new to old probability may go before it is clipped, at the start."""
+    shared_critic: bool = False
+    """Whether the critic sits on the policy's own body."""
+    learning_rate_schedule: Shape = "linear"
+    """Whether the learning rate stays, or falls to almost nothing at max_steps."""
+    beta_schedule: Shape = "linear"
+    """As learning_rate_schedule, whose value it takes where it is not given."""
+    epsilon_schedule: Shape = "linear"
+    """As learning_rate_schedule, whose value it takes where it is not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow(cls, given: Any) -> Any:
+        return following(given, "learning_rate_schedule", "beta_schedule", "epsilon_schedule")
+
+
+class POCASettings(OnPolicyHyperparamSettings):
+    """MA-POCA."""
+
+    beta: float = Field(5e-3, ge=0)
+    """Weight of the entropy bonus at the start."""
+    epsilon: float = Field(0.2, gt=0)
+    """How far the ratio of new to old probability may go before it is clipped, at the start."""
+    learning_rate_schedule: Shape = "linear"
+    """Whether the learning rate stays, or falls to almost nothing at max_steps."""
+    beta_schedule: Shape = "linear"
+    """As learning_rate_schedule, whose value it takes where it is not given."""
+    epsilon_schedule: Shape = "linear"
+    """As learning_rate_schedule, whose value it takes where it is not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow(cls, given: Any) -> Any:
+        return following(given, "learning_rate_schedule", "beta_schedule", "epsilon_schedule")
+
+
+class SACSettings(OffPolicyHyperparamSettings):
+    """SAC."""
+
+    tau: float = Field(0.005, gt=0, le=1)
+    """Share of the way that the target network goes at each update."""
+    init_entcoef: float = Field(1.0, ge=0)
+    """Weight of the entropy at the start."""
+    reward_signal_steps_per_update: float = Field(1.0, gt=0)
+    """Rows gathered per update of the reward signals; as steps_per_update where it is not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow(cls, given: Any) -> Any:
+        return following(given, "steps_per_update", "reward_signal_steps_per_update")
+
+
+def following(given: Any, leader: str, *followers: str) -> Any:
+    """Return `given` with the followers that are missing set as the leader, where that is there."""
+    if not isinstance(given, dict) or leader not in given:
+        return given
+    return {**dict.fromkeys(followers, given[leader]), **given}
