@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mlagents.schema import Settings
+from mlagents.schema import Int, Settings
 
 Shape = Literal["constant", "linear"]
 
@@ -14,9 +14,12 @@ Shape = Literal["constant", "linear"]
 class HyperparamSettings(Settings):
     """What every trainer takes."""
 
-    batch_size: int = Field(1024, ge=1)
+    ORDER: ClassVar[tuple[str, ...]] = ()
+    """How a saved file orders the keys; those not named follow as they are declared."""
+
+    batch_size: Int = Field(1024, ge=1)
     """Rows of one gradient step."""
-    buffer_size: int = Field(10240, ge=1)
+    buffer_size: Int = Field(10240, ge=1)
     """Rows gathered before an update (on-policy), or remembered at most (off-policy)."""
     learning_rate: float = Field(3e-4, gt=0)
     """Size of a gradient step at the start."""
@@ -27,7 +30,7 @@ class HyperparamSettings(Settings):
 class OnPolicyHyperparamSettings(HyperparamSettings):
     """What trainers take that learn from what their present policy did."""
 
-    num_epoch: int = Field(3, ge=1)
+    num_epoch: Int = Field(3, ge=1)
     """Times that each rollout is walked."""
     lambd: float = Field(0.95, ge=0, le=1)
     """How far advantages look ahead: 0 one step, 1 to the end."""
@@ -36,11 +39,11 @@ class OnPolicyHyperparamSettings(HyperparamSettings):
 class OffPolicyHyperparamSettings(HyperparamSettings):
     """What trainers take that learn from whatever was done before."""
 
-    batch_size: int = Field(128, ge=1)
+    batch_size: Int = Field(128, ge=1)
     """Rows of one gradient step."""
-    buffer_size: int = Field(50000, ge=1)
+    buffer_size: Int = Field(50000, ge=1)
     """Rows remembered at most."""
-    buffer_init_steps: int = Field(0, ge=0)
+    buffer_init_steps: Int = Field(0, ge=0)
     """Rows gathered before the first update."""
     steps_per_update: float = Field(1.0, gt=0)
     """Rows gathered per gradient step."""
@@ -50,8 +53,16 @@ class OffPolicyHyperparamSettings(HyperparamSettings):
     """Rows gathered per update of the reward signals."""
 
 
+POLICY_GRADIENT_ORDER = (
+    "batch_size", "buffer_size", "learning_rate", "beta", "epsilon", "lambd", "num_epoch", "shared_critic",
+    "learning_rate_schedule", "beta_schedule", "epsilon_schedule",
+)  # fmt: skip
+
+
 class PPOSettings(OnPolicyHyperparamSettings):
     """PPO."""
+
+    ORDER = POLICY_GRADIENT_ORDER
 
     beta: float = Field(5e-3, ge=0)
     """Weight of the entropy bonus at the start."""
@@ -75,6 +86,8 @@ class PPOSettings(OnPolicyHyperparamSettings):
 class POCASettings(OnPolicyHyperparamSettings):
     """MA-POCA."""
 
+    ORDER = POLICY_GRADIENT_ORDER
+
     beta: float = Field(5e-3, ge=0)
     """Weight of the entropy bonus at the start."""
     epsilon: float = Field(0.2, gt=0)
@@ -94,6 +107,11 @@ class POCASettings(OnPolicyHyperparamSettings):
 
 class SACSettings(OffPolicyHyperparamSettings):
     """SAC."""
+
+    ORDER = (
+        "learning_rate", "learning_rate_schedule", "batch_size", "buffer_size", "buffer_init_steps", "tau",
+        "steps_per_update", "save_replay_buffer", "init_entcoef", "reward_signal_steps_per_update",
+    )  # fmt: skip
 
     tau: float = Field(0.005, gt=0, le=1)
     """Share of the way that the target network goes at each update."""

@@ -1,0 +1,156 @@
+"""The YAML as one tree, composed of the settings that stand beside the code that obeys them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import Field, SerializeAsAny
+
+from mlagents.algorithms.settings import HyperparamSettings, PPOSettings
+from mlagents.envs.settings import EngineSettings, EnvironmentSettings, ParameterSettings
+from mlagents.nn.settings import MemorySettings, NetworkSettings
+from mlagents.plugins import is_built
+from mlagents.rewards.settings import RewardSignalSettings
+from mlagents.run.settings import CheckpointSettings, TorchSettings
+from mlagents.schema import Int, LenientSettings, Settings
+
+__all__ = [
+    "BehavioralCloningSettings", "CheckpointSettings", "EngineSettings", "EnvironmentSettings", "HyperparamSettings",
+    "MemorySettings", "NetworkSettings", "RewardSignalSettings", "RunOptions", "SelfPlaySettings", "TorchSettings",
+    "TrainerSettings",
+]  # fmt: skip
+
+
+class SelfPlaySettings(LenientSettings):
+    """Playing against earlier selves."""
+
+    save_steps: Int = Field(20000, ge=1)
+    """Steps between snapshots."""
+    team_change: Int = Field(100000, ge=1)
+    """Steps until another team learns; five times save_steps where it is not given."""
+    swap_steps: Int = Field(2000, ge=1)
+    """Steps until the opponents change."""
+    window: Int = Field(10, ge=1)
+    """Snapshots to choose opponents from."""
+    play_against_latest_model_ratio: float = Field(0.5, ge=0, le=1)
+    """Share of opponents that are the present policy."""
+    initial_elo: float = 1200.0
+    """Rating at the start."""
+
+
+class BehavioralCloningSettings(LenientSettings):
+    """Imitating demonstrations beside learning from reward."""
+
+    demo_path: str
+    """A .demo file, or a folder of them."""
+    steps: Int = Field(0, ge=0)
+    """Steps until imitation has faded; 0 keeps it."""
+    strength: float = Field(1.0, ge=0)
+    """Learning rate of imitation as a share of the trainer's."""
+    samples_per_update: Int = Field(0, ge=0)
+    """Demonstration rows per update; 0 takes all."""
+    num_epoch: Int | None = Field(None, ge=1)
+    """Times that the rows are walked; the trainer's where it is not given."""
+    batch_size: Int | None = Field(None, ge=1)
+    """Rows of one gradient step; the trainer's where it is not given."""
+
+
+class TrainerSettings(Settings):
+    """How one behavior is trained."""
+
+    trainer_type: str = "ppo"
+    """The trainer's name."""
+    hyperparameters: SerializeAsAny[HyperparamSettings] = PPOSettings()
+    """The trainer's own numbers."""
+    checkpoint_interval: Int = Field(500000, ge=1)
+    """Steps between checkpoints."""
+    network_settings: NetworkSettings = NetworkSettings()
+    """The networks of policy and critic."""
+    reward_signals: dict[str, SerializeAsAny[RewardSignalSettings]] = {"extrinsic": RewardSignalSettings()}
+    """Where reward comes from."""
+    init_path: str | None = None
+    """A checkpoint to begin with."""
+    keep_checkpoints: Int = 5
+    """Checkpoints that are kept; 0 or less keeps all."""
+    even_checkpoints: bool = False
+    """Spread the kept checkpoints over the run, whatever checkpoint_interval says."""
+    max_steps: Int = Field(500000, ge=1)
+    """Steps of all agents together after which training ends."""
+    time_horizon: Int = Field(64, ge=1)
+    """Steps after which an agent's experience is cut into a segment."""
+    summary_freq: Int = Field(50000, ge=1)
+    """Steps between points of the learning curve."""
+    threaded: bool = False
+    """Let the environment move while the trainer learns."""
+    self_play: SelfPlaySettings | None = None
+    """Present: agents play against earlier selves."""
+    behavioral_cloning: BehavioralCloningSettings | None = None
+    """Present: agents imitate demonstrations too."""
+
+
+class RunOptions(Settings):
+    """Everything a run was asked for."""
+
+    default_settings: TrainerSettings | None = None
+    """For behaviors that have no entry of their own."""
+    behaviors: dict[str, TrainerSettings] = {}
+    """How each behavior is trained."""
+    env_settings: EnvironmentSettings = EnvironmentSettings()
+    """The environment."""
+    engine_settings: EngineSettings = EngineSettings()
+    """The Unity build's engine."""
+    environment_parameters: dict[str, ParameterSettings] | None = None
+    """What the environment is told about itself."""
+    checkpoint_settings: CheckpointSettings = CheckpointSettings()
+    """Where results go, and what a run begins from."""
+    torch_settings: TorchSettings = TorchSettings()
+    """How networks are computed."""
+    debug: bool = False
+    """Say more."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values in the order in which files are saved."""
+        plain = self.model_dump()
+        for behavior, settings in [(plain["default_settings"], self.default_settings)] + [
+            (plain["behaviors"][name], settings) for name, settings in self.behaviors.items()
+        ]:
+            if settings is not None:
+                given = behavior["hyperparameters"]
+                order = [key for key in settings.hyperparameters.ORDER if key in given]
+                behavior["hyperparameters"] = {**{key: given[key] for key in order}, **given}
+        return plain
+
+    def to_yaml(self) -> str:
+        """Return a file that, read again, gives equal options."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True)
+
+    def for_behavior(self, name: str) -> TrainerSettings | None:
+        """Return how a behavior is trained; None if nothing says so."""
+        return self.behaviors.get(name, self.default_settings)
+
+
+def unsupported(options: RunOptions) -> list[str]:
+    """Return a sentence for each section that is valid but that nothing obeys yet."""
+    found = []
+    behaviors = {f"behaviors.{name}": settings for name, settings in options.behaviors.items()}
+    if options.default_settings is not None:
+        behaviors["default_settings"] = options.default_settings
+    for key, settings in behaviors.items():
+        if not is_built(settings.trainer_type):
+            found.append(f"{key}.trainer_type: the trainer '{settings.trainer_type}' is not built yet; 'ppo' is")
+        found += [
+            f"{key}.reward_signals.{signal}: this reward signal is not built yet; 'extrinsic' is"
+            for signal in settings.reward_signals
+            if signal != "extrinsic"
+        ]
+        if settings.network_settings.memory is not None:
+            found.append(f"{key}.network_settings.memory: recurrent networks are not built yet")
+        if settings.self_play is not None:
+            found.append(f"{key}.self_play: self-play is not built yet")
+        if settings.behavioral_cloning is not None:
+            found.append(f"{key}.behavioral_cloning: imitation is not built yet")
+    for name, parameter in (options.environment_parameters or {}).items():
+        if len(parameter.curriculum) > 1:
+            found.append(f"environment_parameters.{name}: a curriculum of several lessons is not built yet")
+    return found
