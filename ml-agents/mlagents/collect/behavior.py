@@ -28,14 +28,19 @@ class Behavior:
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
         self._collector = Collector(memory_size, time_horizon)
 
-    def receive(self, step: StepBatch) -> dict[str, float | Array]:
-        """Bring rows home; return what to record about episodes that ended."""
+    def receive(self, step: StepBatch) -> Episodes | None:
+        """Bring rows home; return the episodes that ended, if any."""
         tick, episodes = self._collector.receive(step)
         if tick is not None:
             self.step += len(tick.lane)
             if self.training:
                 self.trainer.receive(tick)
-        return self._count(episodes) if len(episodes.total) else {}
+        if not len(episodes.total):
+            return None
+        returns = episodes.total.tolist()
+        self.recent.extend(returns)
+        self._since_update.extend(returns)
+        return episodes
 
     def act(self) -> tuple[ActionTuple, dict[str, float | Array]]:
         """Answer who asks; return the actions and what to record."""
@@ -73,9 +78,3 @@ class Behavior:
         self.trainer.load_state_dict(state)
         if keep_step:
             self.step = int(state["global_step"]["_GlobalSteps__global_step"])
-
-    def _count(self, episodes: Episodes) -> dict[str, float | Array]:
-        returns = episodes.total.tolist()
-        self.recent.extend(returns)
-        self._since_update.extend(returns)
-        return {"Environment/Cumulative Reward": episodes.total, "Environment/Episode Length": episodes.length}

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from mlagents.collect.behavior import Behavior
+from mlagents.collect.collector import Episodes
 from mlagents.envs.pool import EnvPool
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
@@ -83,12 +84,17 @@ class Run:
             while not self.finished():
                 for name, step in self.pool.recv().items():
                     resident = self.resident(name)
-                    self.recorder.add(resident.name, resident.behavior.receive(step), Aggregation.HISTOGRAM)
+                    self.record_episodes(resident, resident.behavior.receive(step))
                 for stage in (self.act, self.learn) if self.plan.overlap else (self.learn, self.act):
                     stage()
                 self.keep_house()
         finally:
             self.save_all()
+
+    def record_episodes(self, resident: Resident, ended: Episodes | None) -> None:
+        if ended is not None:
+            self.recorder.add(resident.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
+            self.recorder.add(resident.name, {"Environment/Episode Length": ended.length})
 
     def resident(self, name: str) -> Resident:
         if name not in self.residents:

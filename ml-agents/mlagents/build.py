@@ -1,0 +1,214 @@
+"""Makes the parts of a run from its options: the one place that knows every name."""
+
+from __future__ import annotations
+
+import platform
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlagents.algorithms.base import TrainerSetup
+from mlagents.collect.behavior import Behavior
+from mlagents.envs.local import LocalPool
+from mlagents.envs.parameters import sampler
+from mlagents.envs.pool import EnvPool
+from mlagents.nn.body import UnsupportedNetwork
+from mlagents.plugins import trainer_class
+from mlagents.rewards.signal import Extrinsic
+from mlagents.run.checkpoints import Checkpoints, load_checkpoint
+from mlagents.run.console import Display
+from mlagents.run.errors import CheckpointError, RunError
+from mlagents.run.export import dry_run, export
+from mlagents.run.recorder import Recorder
+from mlagents.run.results import ResultsFolder
+from mlagents.run.run import Plan, Resident, Run, log
+from mlagents.run.status import Status
+from mlagents.run.timers import Timers
+from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, outline
+from mlagents.settings import RunOptions, TrainerSettings
+from mlagents_envs import __version__ as envs_version
+from mlagents_envs.base_env import BehaviorSpec
+from mlagents_envs.examples.catalog import make
+from mlagents_envs.exception import UnityEnvironmentException
+
+VERSION = envs_version  # the packages are released together
+PROTOCOL = "1.5.0"
+BUILTIN = "builtin:"
+
+
+@dataclass
+class House:
+    """A run and what must be put in order when it ends."""
+
+    run: Run
+    results: ResultsFolder
+    timers: Timers
+    status: Status
+    display: Display
+
+
+def make_house(options: RunOptions) -> House:
+    """Return everything that a run needs; nothing is written before the environment stands and the settings fit.
+
+    Raises RunError or UnityException with a sentence.
+    """
+    said = options.checkpoint_settings
+    results = ResultsFolder(Path(said.results_dir) / said.run_id)
+    results.check(said)
+    seed = options.env_settings.seed if options.env_settings.seed >= 0 else random.randrange(10000)
+    torch.manual_seed(seed)
+    timers = Timers(facts())
+    status = Status(results.status, {"mlagents_version": VERSION, "torch_version": torch.__version__})
+    if said.resume or said.inference:
+        status.load()
+    pool = make_pool(options, seed)
+    display = Display()
+    board = TensorBoardWriter(results.root)
+    recorder = Recorder([board, ConsoleWriter(), GaugeWriter(timers)])
+    admit = partial(admit_behavior, options, results, status, board)
+    plan = Plan(
+        train=not said.inference,
+        overlap=any(settings.threaded for settings in options.behaviors.values()),
+        parameters=make_parameters(options, seed),
+    )
+    return House(Run(pool, admit, recorder, display, plan), results, timers, status, display)
+
+
+def make_pool(options: RunOptions, seed: int) -> EnvPool:
+    """Return the environments; raises UnityException if there are none of that name."""
+    path = options.env_settings.env_path
+    if path is None or not path.startswith(BUILTIN):
+        where = "the Unity Editor" if path is None else f"the build {path}"
+        raise UnityEnvironmentException(
+            f"{where} cannot be connected to yet: this release trains in example environments. "
+            "Try --env builtin:3DBall."
+        )
+    if options.env_settings.num_envs > 1:
+        raise UnityEnvironmentException("--num-envs: several environments are not built yet; use --num-areas")
+    areas = options.env_settings.num_areas if "num_areas" in options.env_settings.model_fields_set else None
+    return LocalPool(make(path.removeprefix(BUILTIN), areas=areas, seed=seed))
+
+
+def make_parameters(options: RunOptions, seed: int) -> dict[str, Any]:
+    """Return the environment parameters: numbers, and samplers that draw them."""
+    chances = (np.random.default_rng([seed, i]) for i in range(sys.maxsize))
+    return {
+        name: sampler(parameter.curriculum[0].value, next(chances))
+        for name, parameter in (options.environment_parameters or {}).items()
+    }
+
+
+def admit_behavior(
+    options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter, name: str, spec: BehaviorSpec
+) -> Resident:
+    """Return a behavior ready to be trained or played, with the weights it is to begin with.
+
+    name: as the environment says it, `name?team=id`. Raises RunError with a sentence.
+    """
+    name = name.partition("?")[0]
+    settings = settings_for(options, name)
+    trainer = make_trainer(settings, spec, name)
+    behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=not options.checkpoint_settings.inference)
+    checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
+    begin_with(behavior, options, settings, checkpoints)
+    dry_run(trainer.policy)
+    results.create()
+    if options.checkpoint_settings.force:
+        results.clear_events(name)
+    said = settings.model_dump()
+    log.info(f"Hyperparameters for behavior name {name}: \n{outline(said)}")
+    board.write_text(name, "Hyperparameters", outline(said))
+    return Resident(
+        name, behavior, checkpoints, partial(export, trainer.policy),
+        max_steps=settings.max_steps, summary_freq=settings.summary_freq,
+        checkpoint_interval=settings.checkpoint_interval,
+    )  # fmt: skip
+
+
+def settings_for(options: RunOptions, name: str) -> TrainerSettings:
+    """Return how a behavior is trained; raises RunError if a file names others but not this one."""
+    settings = options.for_behavior(name)
+    if settings is not None:
+        return settings
+    if options.behaviors:
+        raise RunError(
+            f"the environment has a behavior '{name}', but the file only has {', '.join(options.behaviors)}. "
+            f"Add an entry behaviors.{name}, or default_settings."
+        )
+    return TrainerSettings()
+
+
+def make_trainer(settings: TrainerSettings, spec: BehaviorSpec, name: str) -> Any:
+    """Return the trainer that the settings name; raises RunError if it cannot learn this behavior."""
+    signals = [
+        Extrinsic(gamma=signal.gamma, strength=signal.strength)
+        for kind, signal in settings.reward_signals.items()
+        if kind == "extrinsic"
+    ]
+    if not signals:
+        raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
+    setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps)
+    try:
+        return trainer_class(settings.trainer_type)(setup, settings.hyperparameters)
+    except UnsupportedNetwork as error:
+        raise RunError(f"behaviors.{name}: {error}") from error
+
+
+def begin_with(behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints) -> None:
+    """Load the weights that the run is to begin with, if any."""
+    said = options.checkpoint_settings
+    if said.resume or said.inference:
+        state = _load(behavior, checkpoints.newest, keep_step=True)
+        torch.set_rng_state(state.get("rng", {}).get("torch", torch.get_rng_state()))
+        log.info(f"Resuming from {checkpoints.newest.parent}.")
+        log.info(f"Resuming training from step {behavior.step}.")
+        return
+    path = first_weights(options, settings, checkpoints.behavior)
+    if path is not None:
+        _load(behavior, path, keep_step=False)
+        log.info(f"Initializing from {path}.")
+        log.info(f"Starting training from step 0 and saving to {checkpoints.folder}.")
+
+
+def first_weights(options: RunOptions, settings: TrainerSettings, name: str) -> Path | None:
+    """Return the checkpoint that `initialize_from` or `init_path` name."""
+    said = options.checkpoint_settings
+    given = Path(settings.init_path) if settings.init_path is not None else None
+    if said.initialize_from is None:
+        return given
+    folder = Path(said.results_dir) / said.initialize_from / name
+    if given is None:
+        return folder / "checkpoint.pt"
+    return folder / given if given.name == str(given) else given
+
+
+def _load(behavior: Behavior, path: Path, *, keep_step: bool) -> dict[str, Any]:
+    state = load_checkpoint(path)
+    try:
+        behavior.load_state_dict(state, keep_step=keep_step)
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path} holds another kind of network than the settings describe: {reason}") from error
+    return state
+
+
+def facts() -> dict[str, str]:
+    """Return what `timers.json` says about where the run happened."""
+    return {
+        "python_version": platform.python_version(),
+        "command_line_arguments": " ".join(sys.argv),
+        "mlagents_version": VERSION,
+        "mlagents_envs_version": envs_version,
+        "communication_protocol_version": PROTOCOL,
+        "pytorch_version": torch.__version__,
+        "numpy_version": np.__version__,
+    }
+
+

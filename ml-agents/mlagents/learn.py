@@ -1,0 +1,154 @@
+"""`mlagents-learn`: reads what it is asked, builds the run, and ends it cleanly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mlagents.cli import parse_command_line
+
+if TYPE_CHECKING:
+    from mlagents.build import House
+    from mlagents.settings import RunOptions
+
+MISTAKE = 2  # exit status for what the user can mend
+FAILED = 1  # and for what the user cannot
+
+log = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status; torch is loaded only once the settings are valid."""
+    one_thread_each()
+    options = None
+    try:
+        options = check(argv)
+        if options is None:
+            return MISTAKE
+        return run_cli(options)
+    except KeyboardInterrupt:
+        print("Stopped before training began; nothing was written.", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+def check(argv: Sequence[str] | None) -> RunOptions | None:
+    """Return valid options, or None after saying what is wrong with them."""
+    try:
+        options, warnings = parse_command_line(argv)
+    except Exception as error:
+        if type(error).__name__ != "SettingsError":  # its module needs PyYAML; --help does not
+            raise
+        print(error, file=sys.stderr)
+        return None
+    from mlagents.settings import unsupported
+
+    for warning in warnings:
+        print(f"[WARNING] {warning}", file=sys.stderr)
+    missing = unsupported(options) + wrong_environment(options)
+    for sentence in missing:
+        print(sentence, file=sys.stderr)
+    return None if missing else options
+
+
+def wrong_environment(options: RunOptions) -> list[str]:
+    """Return a sentence if the example environment that is asked for does not exist."""
+    from mlagents_envs.examples.catalog import check_name
+    from mlagents_envs.exception import UnknownExampleException
+
+    path = options.env_settings.env_path or ""
+    if path.startswith("builtin:"):
+        try:
+            check_name(path.removeprefix("builtin:"))
+        except UnknownExampleException as error:
+            return [f"--env: {error}"]
+    if options.env_settings.num_envs > 1 and not path:
+        return ["--num-envs: more than one environment needs --env; the Editor is only one"]
+    return []
+
+
+def run_cli(options: RunOptions) -> int:
+    """Train or play as the options say, and return the exit status."""
+    from mlagents.build import PROTOCOL, VERSION, make_house  # loads torch
+    from mlagents.run.console import set_up_logging
+    from mlagents.run.errors import RunError
+    from mlagents_envs.exception import UnityException
+
+    set_up_logging(None, debug=options.debug)
+    import torch
+
+    print(f" Version information:\n  ml-agents: {VERSION},\n  ml-agents-envs: {VERSION},\n"
+          f"  Communicator API: {PROTOCOL},\n  PyTorch: {torch.__version__}")  # fmt: skip
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    try:
+        house = make_house(options)
+        set_up_logging(house.display.console, debug=options.debug)
+        with stopping(house):
+            work(house, options)
+    except (RunError, UnityException) as error:
+        log.error(str(error))
+        return MISTAKE if isinstance(error, RunError) else FAILED
+    return 0
+
+
+def work(house: House, options: RunOptions) -> None:
+    """Run to the end; whatever ends it, leave the files in order."""
+    from mlagents.run.atomic import write_text_atomically
+
+    try:
+        with house.timers.time("TrainerController.start_learning"):
+            house.run.run()
+    finally:
+        house.display.close()
+        house.run.recorder.close()
+        house.run.pool.close()
+        if house.run.residents:  # a start that failed leaves no trace
+            write_text_atomically(house.results.configuration, options.to_yaml())
+            house.timers.write(house.results.timers)
+            house.status.write()
+    farewell(house)
+
+
+def farewell(house: House) -> None:
+    """Say what the agents now score and where everything lies."""
+    for resident in house.run.residents.values():
+        behavior, name = resident.behavior, resident.name
+        score = "no episode ended"
+        if behavior.mean_return is not None:
+            score = f"mean reward {behavior.mean_return:.2f} over the last {len(behavior.recent)} episodes"
+        print(f"{name}: {score}, after {behavior.step:,} steps.")
+        model = house.results.model(name)
+        print(f"  The model is {model}." if model.exists() else "  No model was written: the run played only.")
+    root = house.results.root
+    print(f"  See its curves with `tensorboard --logdir {root}`; its settings are in {house.results.configuration}.")
+
+
+@contextmanager
+def stopping(house: House) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the loop after the present tick; a second one does not wait."""
+
+    def stop(number: int, _: object) -> None:
+        log.info("Learning was interrupted. Please wait while the graph is generated.")
+        house.run.stop()
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def one_thread_each() -> None:
+    """Let numerical libraries use one thread unless told otherwise: small networks are slower on more."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,71 @@
+"""What a user sees: log lines, and a live line of progress where there is a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+SHOWN_EVERY = 0.25  # seconds
+
+
+def set_up_logging(console: Console | None, *, debug: bool) -> None:
+    """Write `[LEVEL] message` to standard output; above the progress line where there is one."""
+    style = "%(asctime)s %(levelname)s [%(filename)s:%(lineno)d] %(message)s" if debug else "[%(levelname)s] %(message)s"
+    handler: logging.Handler = logging.StreamHandler(sys.stdout)
+    if console is not None:
+        handler = RichHandler(
+            console=console, show_time=False, show_level=False, show_path=False, highlighter=None, markup=False
+        )
+    handler.setFormatter(logging.Formatter(style, datefmt="%Y-%m-%d %H:%M:%S"))
+    house = logging.getLogger("mlagents")
+    house.handlers[:] = [handler]
+    house.setLevel(logging.DEBUG if debug else logging.INFO)
+    house.propagate = False
+
+
+class Display:
+    """Progress of each behavior: share done, time left, steps per second, and mean reward."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        console = Console(file=stream)
+        self.console = console if console.is_terminal else None
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._next = 0.0
+        if self.console is not None:
+            self._progress = Progress(
+                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), _Speed(),
+                TextColumn("{task.fields[reward]}"), TimeRemainingColumn(),
+                console=self.console, transient=True, auto_refresh=False,
+            )  # fmt: skip
+
+    def track(self, behavior: str, max_steps: int) -> None:
+        """Show one more behavior."""
+        if self._progress is not None:
+            self._progress.start()
+            self._tasks[behavior] = self._progress.add_task(behavior, total=max_steps, reward="")
+
+    def advance(self, behavior: str, step: int, reward: float | None) -> None:
+        """Show how far a behavior is; most calls only look at the clock."""
+        if self._progress is None or time.monotonic() < self._next:
+            return
+        shown = "" if reward is None else f"reward {reward:.2f}"
+        self._progress.update(self._tasks[behavior], completed=step, reward=shown, refresh=True)
+        self._next = time.monotonic() + SHOWN_EVERY
+
+    def close(self) -> None:
+        """Take the progress line away."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f} steps/s" if task.speed else "")

@@ -1,0 +1,96 @@
+"""Numbers to look at: gathered between two points of a curve, then handed to writers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Aggregation(Enum):
+    """How the values between two points become one; the numbers are those of Unity's stats channel."""
+
+    AVERAGE = 0
+    MOST_RECENT = 1
+    SUM = 2
+    HISTOGRAM = 3
+
+
+@dataclass(frozen=True)
+class StatsSummary:
+    """What was gathered under one name."""
+
+    full_dist: Array  # (n,) every value, n at least 1
+    aggregation_method: Aggregation
+
+    @property
+    def mean(self) -> float:
+        return float(self.full_dist.mean())
+
+    @property
+    def std(self) -> float:
+        return float(self.full_dist.std())
+
+    @property
+    def num(self) -> int:
+        return len(self.full_dist)
+
+    @property
+    def sum(self) -> float:
+        return float(self.full_dist.sum())
+
+    @property
+    def aggregated_value(self) -> float:
+        """The point of the curve."""
+        if self.aggregation_method is Aggregation.SUM:
+            return self.sum
+        return float(self.full_dist[-1]) if self.aggregation_method is Aggregation.MOST_RECENT else self.mean
+
+
+class StatsWriter(Protocol):
+    """Puts summaries somewhere; the one method that a writer must have."""
+
+    def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        """Write what was gathered for a behavior up to `step`."""
+
+
+class Recorder:
+    """Gathers numbers by category, which is a behavior's name."""
+
+    def __init__(self, writers: Sequence[StatsWriter]) -> None:
+        self.writers = writers
+        self._gathered: dict[str, dict[str, tuple[Aggregation, list[Any]]]] = {}
+
+    def add(
+        self, category: str, metrics: Mapping[str, float | Array], how: Aggregation = Aggregation.AVERAGE
+    ) -> None:
+        """Take numbers, or arrays of numbers, by name; each name keeps the way it was first added."""
+        if not metrics:
+            return
+        gathered = self._gathered.setdefault(category, {})
+        for name, value in metrics.items():
+            if name not in gathered:
+                gathered[name] = (how, [])
+            gathered[name][1].append(value)
+
+    def flush(self, category: str, step: int) -> None:
+        """Hand everything gathered to the writers and begin anew."""
+        gathered = self._gathered.pop(category, {})
+        values = {
+            name: StatsSummary(np.concatenate([np.atleast_1d(value) for value in all_values]), how)
+            for name, (how, all_values) in gathered.items()
+        }
+        for writer in self.writers:
+            writer.write_stats(category, values, step)
+
+    def close(self) -> None:
+        """Let writers that hold files close them."""
+        for writer in self.writers:
+            if close := getattr(writer, "close", None):
+                close()

@@ -1,0 +1,119 @@
+"""Where numbers go: TensorBoard, the log, and `timers.json`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from mlagents.run.recorder import Aggregation, Array, StatsSummary
+from mlagents.run.timers import Timers
+
+log = logging.getLogger(__name__)
+HIDDEN = ("Is Training", "Step")  # from TensorBoard
+BINS = 30  # of a histogram
+
+
+class TensorBoardWriter:
+    """One event file per behavior, in `<run>/<behavior>`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._files: dict[str, EventFileWriter] = {}
+
+    def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        shown = []
+        for name, summary in values.items():
+            if name in HIDDEN:
+                continue
+            shown.append(Summary.Value(tag=name, simple_value=summary.aggregated_value))
+            if summary.aggregation_method is Aggregation.HISTOGRAM:
+                shown.append(Summary.Value(tag=f"{name}_hist", histo=histogram(summary.full_dist)))
+        self._write(category, Event(wall_time=time.time(), step=step, summary=Summary(value=shown)))
+
+    def write_text(self, category: str, tag: str, text: str) -> None:
+        """Show a text beside the curves."""
+        value = Summary.Value(tag=f"{tag}/text_summary")
+        value.metadata.plugin_data.plugin_name = "text"
+        value.tensor.dtype = 7  # DT_STRING
+        value.tensor.tensor_shape.dim.add().size = 1
+        value.tensor.string_val.append(text.encode("utf-8"))
+        self._write(category, Event(wall_time=time.time(), step=0, summary=Summary(value=[value])))
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _write(self, category: str, event: Event) -> None:
+        if category not in self._files:
+            folder = self.root / category
+            folder.mkdir(parents=True, exist_ok=True)
+            self._files[category] = EventFileWriter(str(folder))
+        self._files[category].add_event(event)
+        self._files[category].flush()
+
+
+def histogram(values: Array) -> HistogramProto:
+    """Return how (n,) values are spread."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if not len(finite):
+        finite = np.zeros(1)
+    count, edge = np.histogram(finite, BINS)
+    return HistogramProto(
+        min=finite.min(), max=finite.max(), num=len(finite), sum=finite.sum(), sum_squares=(finite**2).sum(),
+        bucket_limit=edge[1:].tolist(), bucket=count.tolist(),
+    )  # fmt: skip
+
+
+class ConsoleWriter:
+    """A line per summary, in the wording that people search their logs for."""
+
+    def __init__(self) -> None:
+        self._start = time.time()
+
+    def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        said = [category, f"Step: {step}", f"Time Elapsed: {time.time() - self._start:0.3f} s"]
+        reward = values.get("Environment/Cumulative Reward")
+        group = values.get("Environment/Group Cumulative Reward")
+        if reward is None:
+            said.append("No episode was completed since last summary")
+        else:
+            said.append(f"Mean Reward: {reward.mean:0.3f}")
+            said.append(f"Mean Group Reward: {group.mean:0.3f}" if group else f"Std of Reward: {reward.std:0.3f}")
+        training = values.get("Is Training")
+        said.append("Training" if training is None or training.aggregated_value > 0 else "Not Training")
+        elo = values.get("Self-play/ELO")
+        if reward is not None and elo is not None:
+            said.append(f"ELO: {elo.aggregated_value:0.3f}")
+        log.info(". ".join(said) + ".")
+
+
+class GaugeWriter:
+    """Keeps the last value of each number for `timers.json`."""
+
+    def __init__(self, timers: Timers) -> None:
+        self.timers = timers
+
+    def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        for name, summary in values.items():
+            plain = f"{category}.{name.replace('/', '.').replace(' ', '')}"
+            self.timers.gauge(f"{plain}.mean", summary.mean)
+            self.timers.gauge(f"{plain}.sum", summary.sum)
+
+
+def outline(values: Mapping[str, Any], depth: int = 0) -> str:
+    """Return nested settings as lines, in the layout of Unity's trainers."""
+    lines = []
+    for key, value in values.items():
+        nested = isinstance(value, Mapping)
+        lines.append("\t" + "  " * depth + f"{key}:\t" + ("" if nested else str(value)))
+        if nested:
+            lines.append(outline(value, depth + 1))
+    return "\n".join(lines)
