@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import random
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -210,5 +209,3 @@ def facts() -> dict[str, str]:
         "pytorch_version": torch.__version__,
         "numpy_version": np.__version__,
     }
-
-

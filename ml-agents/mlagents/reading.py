@@ -150,7 +150,9 @@ class Reader:
             criteria = lesson.get("completion_criteria")
             if criteria is not None:
                 inside = (*here, "completion_criteria")
-                lesson["completion_criteria"] = self.section(CompletionCriteria, self._mapping(criteria, inside), inside)
+                lesson["completion_criteria"] = self.section(
+                    CompletionCriteria, self._mapping(criteria, inside), inside
+                )
             elif number < len(given) - 1:
                 self.mistake(here, "completion_criteria is missing; only the last lesson has none")
             read.append(lesson["value"] and self.section(Lesson, lesson, here))
@@ -164,7 +166,9 @@ class Reader:
         given = self._mapping(raw, path) if raw is not None else {}
         missing = [key for key in ("sampler_type", "sampler_parameters") if key not in given]
         if missing:
-            self.mistake(path, f"must be a number, or have sampler_type and sampler_parameters; no {missing[0]} is there")
+            self.mistake(
+                path, f"must be a number, or have sampler_type and sampler_parameters; no {missing[0]} is there"
+            )
             return None
         kind = str(given["sampler_type"])
         if kind not in SAMPLERS:

@@ -16,7 +16,7 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
     "rewards": {"nn", "data", "schema"},
     "algorithms": {"rewards", "nn", "data", "schema"},
     "collect": {"algorithms", "nn", "data", "envs.steps"},
-    "run": {"collect", "nn", "envs.pool", "schema"},
+    "run": {"collect", "nn", "data", "envs.pool", "schema"},
 }
 NEVER = {  # folder -> packages it never imports
     "envs": {"torch"},

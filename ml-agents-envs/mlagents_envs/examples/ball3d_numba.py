@@ -20,7 +20,7 @@ LIMIT = 5000  # physics steps of an episode
 
 
 @compiled(inline="always")
-def uniform(chance, i):  # noqa: ANN001, ANN201
+def uniform(chance, i):
     """Return a number in [-1, 1) from area i's own xorshift64* generator. Vigna 2016, arXiv:1402.6246."""
     x = chance[i]
     x ^= x >> np.uint64(12)
@@ -31,7 +31,7 @@ def uniform(chance, i):  # noqa: ANN001, ANN201
 
 
 @compiled()
-def begin_one(state, chance, clock, radius, next_radius, i):  # noqa: ANN001, ANN201
+def begin_one(state, chance, clock, radius, next_radius, i):
     """Tilt the platform by up to 10 degrees about x and z, and let the ball fall from 4 above."""
     x = F(math.radians(5.0)) * uniform(chance, i)
     z = F(math.radians(5.0)) * uniform(chance, i)
@@ -47,14 +47,14 @@ def begin_one(state, chance, clock, radius, next_radius, i):  # noqa: ANN001, AN
 
 
 @compiled()
-def begin(state, chance, clock, radius, next_radius):  # noqa: ANN001, ANN201
+def begin(state, chance, clock, radius, next_radius):
     """Begin every episode."""
     for i in range(len(clock)):
         begin_one(state, chance, clock, radius, next_radius, i)
 
 
 @compiled(inline="always")
-def turn(s, about_z, about_x):  # noqa: ANN001, ANN201
+def turn(s, about_z, about_x):
     """Turn the platform about its own z, then its own x, by twice these angles, where its tilt allows."""
     q0, q1, q2, q3 = s[0], s[1], s[2], s[3]
     if (q3 < TILT and about_z > 0) or (q3 > -TILT and about_z < 0):
@@ -67,7 +67,7 @@ def turn(s, about_z, about_x):  # noqa: ANN001, ANN201
 
 
 @compiled(fastmath=True)
-def fall(s, gravity, r):  # noqa: ANN001, ANN201
+def fall(s, gravity, r):
     """Move the ball of radius r by one physics step: gravity, contact and friction with the platform."""
     q0, q1, q2, q3 = s[0], s[1], s[2], s[3]
     x, y, z, vx, vy, vz, wx, wy, wz = s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12]
@@ -106,7 +106,7 @@ def fall(s, gravity, r):  # noqa: ANN001, ANN201
 
 
 @compiled(inline="always")
-def look(s, seen):  # noqa: ANN001, ANN201
+def look(s, seen):
     """Write what the agent sees, 8 numbers."""
     seen[0], seen[1] = s[3], s[1]
     for k in range(6):
@@ -115,8 +115,8 @@ def look(s, seen):  # noqa: ANN001, ANN201
 
 @compiled()
 def decide(
-    state, chance, clock, radius, next_radius, action, gravity, reward, done, interrupted, last, now  # noqa: ANN001
-):  # fmt: skip  # noqa: ANN201
+    state, chance, clock, radius, next_radius, action, gravity, reward, done, interrupted, last, now,
+):  # fmt: skip
     """Simulate one decision of every agent. Writes all of the last five; `last` only where an episode ended."""
     for i in range(len(clock)):
         s = state[i]

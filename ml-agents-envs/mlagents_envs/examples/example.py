@@ -41,7 +41,9 @@ class ExampleEnv(BaseEnv):
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
         self.areas = self.AREAS if areas is None else areas
         self.behavior = f"{self.NAME}?team=0"
-        self.parameters: dict[str, float | Sampler] = {name: default for name, (default, _, _) in self.PARAMETERS.items()}
+        self.parameters: dict[str, float | Sampler] = {
+            name: default for name, (default, _, _) in self.PARAMETERS.items()
+        }
         self._seed = seed
         self._specs = BehaviorMapping({self.behavior: self.SPEC})
         self._agent = np.zeros(self.areas, np.int32)  # who lives in each area

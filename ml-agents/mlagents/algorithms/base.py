@@ -92,7 +92,8 @@ class OnPolicyTrainer:
 
     def make_critic(self, setup: TrainerSetup) -> Critic:
         """Return the value network, with one head per reward signal."""
-        return Critic(setup.spec, setup.network, [signal.name for signal in setup.signals])
+        names = [signal.name for signal in setup.signals]
+        return Critic(setup.spec, setup.network, names, beside=self.policy.body)
 
     def make_optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Return what takes the steps; its learning rate follows the schedule."""
@@ -110,7 +111,6 @@ class OnPolicyTrainer:
     def receive(self, tick: Tick) -> None:
         self.memory.append(tick)
         self.policy.observe(tick.rows.input.obs)
-        self.critic.observe(tick.rows.input.obs)
 
     def learn(self, step: int) -> Metrics | None:
         if self.memory.ready <= self.settings.buffer_size:

@@ -19,8 +19,8 @@ class PPOTrainer(OnPolicyTrainer):
     Settings = PPOSettings
 
     def make_critic(self, setup: TrainerSetup) -> Critic:
-        body = self.policy.body if self.settings.shared_critic else None
-        return Critic(setup.spec, setup.network, [signal.name for signal in setup.signals], body=body)
+        names, shares = [signal.name for signal in setup.signals], self.settings.shared_critic
+        return Critic(setup.spec, setup.network, names, beside=self.policy.body, shares_body=shares)
 
     def make_schedules(self, max_steps: int) -> dict[str, Schedule]:
         settings = self.settings

@@ -89,7 +89,9 @@ class Collector:
         memory = torch.zeros(len(step.agent), self.memory_size)
         if waiting is not None and len(home):
             row = torch.from_numpy(place[home])
-            here = Waiting(waiting.agent[place[home]], waiting.lane[place[home]], waiting.input[row], waiting.output[row])
+            here = Waiting(
+                waiting.agent[place[home]], waiting.lane[place[home]], waiting.input[row], waiting.output[row]
+            )
             memory[torch.from_numpy(home)] = here.output.memory
             at = torch.from_numpy(home)
             tick = self._come_home(here, _rows(step, home), tuple(column[at] for column in obs))
@@ -110,7 +112,10 @@ class Collector:
         self._total[lane] += step.reward
         self._decisions[lane] += 1
         closes = step.done | (self._length[lane] >= self.horizon)
-        self._length[lane[closes]] = 0
+        finished = 0
+        if closes.any():
+            finished = int(self._length[lane[closes]].sum())
+            self._length[lane[closes]] = 0
         rows = Experience(
             here.input,
             here.output,
@@ -120,7 +125,7 @@ class Collector:
             done=torch.from_numpy(step.done),
             interrupted=torch.from_numpy(step.interrupted),
         )
-        return Tick(rows, torch.from_numpy(lane), torch.from_numpy(closes), after)
+        return Tick(rows, torch.from_numpy(lane), torch.from_numpy(closes), after, finished)
 
     def _end(self, agent: Array) -> Episodes:
         lane = self._lanes.find(agent)

@@ -18,6 +18,7 @@ class Tick:
     lane: Tensor  # (n,) int64, the seat of each row's agent
     closes: Tensor  # (n,) bool, the row is the last of its segment
     after: tuple[Tensor, ...]  # one (n, *shape) per sensor: what the agent saw next
+    finished: int  # rows of all segments that close here, from their first row on
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +38,26 @@ class Rollout:
     def __init__(self) -> None:
         self.ready = 0  # rows in closed segments
         self._ticks: list[Tick] = []
-        self._open = torch.zeros(0, dtype=torch.int64)  # per lane: rows of its open segment
 
     def append(self, tick: Tick) -> None:
         """Take the rows of one tick; n is at least 1."""
-        seats = int(tick.lane.max()) + 1
-        if seats > len(self._open):
-            self._open = torch.cat([self._open, self._open.new_zeros(seats - len(self._open))])
-        self._open[tick.lane] += 1
-        after = tick.after
-        if tick.closes.any():
-            closing = tick.lane[tick.closes]
-            self.ready += int(self._open[closing].sum())
-            self._open[closing] = 0
-            after = tuple(column[tick.closes] for column in after)
-        else:
-            after = tuple(column[:0] for column in after)
-        self._ticks.append(Tick(tick.rows, tick.lane, tick.closes, after))
+        self._ticks.append(tick)
+        self.ready += tick.finished
 
     def take(self) -> Segments:
         """Return and forget the rows of closed segments; at least one segment is closed."""
         size = torch.tensor([len(tick.lane) for tick in self._ticks])
+        closes = torch.cat([tick.closes for tick in self._ticks])
+        after = zip(*(tick.after for tick in self._ticks), strict=True)
         everything = Segments(
             rows=Experience.concat([tick.rows for tick in self._ticks]),
             lane=torch.cat([tick.lane for tick in self._ticks]),
-            closes=torch.cat([tick.closes for tick in self._ticks]),
-            after=tuple(torch.cat(column) for column in zip(*(tick.after for tick in self._ticks), strict=True)),
+            closes=closes,
+            after=tuple(torch.cat(column)[closes] for column in after),
             ticks=torch.cat([size.new_zeros(1), size.cumsum(0)]),
         )
         closed = self._closed(everything)
-        self._keep(everything, ~closed, size)
+        self._keep(~closed, size)
         self.ready = 0
         if closed.all():
             return everything
@@ -92,10 +83,11 @@ class Rollout:
         last.scatter_reduce_(0, segments.lane[segments.closes], place[segments.closes], "amax")
         return place <= last[segments.lane]
 
-    def _keep(self, segments: Segments, open_rows: Tensor, size: Tensor) -> None:
+    def _keep(self, open_rows: Tensor, size: Tensor) -> None:
         """Leave only the open rows, in their ticks."""
-        nothing = tuple(column[:0] for column in segments.after)
         parts = zip(open_rows.split(size.tolist()), self._ticks, strict=True)
         self._ticks = [
-            Tick(tick.rows[keep], tick.lane[keep], tick.closes[keep], nothing) for keep, tick in parts if keep.any()
+            Tick(tick.rows[keep], tick.lane[keep], tick.closes[keep], tuple(a[keep] for a in tick.after), 0)
+            for keep, tick in parts
+            if keep.any()
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -21,12 +22,17 @@ class UnsupportedNetwork(ValueError):
 class NetworkBody(nn.Module):
     """Vector observations side by side, normalized if asked, through layers of linear and swish."""
 
-    def __init__(self, sensors: Sequence[ObservationSpec], settings: NetworkSettings) -> None:
+    def __init__(
+        self, sensors: Sequence[ObservationSpec], settings: NetworkSettings, normalizer: Normalizer | None = None
+    ) -> None:
         super().__init__()
         size = sum(vector_size(sensor) for sensor in sensors)
-        self.normalizer = Normalizer(size) if settings.normalize else None
+        if settings.normalize and normalizer is None:
+            normalizer = Normalizer(size)
+        self.normalizer = normalizer  # maybe another body's, which sees the same rows
+        self._stacks: dict[nn.Linear, list[nn.Parameter]] = {}  # by head: weight and bias of each layer
         widths = [size] + [settings.hidden_units] * max(settings.num_layers, 1)
-        self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in itertools.pairwise(widths))
 
     def forward(self, obs: tuple[Tensor, ...], head: nn.Linear) -> Tensor:
         """Return what `head` says of these observations, (n, outputs of the head).
@@ -34,11 +40,10 @@ class NetworkBody(nn.Module):
         The head is walked with the body: one small stack costs half of two.
         """
         x = self.encode(obs)
-        stack = [*self.layers, head]
-        parameters = [p for layer in stack for p in (layer.weight, layer.bias)]
-        if fast.applies(x, parameters):
-            return fast.mlp(x, parameters)  # type: ignore[arg-type]  # tensors, by the names of nn.Linear
-        return self.reference(x, head)
+        if head not in self._stacks:
+            self._stacks[head] = [p for layer in (*self.layers, head) for p in (layer.weight, layer.bias)]
+        parameters = self._stacks[head]
+        return fast.mlp(x, parameters) if fast.applies(x, parameters) else self.reference(x, head)
 
     def encode(self, obs: tuple[Tensor, ...]) -> Tensor:
         """Return all sensors side by side, (n, size)."""

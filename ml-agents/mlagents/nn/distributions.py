@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from mlagents.nn import fast
+
 EPSILON = 1e-7  # as Unity's trainers have it; keeps logarithms finite
 
 
@@ -19,6 +21,14 @@ def gaussian_log_prob(mean: Tensor, sigma: Tensor, action: Tensor) -> Tensor:
 def gaussian_entropy(sigma: Tensor) -> Tensor:
     """(n,) or (1,) entropy, averaged over dimensions."""
     return 0.5 * torch.log(2 * math.pi * math.e * sigma * sigma + EPSILON).mean(1)
+
+
+def gaussian(mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, C) log density of each dimension and (1,) entropy; log_sigma: (1, C)."""
+    if mean.device.type == "cpu" and mean.dtype == torch.float32:
+        return fast.gaussian(mean, log_sigma, action)
+    sigma = log_sigma.exp()
+    return gaussian_log_prob(mean, sigma, action), gaussian_entropy(sigma)
 
 
 def masked(logits: Tensor, mask: Tensor) -> Tensor:

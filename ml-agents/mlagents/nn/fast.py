@@ -1,10 +1,11 @@
-"""A small multilayer perceptron walked forward and backward in numpy, on the memory of its torch parameters.
+"""Small pieces of a policy walked forward and backward in numpy, on the memory of the torch parameters.
 
-For small networks autograd's dispatch costs more than the arithmetic; one Function for the whole stack pays it once.
+For small networks autograd's dispatch costs more than the arithmetic; one Function for a whole piece pays it once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Array = NDArray[Any]
+EPSILON = np.float32(1e-7)  # as in `distributions`
+HALF_LOG_TWO_PI = np.float32(0.5 * math.log(2 * math.pi))
 
 
 def applies(x: Tensor, weights: Sequence[Tensor]) -> bool:
@@ -30,6 +33,35 @@ def mlp(x: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     if torch.is_grad_enabled():
         return _MLP.apply(x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
     return torch.from_numpy(_forward(x.numpy(), [p.detach().numpy() for p in parameters], []))
+
+
+def gaussian(mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `distributions.gaussian_log_prob` (n, C) and `gaussian_entropy` (1,) do; all on the CPU."""
+    return _Gaussian.apply(mean, log_sigma, action)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Gaussian(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        sigma = np.exp(log_sigma.detach().numpy())
+        off = action.detach().numpy() - mean.detach().numpy()
+        width = 2 * sigma * sigma + EPSILON
+        ctx.walked = sigma, off, width
+        log_prob = -(off * off) / width - (np.log(sigma + EPSILON) + HALF_LOG_TWO_PI)
+        entropy = 0.5 * np.log(np.float32(2 * math.pi * math.e) * sigma * sigma + EPSILON).mean(1)
+        return torch.from_numpy(log_prob), torch.from_numpy(entropy)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor, entropy: Tensor) -> tuple[Tensor, Tensor, None]:
+        sigma, off, width = ctx.walked
+        g, full = gradient.numpy(), np.float32(2 * math.pi * math.e)
+        pull = g * off / width
+        variance = sigma * sigma
+        by_sigma = (pull * off).sum(0, keepdims=True) * (4 * variance / width)
+        by_sigma -= g.sum(0, keepdims=True) * (sigma / (sigma + EPSILON))
+        by_sigma += entropy.numpy()[:, None] * (full * variance / (full * variance + EPSILON)) / sigma.shape[1]
+        return torch.from_numpy(2 * pull), torch.from_numpy(by_sigma), None
 
 
 class _MLP(torch.autograd.Function):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,16 +23,23 @@ class Normalizer(nn.Module):
         self.register_buffer("running_variance", torch.ones(size))
 
     def forward(self, x: Tensor) -> Tensor:
-        return ((x - self.running_mean) / self.deviation()).clamp_(-LIMIT, LIMIT)
+        if x.device.type == "cpu" and not x.requires_grad:  # a dozen rows: numpy has them before torch has begun
+            out = x.numpy() - self.running_mean.numpy()
+            out /= self.deviation().numpy()
+            return torch.from_numpy(np.clip(out, -LIMIT, LIMIT, out=out))
+        return ((x - self.running_mean) / self.deviation()).clamp(-LIMIT, LIMIT)
 
     def deviation(self) -> Tensor:
         """Return the (size,) standard deviation."""
-        return (self.running_variance / self.normalization_steps.to(self.running_variance.dtype)).sqrt()
+        return (self.running_variance / self.normalization_steps.item()).sqrt_()
 
-    @torch.no_grad()
     def update(self, x: Tensor) -> None:
-        """Take (n, size) more rows."""
-        self.normalization_steps += len(x)
-        off = x - self.running_mean
-        self.running_mean += off.sum(0) / self.normalization_steps.to(x.dtype)
-        self.running_variance += (off * (x - self.running_mean)).sum(0)
+        """Take (n, size) more rows; without rows nothing changes."""
+        rows = x.cpu().numpy()
+        steps = self.normalization_steps.item() + len(rows)
+        self.normalization_steps.fill_(steps)
+        mean = self.running_mean.cpu().numpy()
+        off = rows - mean
+        new = mean + off.sum(0) / np.float32(steps)
+        self.running_variance += torch.from_numpy((off * (rows - new)).sum(0)).to(x.device)
+        self.running_mean.copy_(torch.from_numpy(new))

@@ -59,13 +59,13 @@ class Actor(nn.Module):
     def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
         """Return actions; without `explore`, or where the settings say so, the most probable ones."""
         explore = explore and not self.deterministic
-        mean, sigma, chances = self._distribution(input)
+        mean, chances = self._distribution(input)
         continuous = mean
         if explore and self.continuous:
-            continuous = mean + sigma * torch.randn_like(mean)
+            continuous = torch.addcmul(mean, self.log_sigma.exp(), torch.randn_like(mean))
         discrete = self._choose(chances, explore, len(mean))
         action = Actions(continuous, discrete)
-        log_prob, entropy = self._judge(mean, sigma, chances, action)
+        log_prob, entropy = self._judge(mean, chances, action)
         return PolicyOutput(action, log_prob, entropy, input.memory)
 
     def evaluate(self, input: PolicyInput, action: Actions) -> tuple[Tensor, Tensor]:
@@ -78,14 +78,13 @@ class Actor(nn.Module):
         """Let the normalizer see more rows."""
         self.body.observe(obs)
 
-    def _distribution(self, input: PolicyInput) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return means (n, C), deviations (1, C) and one table of probabilities per branch."""
+    def _distribution(self, input: PolicyInput) -> tuple[Tensor, list[Tensor]]:
+        """Return the means (n, C), and one table of probabilities per branch."""
         said = self.body(input.obs, self.head)
-        mean, sigma = said[:, : self.continuous], self.log_sigma.exp()
         if not self.branches:
-            return mean, sigma, []
+            return said, []
         logits = distributions.masked(said[:, self.continuous :], input.mask)
-        return mean, sigma, distributions.probabilities(logits, self.branches)
+        return said[:, : self.continuous], distributions.probabilities(logits, self.branches)
 
     def _choose(self, chances: list[Tensor], explore: bool, n: int) -> Tensor:
         """Return (n, B) choices."""
@@ -97,14 +96,13 @@ class Actor(nn.Module):
             return torch.zeros(0, len(chances), dtype=torch.int64)
         return torch.cat([torch.multinomial(chance, 1) for chance in chances], 1)
 
-    def _judge(self, mean: Tensor, sigma: Tensor, chances: list[Tensor], action: Actions) -> tuple[Tensor, Tensor]:
+    def _judge(self, mean: Tensor, chances: list[Tensor], action: Actions) -> tuple[Tensor, Tensor]:
         """Return the (n, C + B) log probabilities of `action` and the (n,) entropy."""
-        if not chances:
-            entropy = distributions.gaussian_entropy(sigma).expand(len(mean))
-            return distributions.gaussian_log_prob(mean, sigma, action.continuous), entropy
-        discrete = distributions.categorical_log_prob(chances, action.discrete)
-        entropy = distributions.categorical_entropy(chances)
         if not self.continuous:
-            return discrete, entropy
-        continuous = distributions.gaussian_log_prob(mean, sigma, action.continuous)
-        return torch.cat([continuous, discrete], 1), entropy + distributions.gaussian_entropy(sigma)
+            entropy = distributions.categorical_entropy(chances)
+            return distributions.categorical_log_prob(chances, action.discrete), entropy
+        log_prob, entropy = distributions.gaussian(mean, self.log_sigma, action.continuous)
+        if not chances:
+            return log_prob, entropy.expand(len(mean))
+        discrete = distributions.categorical_log_prob(chances, action.discrete)
+        return torch.cat([log_prob, discrete], 1), entropy + distributions.categorical_entropy(chances)

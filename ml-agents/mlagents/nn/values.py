@@ -16,12 +16,13 @@ class Critic(nn.Module):
     """A value network with one head per reward signal; S is their number."""
 
     def __init__(
-        self, spec: BehaviorSpec, settings: NetworkSettings, signals: Sequence[str], *, body: NetworkBody | None = None
-    ) -> None:
+        self, spec: BehaviorSpec, settings: NetworkSettings, signals: Sequence[str], *,
+        beside: NetworkBody, shares_body: bool = False,
+    ) -> None:  # fmt: skip
+        """Make a critic that sees the same rows as the actor's body `beside` it, so they share a normalizer."""
         super().__init__()
         self.signals = tuple(signals)
-        self.shares_body = body is not None  # with the actor
-        self.body = body if body is not None else NetworkBody(spec.observation_specs, settings)
+        self.body = beside if shares_body else NetworkBody(spec.observation_specs, settings, beside.normalizer)
         self.head = nn.Linear(settings.hidden_units, len(self.signals))
         with torch.no_grad():
             for row in self.head.weight:  # each signal's head is drawn as if it were alone
@@ -31,8 +32,3 @@ class Critic(nn.Module):
     def forward(self, obs: tuple[Tensor, ...]) -> Tensor:
         """Return (n, S) values."""
         return self.body(obs, self.head)  # type: ignore[no-any-return]
-
-    def observe(self, obs: tuple[Tensor, ...]) -> None:
-        """Let the normalizer see more rows; a shared body saw them already."""
-        if not self.shares_body:
-            self.body.observe(obs)

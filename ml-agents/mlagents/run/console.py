@@ -17,7 +17,9 @@ SHOWN_EVERY = 0.25  # seconds
 
 def set_up_logging(console: Console | None, *, debug: bool) -> None:
     """Write `[LEVEL] message` to standard output; above the progress line where there is one."""
-    style = "%(asctime)s %(levelname)s [%(filename)s:%(lineno)d] %(message)s" if debug else "[%(levelname)s] %(message)s"
+    style = (
+        "%(asctime)s %(levelname)s [%(filename)s:%(lineno)d] %(message)s" if debug else "[%(levelname)s] %(message)s"
+    )
     handler: logging.Handler = logging.StreamHandler(sys.stdout)
     if console is not None:
         handler = RichHandler(

@@ -119,7 +119,9 @@ def _body(graph: _Graph, actor: Actor) -> str:
     for i, sensor in enumerate(actor.spec.observation_specs):
         name, stop = graph.input(f"obs_{i}", sensor.shape), start + sensor.shape[0]
         if normalizer is not None:
-            centered = graph.add("Sub", [name, graph.constant(f"mean_{i}", _numpy(normalizer.running_mean)[start:stop])])
+            centered = graph.add(
+                "Sub", [name, graph.constant(f"mean_{i}", _numpy(normalizer.running_mean)[start:stop])]
+            )
             scaled = graph.add(
                 "Div", [centered, graph.constant(f"deviation_{i}", _numpy(normalizer.deviation())[start:stop])]
             )

@@ -67,9 +67,7 @@ class Recorder:
         self.writers = writers
         self._gathered: dict[str, dict[str, tuple[Aggregation, list[Any]]]] = {}
 
-    def add(
-        self, category: str, metrics: Mapping[str, float | Array], how: Aggregation = Aggregation.AVERAGE
-    ) -> None:
+    def add(self, category: str, metrics: Mapping[str, float | Array], how: Aggregation = Aggregation.AVERAGE) -> None:
         """Take numbers, or arrays of numbers, by name; each name keeps the way it was first added."""
         if not metrics:
             return

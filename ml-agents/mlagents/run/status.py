@@ -38,7 +38,9 @@ class Status:
             )
         for name in ("mlagents_version", "torch_version"):
             if old.get(name) != self.metadata.get(name):
-                log.warning(f"This run was begun with {name} {old.get(name)} and goes on with {self.metadata.get(name)}.")
+                log.warning(
+                    f"This run was begun with {name} {old.get(name)} and goes on with {self.metadata.get(name)}."
+                )
         self._known = known
 
     def get(self, name: str, key: str, default: Any) -> Any:

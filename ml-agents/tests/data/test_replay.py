@@ -7,7 +7,7 @@ from mlagents.data.rollout import Tick
 
 def tick(experience, obs):
     rows = experience(obs)
-    return Tick(rows, torch.arange(len(obs)), torch.zeros(len(obs), dtype=torch.bool), (rows.input.obs[0] + 0.5,))
+    return Tick(rows, torch.arange(len(obs)), torch.zeros(len(obs), dtype=torch.bool), (rows.input.obs[0] + 0.5,), 0)
 
 
 def values(buffer):

@@ -6,10 +6,10 @@ from mlagents.data.rollout import Rollout, Tick
 
 @pytest.fixture
 def tick(experience):
-    def make(obs, lane, closes):
+    def make(obs, lane, closes, finished=0):
         rows = experience(obs)
         after = (rows.input.obs[0] + 0.5,)
-        return Tick(rows, torch.tensor(lane), torch.tensor(closes), after)
+        return Tick(rows, torch.tensor(lane), torch.tensor(closes), after, finished)
 
     return make
 
@@ -22,17 +22,17 @@ def test_only_rows_of_closed_segments_are_ready(tick):
     rollout = Rollout()
     rollout.append(tick([1, 2], [0, 1], [False, False]))
     assert rollout.ready == 0
-    rollout.append(tick([3, 4], [0, 1], [True, False]))
+    rollout.append(tick([3, 4], [0, 1], [True, False], 2))
     assert rollout.ready == 2
 
 
 def test_open_rows_wait_for_the_next_rollout(tick):
     rollout = Rollout()
     rollout.append(tick([1, 2], [0, 1], [False, False]))
-    rollout.append(tick([3, 4], [0, 1], [True, False]))
+    rollout.append(tick([3, 4], [0, 1], [True, False], 2))
     assert seen(rollout.take()) == [1, 3]
     assert rollout.ready == 0
-    rollout.append(tick([5, 6], [0, 1], [False, True]))
+    rollout.append(tick([5, 6], [0, 1], [False, True], 3))
     assert rollout.ready == 3
     segments = rollout.take()
     assert seen(segments) == [2, 4, 6]
@@ -51,8 +51,8 @@ def test_what_followed_is_kept_for_closing_rows_only(tick):
 
 def test_a_cleared_rollout_holds_nothing(tick):
     rollout = Rollout()
-    rollout.append(tick([1], [0], [True]))
+    rollout.append(tick([1], [0], [True], 1))
     rollout.clear()
     assert rollout.ready == 0
-    rollout.append(tick([7], [0], [True]))
+    rollout.append(tick([7], [0], [True], 1))
     assert seen(rollout.take()) == [7]
