@@ -1,0 +1,150 @@
+"""Decisions per second of PPO on 3DBall in process, learning included, beside Stable-Baselines3 on the same environment.
+
+Both use Unity's published settings (2 x 128 SiLU, batch 64, three epochs over a rollout of about 12,000 rows) and one
+thread. They take turns, a slice each, so that a busy machine slows both; the ratio of the medians is the result.
+
+    pip install stable-baselines3
+    python benchmarks/ppo_inprocess.py [--agents 12 64] [--slices 5]
+"""
+
+from __future__ import annotations
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mlagents.build import make_trainer
+from mlagents.collect.behavior import Behavior
+from mlagents.envs.local import LocalPool
+from mlagents.reading import load
+from mlagents_envs.base_env import ActionTuple
+from mlagents_envs.examples.catalog import make
+
+CONFIG = Path(__file__).parents[1] / "config" / "ppo" / "3DBall.yaml"
+ROLLOUT = 12000
+
+
+class Ours:
+    """The house's own loop, without files."""
+
+    def __init__(self, agents: int) -> None:
+        options, _ = load(str(CONFIG), {})
+        settings = options.behaviors["3DBall"]
+        self.pool = LocalPool(make("3DBall", areas=agents, seed=1))
+        self.pool.reset()
+        (self.name,) = self.pool.specs
+        trainer = make_trainer(settings, self.pool.specs[self.name], "3DBall")
+        self.behavior = Behavior(trainer, time_horizon=settings.time_horizon)
+
+    def slice(self) -> int:
+        """Go on until an update was made; return the decisions taken."""
+        start, learnt = self.behavior.step, None
+        while learnt is None:
+            self.behavior.receive(self.pool.recv()[self.name])
+            learnt = self.behavior.learn()
+            actions, _ = self.behavior.act()
+            self.pool.send({self.name: actions})
+        return self.behavior.step - start
+
+
+def stable_baselines(agents: int):
+    """Return the peer: its PPO on the same environment."""
+    from gymnasium.spaces import Box
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import VecEnv
+
+    class Lanes(VecEnv):
+        """Each agent of the example environment is one of the peer's environments."""
+
+        def __init__(self) -> None:
+            self.env = make("3DBall", areas=agents, seed=1)
+            (self.name,) = self.env.behavior_specs
+            super().__init__(agents, Box(-np.inf, np.inf, (8,), np.float32), Box(-1.0, 1.0, (2,), np.float32))
+
+        def reset(self):
+            self.env.reset()
+            decision, _ = self.env.get_steps(self.name)
+            self.agent = decision.agent_id
+            return decision.obs[0]
+
+        def step_async(self, actions) -> None:
+            self.env.set_actions(self.name, ActionTuple(continuous=actions))
+
+        def step_wait(self):
+            self.env.step()
+            decision, terminal = self.env.get_steps(self.name)
+            reward, done = decision.reward.copy(), np.zeros(agents, bool)
+            infos = [{} for _ in range(agents)]
+            if len(terminal):
+                rows = np.flatnonzero(self.agent != decision.agent_id)
+                reward[rows], done[rows] = terminal.reward, True
+                for i, row in enumerate(rows):
+                    infos[row] = {
+                        "terminal_observation": terminal.obs[0][i],
+                        "TimeLimit.truncated": bool(terminal.interrupted[i]),
+                    }
+                self.agent = decision.agent_id
+            return decision.obs[0], reward, done, infos
+
+        def close(self) -> None: ...
+        def get_attr(self, attr_name, indices=None):
+            return [None] * agents
+
+        def set_attr(self, attr_name, value, indices=None) -> None: ...
+        def env_method(self, method_name, *args, indices=None, **kwargs):
+            return [None] * agents
+
+        def env_is_wrapped(self, wrapper_class, indices=None):
+            return [False] * agents
+
+    return PPO(
+        "MlpPolicy", Lanes(), n_steps=ROLLOUT // agents, batch_size=64, n_epochs=3, learning_rate=3e-4, gamma=0.99,
+        gae_lambda=0.99, ent_coef=0.001, device="cpu", seed=1,
+        policy_kwargs={"net_arch": [128, 128], "activation_fn": torch.nn.SiLU},
+    )  # fmt: skip
+
+
+def measure(agents: int, slices: int) -> None:
+    """Print decisions per second of both, and their ratio."""
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    ours, peer = Ours(agents), stable_baselines(agents)
+    ours.slice()  # compiles the physics
+    rows = ROLLOUT // agents * agents
+    speed: dict[str, list[float]] = {"ours": [], "stable-baselines3": []}
+    for _ in range(slices):
+        start = time.perf_counter()
+        taken = ours.slice()
+        speed["ours"].append(taken / (time.perf_counter() - start))
+        start = time.perf_counter()
+        peer.learn(rows, reset_num_timesteps=False)
+        speed["stable-baselines3"].append(rows / (time.perf_counter() - start))
+    middle = {name: statistics.median(values) for name, values in speed.items()}
+    for name, values in speed.items():
+        print(
+            f"{agents:4d} agents  {name:18s} {middle[name]:8.0f} decisions/s (from {min(values):.0f} to {max(values):.0f})"
+        )
+    print(f"{agents:4d} agents  ratio {middle['ours'] / middle['stable-baselines3']:.2f}")
+
+
+def main() -> None:
+    """Read the flags and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agents", type=int, nargs="+", default=[12, 64])
+    parser.add_argument("--slices", type=int, default=5)
+    flags = parser.parse_args()
+    for agents in flags.agents:
+        measure(agents, flags.slices)
+
+
+if __name__ == "__main__":
+    main()
