@@ -1,0 +1,264 @@
+"""Demonstration files (`.demo`): what an agent saw, did and was given, as Unity's recorder writes it.
+
+A file has 33 bytes for its metadata, then the behavior's parameters, then one record per decision. Unity appends a
+second, bare copy of the metadata when it closes a file, so reading stops after as many records as the metadata says.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+from numpy.typing import NDArray
+
+from mlagents_envs.base_env import (
+    ActionSpec,
+    ActionTuple,
+    BehaviorSpec,
+    DimensionProperty,
+    ObservationSpec,
+    ObservationType,
+)
+from mlagents_envs.communicator_objects.agent_info_action_pair_pb2 import AgentInfoActionPairProto
+from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
+from mlagents_envs.communicator_objects.demonstration_meta_pb2 import DemonstrationMetaProto
+from mlagents_envs.communicator_objects.observation_pb2 import ObservationProto
+from mlagents_envs.communicator_objects.space_type_pb2 import continuous as CONTINUOUS
+from mlagents_envs.exception import DemonstrationException
+
+Array = NDArray[Any]
+SUFFIX = ".demo"
+HEADER = 33  # bytes before the behavior's parameters
+API_VERSIONS = (0, 1)
+NAME_LENGTH = 16  # letters of a demonstration's name that fit into the header
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """Records in the order in which they were made; n is their number.
+
+    Record k holds what was seen, the reward of arriving there, and the action taken from there; where `done`, the
+    episode ended and the action means nothing.
+    """
+
+    name: str
+    behavior: str  # may carry `?team=id`
+    spec: BehaviorSpec
+    obs: tuple[Array, ...]  # one (n, *shape) float32 per sensor
+    reward: Array  # (n,) float32
+    done: Array  # (n,) bool
+    interrupted: Array  # (n,) bool, the episode was cut by a limit
+    mask: Array  # (n, sum of branches) bool, True = allowed
+    action: ActionTuple
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes ended, and one more if the last is unfinished."""
+        return int(self.done.sum()) + int(len(self) > 0 and not self.done[-1])
+
+
+def read(path: str | Path) -> Demonstration:
+    """Return a demonstration.
+
+    Raises FileNotFoundError, ValueError for a file of another kind, DemonstrationException for one that is damaged.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{path} is no demonstration: its name does not end in {SUFFIX}")
+    data = path.read_bytes()
+    meta = DemonstrationMetaProto()
+    _parse(meta, data, 0, path)
+    if meta.api_version not in API_VERSIONS:
+        raise DemonstrationException(f"{path} has version {meta.api_version}; only 0 and 1 are known")
+    parameters = BrainParametersProto()
+    place = _parse(parameters, data, HEADER, path)
+    records = list(_records(data, place, meta.number_steps, path))
+    if not records:
+        raise DemonstrationException(f"{path} holds no record")
+    return _columns(meta.demonstration_name, parameters, records, path)
+
+
+def demonstration_files(path: str | Path) -> list[Path]:
+    """Return the files of a demonstration, a folder of them, or a pattern, sorted by name.
+
+    Raises FileNotFoundError if nothing is there, ValueError if it holds no demonstration.
+    """
+    place = Path(path)
+    if place.is_dir():
+        found = sorted(file for file in place.iterdir() if file.suffix == SUFFIX)
+        if not found:
+            raise ValueError(f"the folder {place} holds no {SUFFIX} file")
+        return found
+    found = [place] if place.is_file() else sorted(Path(name) for name in glob.glob(str(path)))
+    if not found:
+        raise FileNotFoundError(f"there is no demonstration {path}")
+    for file in found:
+        if file.suffix != SUFFIX:
+            raise ValueError(f"{file} is no demonstration: its name does not end in {SUFFIX}")
+    return found
+
+
+def write(path: str | Path, demonstration: Demonstration) -> None:
+    """Write a demonstration as Unity's recorder does; images are written as numbers."""
+    total = float(demonstration.reward.sum())
+    episodes = int(demonstration.done.sum()) + 1  # as Unity counts
+    meta = DemonstrationMetaProto(
+        api_version=1,
+        demonstration_name=demonstration.name[:NAME_LENGTH],
+        number_steps=len(demonstration),
+        number_episodes=episodes,
+        mean_reward=total / episodes,
+    )
+    with open(path, "wb") as file:
+        file.write(_delimited(meta).ljust(HEADER, b"\0")[:HEADER])
+        file.write(_delimited(_parameters(demonstration)))
+        for row in range(len(demonstration)):
+            file.write(_delimited(_record(demonstration, row)))
+        file.write(meta.SerializeToString())
+
+
+def _parse(message: Message, data: bytes, place: int, path: Path) -> int:
+    """Read a message behind its length at `place`; return where the next one begins."""
+    length, shift = 0, 0
+    while True:
+        if place >= len(data):
+            raise DemonstrationException(f"{path} ends too early: it was cut, or its recording never finished")
+        byte = data[place]
+        place += 1
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+        if shift > 35:
+            raise DemonstrationException(f"{path} is damaged at byte {place}")
+    if place + length > len(data):
+        raise DemonstrationException(f"{path} ends too early: it was cut, or its recording never finished")
+    try:
+        message.ParseFromString(data[place : place + length])
+    except DecodeError as error:
+        raise DemonstrationException(f"{path} is damaged at byte {place}: {error}") from error
+    return place + length
+
+
+def _records(data: bytes, place: int, count: int, path: Path) -> Iterator[AgentInfoActionPairProto]:
+    for _ in range(count):
+        record = AgentInfoActionPairProto()
+        place = _parse(record, data, place, path)
+        yield record
+
+
+def _columns(
+    name: str, parameters: BrainParametersProto, records: Sequence[AgentInfoActionPairProto], path: Path
+) -> Demonstration:
+    sensors = [_sensor(o) for o in records[0].agent_info.observations]
+    actions = _actions(parameters)
+    infos = [record.agent_info for record in records]
+    obs = []
+    for i, sensor in enumerate(sensors):
+        seen = [_numbers(info.observations[i], path) for info in infos]
+        if any(column.shape != sensor.shape for column in seen):
+            raise DemonstrationException(f"{path}: sensor {i} changes its shape, {sensor.shape} at first")
+        obs.append(np.stack(seen))
+    size = sum(actions.discrete_branches)
+    mask = np.ones((len(infos), size), bool)
+    for row, info in enumerate(infos):
+        if info.action_mask:
+            mask[row] = np.logical_not(info.action_mask)
+    return Demonstration(
+        name=name,
+        behavior=parameters.brain_name,
+        spec=BehaviorSpec(sensors, actions),
+        obs=tuple(obs),
+        reward=np.array([info.reward for info in infos], np.float32),
+        done=np.array([info.done for info in infos]),
+        interrupted=np.array([info.max_step_reached for info in infos]),
+        mask=mask,
+        action=_acted(records, actions),
+    )
+
+
+def _sensor(observation: ObservationProto) -> ObservationSpec:
+    shape = tuple(observation.shape)
+    known = tuple(DimensionProperty(value) for value in observation.dimension_properties)
+    properties = known or (DimensionProperty.UNSPECIFIED,) * len(shape)
+    return ObservationSpec(shape, properties, ObservationType(observation.observation_type), observation.name)
+
+
+def _actions(parameters: BrainParametersProto) -> ActionSpec:
+    """Old recordings say their actions in the deprecated fields only."""
+    if parameters.HasField("action_spec"):
+        spec = parameters.action_spec
+        return ActionSpec(spec.num_continuous_actions, tuple(spec.discrete_branch_sizes))
+    sizes = tuple(parameters.vector_action_size_deprecated)
+    if parameters.vector_action_space_type_deprecated == CONTINUOUS:
+        return ActionSpec.create_continuous(sizes[0] if sizes else 0)
+    return ActionSpec.create_discrete(sizes)
+
+
+def _numbers(observation: ObservationProto, path: Path) -> Array:
+    if observation.HasField("compressed_data"):
+        raise DemonstrationException(f"{path} holds compressed images, which cannot be read yet")
+    shape = tuple(observation.shape)
+    numbers = np.array(observation.float_data.data, np.float32)
+    if numbers.size != int(np.prod(shape)):
+        raise DemonstrationException(f"{path}: an observation has {numbers.size} numbers, its shape is {shape}")
+    return numbers.reshape(shape)
+
+
+def _acted(records: Sequence[AgentInfoActionPairProto], spec: ActionSpec) -> ActionTuple:
+    continuous = np.zeros((len(records), spec.continuous_size), np.float32)
+    discrete = np.zeros((len(records), spec.discrete_size), np.int32)
+    for row, record in enumerate(records):
+        did = record.action_info
+        typed = did.continuous_actions or did.discrete_actions
+        old = did.vector_actions_deprecated
+        if did.continuous_actions or (not typed and old and spec.continuous_size):
+            continuous[row] = did.continuous_actions or old
+        if did.discrete_actions or (not typed and old and not spec.continuous_size):
+            discrete[row] = did.discrete_actions or [int(choice) for choice in old]
+    return ActionTuple(continuous, discrete)
+
+
+def _parameters(demonstration: Demonstration) -> BrainParametersProto:
+    parameters = BrainParametersProto(brain_name=demonstration.behavior, is_training=True)
+    spec = demonstration.spec.action_spec
+    parameters.action_spec.num_continuous_actions = spec.continuous_size
+    parameters.action_spec.num_discrete_actions = spec.discrete_size
+    parameters.action_spec.discrete_branch_sizes.extend(spec.discrete_branches)
+    return parameters
+
+
+def _record(demonstration: Demonstration, row: int) -> AgentInfoActionPairProto:
+    record = AgentInfoActionPairProto()
+    info = record.agent_info
+    info.reward = float(demonstration.reward[row])
+    info.done = bool(demonstration.done[row])
+    info.max_step_reached = bool(demonstration.interrupted[row])
+    if not demonstration.mask[row].all():
+        info.action_mask.extend(np.logical_not(demonstration.mask[row]).tolist())
+    for sensor, column in zip(demonstration.spec.observation_specs, demonstration.obs, strict=True):
+        observation = info.observations.add(name=sensor.name, observation_type=sensor.observation_type.value)
+        observation.shape.extend(sensor.shape)
+        observation.dimension_properties.extend(int(value) for value in sensor.dimension_property)
+        observation.float_data.data.extend(column[row].ravel().tolist())
+    record.action_info.continuous_actions.extend(demonstration.action.continuous[row].tolist())
+    record.action_info.discrete_actions.extend(demonstration.action.discrete[row].tolist())
+    return record
+
+
+def _delimited(message: Message) -> bytes:
+    body, length = message.SerializeToString(), bytearray()
+    size = len(body)
+    while size >= 0x80:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    length.append(size)
+    return bytes(length) + body
