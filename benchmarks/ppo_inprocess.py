@@ -1,4 +1,4 @@
-"""Decisions per second of PPO on 3DBall in process, learning included, beside Stable-Baselines3 on the same environment.
+"""Decisions per second of PPO on 3DBall in process, learning included, beside Stable-Baselines3.
 
 Both use Unity's published settings (2 x 128 SiLU, batch 64, three epochs over a rollout of about 12,000 rows) and one
 thread. They take turns, a slice each, so that a busy machine slows both; the ratio of the medians is the result.
@@ -130,9 +130,8 @@ def measure(agents: int, slices: int) -> None:
         speed["stable-baselines3"].append(rows / (time.perf_counter() - start))
     middle = {name: statistics.median(values) for name, values in speed.items()}
     for name, values in speed.items():
-        print(
-            f"{agents:4d} agents  {name:18s} {middle[name]:8.0f} decisions/s (from {min(values):.0f} to {max(values):.0f})"
-        )
+        spread = f"(from {min(values):.0f} to {max(values):.0f})"
+        print(f"{agents:4d} agents  {name:18s} {middle[name]:8.0f} decisions/s {spread}")
     print(f"{agents:4d} agents  ratio {middle['ours'] / middle['stable-baselines3']:.2f}")
 
 

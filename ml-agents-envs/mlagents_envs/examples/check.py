@@ -114,7 +114,7 @@ def ball_errors(demo: Path) -> dict[str, float]:
     env._state[:] = ball_states(seen)
     env.set_actions(env.behavior, ActionTuple(continuous=recorded.action.continuous[:-1]))
     env.step()
-    decision, terminal = env.get_steps(env.behavior)
+    decision, _ = env.get_steps(env.behavior)
     same = ~recorded.done[1:] & (decision.agent_id < len(seen)) & ~recorded.done[:-1]
     off = (decision.obs[0] - then)[same]
     parts = {"position": off[:, 2:5], "velocity": off[:, 5:8], "quaternion": off[:, :2]}
@@ -135,8 +135,10 @@ def ball_states(seen: Array) -> Array:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m mlagents_envs.examples.check", description="Are the example "
-                                     "environments faithful? Try Unity's own policies and recordings in them.")  # fmt: skip
+    parser = argparse.ArgumentParser(
+        prog="python -m mlagents_envs.examples.check",
+        description="Are the example environments faithful? Try Unity's own policies and recordings in them.",
+    )
     parser.add_argument("--reference", type=Path, required=True, help="folder with onnx/ and demos/ made in Unity")
     parser.add_argument("--seed", type=int, default=0, help="of the environments (default 0)")
     flags = parser.parse_args(argv)

@@ -25,6 +25,7 @@ from mlagents_envs.base_env import BehaviorSpec
 
 Metrics = Mapping[str, Any]  # a number, or an array of numbers to be averaged
 State = dict[str, Any]
+NORMALIZED_AT_ONCE = 256  # rows: tick by tick the normalizer costs as much as the policy
 
 
 class Trainer(Protocol):
@@ -82,6 +83,7 @@ class OnPolicyTrainer:
         self.critic = self.make_critic(setup)
         self.memory = Rollout()
         self._episodes = EpisodeSums(len(setup.signals))
+        self._unseen: list[tuple[Tensor, ...]] = []  # observations that the normalizer has not seen
         self.schedules = self.make_schedules(setup.max_steps)
         self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
         self.optimizer = self.make_optimizer(unique([*self.policy.parameters(), *self.critic.parameters()]))
@@ -110,7 +112,9 @@ class OnPolicyTrainer:
 
     def receive(self, tick: Tick) -> None:
         self.memory.append(tick)
-        self.policy.observe(tick.rows.input.obs)
+        self._unseen.append(tick.rows.input.obs)
+        if len(self._unseen) * len(tick.lane) >= NORMALIZED_AT_ONCE:
+            self._normalize()
 
     def learn(self, step: int) -> Metrics | None:
         if self.memory.ready <= self.settings.buffer_size:
@@ -118,9 +122,10 @@ class OnPolicyTrainer:
         self.now = {name: schedule(step) for name, schedule in self.schedules.items()}
         for group in self.optimizer.param_groups:
             group["lr"] = self.now["learning_rate"]
+        self._normalize()
         segments = self.memory.take()
         batch, metrics = self.targets(segments)
-        metrics.update(self.report(self._descend(batch)))
+        metrics.update(self.report(self.descend(batch)))
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
         for signal in self.signals:
             metrics.update(signal.update(segments))
@@ -160,6 +165,12 @@ class OnPolicyTrainer:
         self.critic.load_state_dict(state["Optimizer:critic"])
         self.optimizer.load_state_dict(state["Optimizer:value_optimizer"])
 
+    def _normalize(self) -> None:
+        """Let the normalizer see what came home since it last looked."""
+        if self._unseen:
+            self.policy.observe(tuple(torch.cat(column) for column in zip(*self._unseen, strict=True)))
+            self._unseen.clear()
+
     def _bootstrap(self, segments: Segments, value: Tensor) -> Tensor:
         """(n, S) value of what followed each closing row, 0 where an episode really ended."""
         after = torch.zeros_like(value)
@@ -171,7 +182,7 @@ class OnPolicyTrainer:
                 after[terminated, column] = 0.0
         return after
 
-    def _descend(self, batch: Batch) -> dict[str, float]:
+    def descend(self, batch: Batch) -> dict[str, float]:
         """Walk the rollout; return the mean of each loss over all minibatches."""
         size = min(self.settings.batch_size, len(batch))
         total: dict[str, Tensor] = {}

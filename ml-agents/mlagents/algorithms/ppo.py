@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mlagents.algorithms import by_hand
 from mlagents.algorithms.base import Batch, Metrics, OnPolicyTrainer, TrainerSetup
 from mlagents.algorithms.objectives import clipped_surrogate
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import PPOSettings
 from mlagents.nn.values import Critic
 
-VALUE_WEIGHT = 0.5  # of the value loss beside the policy's, as in Unity's trainers
-
 
 class PPOTrainer(OnPolicyTrainer):
     """Ratios clipped per action dimension, a plain squared value error, and an entropy bonus."""
 
     Settings = PPOSettings
+    VALUE_WEIGHT = 0.5  # of the value loss beside the policy's, as in Unity's trainers
 
     def make_critic(self, setup: TrainerSetup) -> Critic:
         names, shares = [signal.name for signal in setup.signals], self.settings.shared_critic
@@ -36,12 +36,16 @@ class PPOTrainer(OnPolicyTrainer):
         old = batch.rows.output.log_prob
         return {
             "policy": clipped_surrogate(log_prob, old, batch.advantage, self.now["epsilon"]),
-            "value": VALUE_WEIGHT * (batch.returns - value).pow(2).mean(),
+            "value": self.VALUE_WEIGHT * (batch.returns - value).pow(2).mean(),
             "entropy": -self.now["beta"] * entropy.mean(),
         }
+
+    def descend(self, batch: Batch) -> dict[str, float]:
+        standard = type(self).loss is PPOTrainer.loss  # a subclass with terms of its own needs autograd
+        return by_hand.descend(self, batch) if standard and by_hand.applies(self) else super().descend(batch)
 
     def report(self, losses: Metrics) -> dict[str, float]:
         named = super().report({name: value for name, value in losses.items() if name != "entropy"})
         named["Losses/Policy Loss"] = abs(losses["policy"])
-        named["Losses/Value Loss"] = losses["value"] / VALUE_WEIGHT
+        named["Losses/Value Loss"] = losses["value"] / self.VALUE_WEIGHT
         return named

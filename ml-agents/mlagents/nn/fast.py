@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Array = NDArray[Any]
+Walked = list[tuple[Array, Array | None]]  # what a walk forward leaves for the walk back
 EPSILON = np.float32(1e-7)  # as in `distributions`
+TWO_PI_E = np.float32(2 * math.pi * math.e)
 HALF_LOG_TWO_PI = np.float32(0.5 * math.log(2 * math.pi))
 
 
@@ -32,36 +34,59 @@ def mlp(x: Tensor, parameters: Sequence[Tensor]) -> Tensor:
     """
     if torch.is_grad_enabled():
         return _MLP.apply(x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
-    return torch.from_numpy(_forward(x.numpy(), [p.detach().numpy() for p in parameters], []))
+    return torch.from_numpy(forward(x.numpy(), [p.detach().numpy() for p in parameters], None))
 
 
 def gaussian(mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
     """Return what `distributions.gaussian_log_prob` (n, C) and `gaussian_entropy` (1,) do; all on the CPU."""
-    return _Gaussian.apply(mean, log_sigma, action)  # type: ignore[no-any-return, no-untyped-call]
+    if torch.is_grad_enabled():
+        return _Gaussian.apply(mean, log_sigma, action)  # type: ignore[no-any-return, no-untyped-call]
+    _, log_prob, entropy = gaussian_forward(mean.numpy(), log_sigma.detach().numpy(), action.numpy())
+    return torch.from_numpy(log_prob), torch.from_numpy(entropy)
 
 
 class _Gaussian(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        sigma = np.exp(log_sigma.detach().numpy())
-        off = action.detach().numpy() - mean.detach().numpy()
-        width = 2 * sigma * sigma + EPSILON
-        ctx.walked = sigma, off, width
-        log_prob = -(off * off) / width - (np.log(sigma + EPSILON) + HALF_LOG_TWO_PI)
-        entropy = 0.5 * np.log(np.float32(2 * math.pi * math.e) * sigma * sigma + EPSILON).mean(1)
+        ctx.walked, log_prob, entropy = gaussian_forward(
+            mean.detach().numpy(), log_sigma.detach().numpy(), action.detach().numpy()
+        )
         return torch.from_numpy(log_prob), torch.from_numpy(entropy)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor, entropy: Tensor) -> tuple[Tensor, Tensor, None]:
-        sigma, off, width = ctx.walked
-        g, full = gradient.numpy(), np.float32(2 * math.pi * math.e)
-        pull = g * off / width
-        variance = sigma * sigma
-        by_sigma = (pull * off).sum(0, keepdims=True) * (4 * variance / width)
-        by_sigma -= g.sum(0, keepdims=True) * (sigma / (sigma + EPSILON))
-        by_sigma += entropy.numpy()[:, None] * (full * variance / (full * variance + EPSILON)) / sigma.shape[1]
-        return torch.from_numpy(2 * pull), torch.from_numpy(by_sigma), None
+        by_mean, by_log_sigma = gaussian_backward(gradient.numpy(), entropy.numpy()[:, None], ctx.walked)
+        return torch.from_numpy(by_mean), torch.from_numpy(by_log_sigma), None
+
+
+def gaussian_forward(mean: Array, log_sigma: Array, action: Array) -> tuple[tuple[Array, Array, Array], Array, Array]:
+    """Return what the walk back needs, the (n, C) log probabilities, and the (1,) entropy."""
+    sigma = np.exp(log_sigma)
+    variance = sigma * sigma
+    off, width = action - mean, 2 * variance + EPSILON
+    log_prob = off * off
+    log_prob /= -width
+    log_prob -= np.log(sigma + EPSILON) + HALF_LOG_TWO_PI
+    entropy = np.float32(0.5) * np.log(TWO_PI_E * variance + EPSILON)
+    return (sigma, off, width), log_prob, entropy.sum(1) / np.float32(entropy.shape[1])
+
+
+def gaussian_backward(pull: Array, entropy_pull: Any, walked: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+    """Return the gradients of the (n, C) means and the (1, C) log sigma.
+
+    pull: (n, C), what the log probabilities are pulled with; entropy_pull: a number, or (1, 1).
+    """
+    sigma, off, width = walked
+    variance = sigma * sigma
+    lean = pull * off
+    lean /= width
+    by_log_sigma = (lean * off).sum(0, keepdims=True) * (4 * variance / width)
+    by_log_sigma -= pull.sum(0, keepdims=True) * (sigma / (sigma + EPSILON))
+    full = TWO_PI_E * variance
+    by_log_sigma += entropy_pull * (full / (full + EPSILON)) / np.float32(sigma.shape[1])
+    lean *= 2
+    return lean, by_log_sigma
 
 
 class _MLP(torch.autograd.Function):
@@ -69,46 +94,56 @@ class _MLP(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:
         ctx.walked = []
         ctx.save_for_backward(*parameters)
-        return torch.from_numpy(_forward(x.detach().numpy(), [p.detach().numpy() for p in parameters], ctx.walked))
+        return torch.from_numpy(forward(x.detach().numpy(), [p.detach().numpy() for p in parameters], ctx.walked))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         weights = [p.detach().numpy() for p in ctx.saved_tensors[::2]]
-        out = gradient.numpy()
-        found: list[Tensor | None] = []
-        for layer in range(len(weights) - 1, -1, -1):
-            below, slope = ctx.walked[layer]
-            found += [torch.from_numpy(out.sum(0)), torch.from_numpy(out.T @ below)]
-            if layer == 0 and not ctx.needs_input_grad[0]:
-                return (None, *reversed(found))
-            out = out @ weights[layer]
-            if layer:
-                out *= slope
-        return (torch.from_numpy(out), *reversed(found))
+        below, found = backward(gradient.numpy(), weights, ctx.walked, further=ctx.needs_input_grad[0])
+        return (None if below is None else torch.from_numpy(below), *(torch.from_numpy(part) for part in found))
 
 
-def _forward(x: Array, parameters: list[Array], walked: list[tuple[Array, Array | None]]) -> Array:
-    """Return the output; `walked` receives, for each layer, its input and the slope of the swish that made it."""
+def forward(x: Array, parameters: Sequence[Array], walked: Walked | None) -> Array:
+    """Return the (n, out) output; `walked` receives each layer's input and the slope of the swish that made it."""
     slope = None
     last = len(parameters) - 2
     for i in range(0, len(parameters), 2):
-        walked.append((x, slope))
+        if walked is not None:
+            walked.append((x, slope))
         x = x @ parameters[i].T
         x += parameters[i + 1]
         if i < last:
-            x, slope = _swish(x)
+            x, slope = _swish(x, walked is not None)
     return x
 
 
-def _swish(z: Array) -> tuple[Array, Array]:
-    """Return z s(z) and its slope s + z s (1 - s), with s(z) = (1 + tanh(z / 2)) / 2, which cannot overflow."""
+def backward(
+    gradient: Array, weights: Sequence[Array], walked: Walked, *, further: bool = False
+) -> tuple[Array | None, list[Array]]:
+    """Return the gradient of the input, if asked `further`, and those of each layer's weight and bias in turn."""
+    found: list[Array] = []
+    for layer in range(len(weights) - 1, -1, -1):
+        below, slope = walked[layer]
+        found += [gradient.sum(0), gradient.T @ below]
+        if layer == 0 and not further:
+            return None, found[::-1]
+        gradient = gradient @ weights[layer]
+        if slope is not None:
+            gradient *= slope
+    return gradient, found[::-1]
+
+
+def _swish(z: Array, sloped: bool) -> tuple[Array, Array | None]:
+    """Return z s(z) and, if asked, its slope s + z s (1 - s); s(z) = (1 + tanh(z / 2)) / 2 cannot overflow."""
     gate = z * np.float32(0.5)
     np.tanh(gate, out=gate)
     gate += np.float32(1.0)
     gate *= np.float32(0.5)
-    out = z * gate
+    z *= gate
+    if not sloped:
+        return z, None
     slope = np.float32(1.0) - gate
-    slope *= out
+    slope *= z
     slope += gate
-    return out, slope
+    return z, slope

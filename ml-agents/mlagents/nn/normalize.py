@@ -25,8 +25,8 @@ class Normalizer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type == "cpu" and not x.requires_grad:  # a dozen rows: numpy has them before torch has begun
             out = x.numpy() - self.running_mean.numpy()
-            out /= self.deviation().numpy()
-            return torch.from_numpy(np.clip(out, -LIMIT, LIMIT, out=out))
+            out /= np.sqrt(self.running_variance.numpy() / np.float32(self.normalization_steps))
+            return torch.from_numpy(np.minimum(np.maximum(out, -LIMIT, out=out), LIMIT, out=out))
         return ((x - self.running_mean) / self.deviation()).clamp(-LIMIT, LIMIT)
 
     def deviation(self) -> Tensor:
@@ -34,12 +34,13 @@ class Normalizer(nn.Module):
         return (self.running_variance / self.normalization_steps.item()).sqrt_()
 
     def update(self, x: Tensor) -> None:
-        """Take (n, size) more rows; without rows nothing changes."""
-        rows = x.cpu().numpy()
-        steps = self.normalization_steps.item() + len(rows)
-        self.normalization_steps.fill_(steps)
-        mean = self.running_mean.cpu().numpy()
+        """Take (n, size) more rows."""
+        rows, mean, variance = x.cpu().numpy(), self.running_mean.cpu().numpy(), self.running_variance.cpu().numpy()
+        self.normalization_steps += len(rows)
         off = rows - mean
-        new = mean + off.sum(0) / np.float32(steps)
-        self.running_variance += torch.from_numpy((off * (rows - new)).sum(0)).to(x.device)
-        self.running_mean.copy_(torch.from_numpy(new))
+        mean += np.add.reduce(off, 0) / np.float32(self.normalization_steps)
+        off *= rows - mean
+        variance += np.add.reduce(off, 0)
+        if x.device.type != "cpu":  # else these are the buffers' own memory
+            self.running_mean.copy_(torch.from_numpy(mean))
+            self.running_variance.copy_(torch.from_numpy(variance))

@@ -1,0 +1,183 @@
+"""PPO's walk over a rollout with gradients written by hand, in numpy, on the memory of the torch parameters.
+
+For networks of Unity's usual size autograd costs several times the arithmetic. This does what `PPOTrainer.loss` and
+autograd do, minibatch for minibatch, with the same random order; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from mlagents.nn import fast
+
+if TYPE_CHECKING:
+    from mlagents.algorithms.base import Batch
+    from mlagents.algorithms.ppo import PPOTrainer
+
+Array = fast.Array
+
+
+class Minibatch(NamedTuple):
+    """Columns of n rows."""
+
+    x: Array  # (n, inputs) encoded observations
+    continuous: Array  # (n, C)
+    discrete: Array  # (n, B)
+    mask: Array  # (n, K)
+    old: Array  # (n, C + B) log probabilities when the actions were taken
+    advantage: Array  # (n, 1)
+    returns: Array  # (n, S)
+
+
+def applies(trainer: PPOTrainer) -> bool:
+    """Is everything as this file knows it: CPU, float32, two bodies?"""
+    parameters = [*trainer.policy.parameters(), *trainer.critic.parameters()]
+    plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in parameters)
+    return plain and not trainer.settings.shared_critic
+
+
+def descend(trainer: PPOTrainer, batch: Batch) -> dict[str, float]:
+    """Walk the rollout `num_epoch` times; return the mean of each loss over all minibatches."""
+    total = np.zeros(3)
+    steps = 0
+    step = _Step(trainer)
+    for minibatch in _minibatches(trainer, batch):
+        total += step(minibatch)
+        trainer.optimizer.step()
+        steps += 1
+    return dict(zip(("policy", "value", "entropy"), (total / max(steps, 1)).tolist(), strict=True))
+
+
+def _minibatches(trainer: PPOTrainer, batch: Batch) -> Iterator[Minibatch]:
+    rows = batch.rows
+    everything = Minibatch(
+        x=trainer.policy.body.encode(rows.input.obs).numpy(),  # the normalizer rests while we learn
+        continuous=rows.output.action.continuous.numpy(),
+        discrete=rows.output.action.discrete.numpy(),
+        mask=rows.input.mask.numpy(),
+        old=rows.output.log_prob.numpy(),
+        advantage=batch.advantage.numpy()[:, None],
+        returns=batch.returns.numpy(),
+    )
+    size = min(trainer.settings.batch_size, len(batch))
+    for _ in range(trainer.settings.num_epoch):
+        order = torch.randperm(len(batch)).numpy()
+        shuffled = Minibatch(*(column[order] for column in everything))
+        for start in range(0, len(batch) // size * size, size):
+            yield Minibatch(*(column[start : start + size] for column in shuffled))
+
+
+class _Step:
+    """Sets the gradient of every parameter for one minibatch."""
+
+    def __init__(self, trainer: PPOTrainer) -> None:
+        actor, critic = trainer.policy, trainer.critic
+        self.size, self.branches = actor.continuous, actor.branches
+        self.epsilon, self.beta = trainer.now["epsilon"], trainer.now["beta"]
+        self.value_weight = trainer.VALUE_WEIGHT
+        self.actor = _parameters(actor.body.layers, actor.head)
+        self.critic = _parameters(critic.body.layers, critic.head)
+        self.log_sigma = actor.log_sigma
+        self.sigma_seen = actor.log_sigma.detach().numpy()
+        self.actor_seen = [p.detach().numpy() for p in self.actor]
+        self.critic_seen = [p.detach().numpy() for p in self.critic]
+
+    def __call__(self, batch: Minibatch) -> tuple[float, float, float]:
+        """Return the losses of policy, value and entropy, weighted as they are added."""
+        policy, entropy = self._policy(batch)
+        return policy, self._value(batch), -self.beta * entropy
+
+    def _value(self, batch: Minibatch) -> float:
+        walked: fast.Walked = []
+        off = fast.forward(batch.x, self.critic_seen, walked) - batch.returns
+        pull = off * np.float32(2 * self.value_weight / off.size)
+        _set(self.critic, fast.backward(pull, self.critic_seen[::2], walked)[1])
+        return self.value_weight * float(np.vdot(off, off)) / off.size
+
+    def _policy(self, batch: Minibatch) -> tuple[float, float]:
+        walked: fast.Walked = []
+        said = fast.forward(batch.x, self.actor_seen, walked)
+        heads: list[Any] = []
+        if self.size:
+            heads.append(_Gaussian(said[:, : self.size], self.sigma_seen, batch.continuous))
+        if self.branches:
+            heads.append(_Branches(said[:, self.size :], self.branches, batch))
+        log_prob = heads[0].log_prob if len(heads) == 1 else np.hstack([head.log_prob for head in heads])
+        loss, pull = self._surrogate(log_prob, batch)
+        gradient, start = [], 0
+        for head in heads:
+            stop = start + head.log_prob.shape[1]
+            gradient.append(head.gradient(pull[:, start:stop], np.float32(self.beta)))
+            start = stop
+        if self.size:
+            self.log_sigma.grad = torch.from_numpy(heads[0].by_log_sigma)
+        else:
+            self.log_sigma.grad = None
+        together = gradient[0] if len(gradient) == 1 else np.hstack(gradient)
+        _set(self.actor, fast.backward(together, self.actor_seen[::2], walked)[1])
+        return loss, sum(head.entropy for head in heads)
+
+    def _surrogate(self, log_prob: Array, batch: Minibatch) -> tuple[float, Array]:
+        """Return PPO's clipped loss and its (n, D) gradient with respect to the log probabilities."""
+        ratio = np.exp(log_prob - batch.old)
+        gain = ratio * batch.advantage
+        clipped = np.clip(ratio, 1 - self.epsilon, 1 + self.epsilon) * batch.advantage
+        counts = gain <= clipped  # else the clipped ratio is taken, which does not move
+        loss = -float(np.minimum(gain, clipped).mean())
+        gain *= counts
+        gain *= np.float32(-1 / gain.size)
+        return loss, gain
+
+
+class _Gaussian:
+    def __init__(self, mean: Array, log_sigma: Array, action: Array) -> None:
+        self.walked, self.log_prob, entropy = fast.gaussian_forward(mean, log_sigma, action)
+        self.entropy = float(entropy[0])
+
+    def gradient(self, pull: Array, beta: np.float32) -> Array:
+        """Return the (n, C) gradient of the means; `by_log_sigma` is the other one."""
+        by_mean, self.by_log_sigma = fast.gaussian_backward(pull, -beta, self.walked)
+        return by_mean
+
+
+class _Branches:
+    def __init__(self, logits: Array, branches: tuple[int, ...], batch: Minibatch) -> None:
+        logits = np.where(batch.mask, logits, np.float32(-1e8))
+        self.rows = np.arange(len(logits))
+        self.choice = batch.discrete
+        self.chances, self.logs, start = [], [], 0
+        for size in branches:
+            own = logits[:, start : start + size]
+            chance = np.exp(own - own.max(1, keepdims=True))
+            chance /= chance.sum(1, keepdims=True)
+            self.chances.append(chance)
+            self.logs.append(np.log(chance + fast.EPSILON))
+            start += size
+        taken = [log[self.rows, self.choice[:, i]] for i, log in enumerate(self.logs)]
+        self.log_prob = np.stack(taken, 1)
+        self.entropy = -sum(
+            float((chance * log).sum(1).mean()) for chance, log in zip(self.chances, self.logs, strict=True)
+        )
+
+    def gradient(self, pull: Array, beta: np.float32) -> Array:
+        """Return the (n, K) gradient of the logits."""
+        found = []
+        for i, (chance, log) in enumerate(zip(self.chances, self.logs, strict=True)):
+            # first by the probabilities, then through the softmax
+            slope = (beta / len(self.rows)) * (log + chance / (chance + fast.EPSILON))
+            slope[self.rows, self.choice[:, i]] += pull[:, i] / (chance[self.rows, self.choice[:, i]] + fast.EPSILON)
+            found.append(chance * (slope - (slope * chance).sum(1, keepdims=True)))
+        return found[0] if len(found) == 1 else np.hstack(found)
+
+
+def _parameters(layers: Any, head: Any) -> list[torch.nn.Parameter]:
+    return [p for layer in (*layers, head) for p in (layer.weight, layer.bias)]
+
+
+def _set(parameters: list[torch.nn.Parameter], gradients: list[Array]) -> None:
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = torch.from_numpy(gradient)
