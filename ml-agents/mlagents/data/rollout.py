@@ -37,57 +37,48 @@ class Rollout:
 
     def __init__(self) -> None:
         self.ready = 0  # rows in closed segments
-        self._ticks: list[Tick] = []
+        self._parts: list[Tick] = []  # the open rows of earlier ticks together, then tick after tick
+        self._sizes: list[int] = []  # rows of every tick, also of those that lie together
 
     def append(self, tick: Tick) -> None:
         """Take the rows of one tick; n is at least 1."""
-        self._ticks.append(tick)
+        self._parts.append(tick)
+        self._sizes.append(len(tick.lane))
         self.ready += tick.finished
 
     def take(self) -> Segments:
         """Return and forget the rows of closed segments; at least one segment is closed."""
-        size = torch.tensor([len(tick.lane) for tick in self._ticks])
-        closes = torch.cat([tick.closes for tick in self._ticks])
-        after = zip(*(tick.after for tick in self._ticks), strict=True)
-        everything = Segments(
-            rows=Experience.concat([tick.rows for tick in self._ticks]),
-            lane=torch.cat([tick.lane for tick in self._ticks]),
-            closes=closes,
-            after=tuple(torch.cat(column)[closes] for column in after),
-            ticks=torch.cat([size.new_zeros(1), size.cumsum(0)]),
-        )
-        closed = self._closed(everything)
-        self._keep(~closed, size)
-        self.ready = 0
+        rows = Experience.concat([part.rows for part in self._parts])
+        lane = torch.cat([part.lane for part in self._parts])
+        closes = torch.cat([part.closes for part in self._parts])
+        columns = zip(*(part.after for part in self._parts), strict=True)
+        after = tuple(torch.cat(column) for column in columns)
+        size = torch.tensor(self._sizes)
+        tick = torch.repeat_interleave(torch.arange(len(size)), size)
+        closed = self._closed(lane, closes)
+        self.clear()
         if closed.all():
-            return everything
-        tick = torch.repeat_interleave(torch.arange(len(size)), size)[closed]
-        count = torch.bincount(tick, minlength=len(size))
-        return Segments(
-            everything.rows[closed],
-            everything.lane[closed],
-            everything.closes[closed],
-            everything.after,
-            torch.cat([count.new_zeros(1), count.cumsum(0)]),
-        )
+            return Segments(rows, lane, closes, tuple(column[closes] for column in after), _begins(size))
+        rest = ~closed
+        self._parts = [Tick(rows[rest], lane[rest], closes[rest], tuple(column[rest] for column in after), 0)]
+        left = torch.bincount(tick[rest])
+        self._sizes = left[left > 0].tolist()
+        begins = _begins(torch.bincount(tick[closed], minlength=len(size)))
+        return Segments(rows[closed], lane[closed], closes[closed], tuple(column[closes] for column in after), begins)
 
     def clear(self) -> None:
         """Forget every row, open segments too."""
         self.__init__()  # type: ignore[misc]  # an empty memory is a new memory
 
     @staticmethod
-    def _closed(segments: Segments) -> Tensor:
+    def _closed(lane: Tensor, closes: Tensor) -> Tensor:
         """(n,) bool: a row is closed if its lane closes a segment at that row or later."""
-        place = torch.arange(len(segments.lane))
-        last = torch.full((int(segments.lane.max()) + 1,), -1)
-        last.scatter_reduce_(0, segments.lane[segments.closes], place[segments.closes], "amax")
-        return place <= last[segments.lane]
+        place = torch.arange(len(lane))
+        last = torch.full((int(lane.max()) + 1,), -1)
+        last.scatter_reduce_(0, lane[closes], place[closes], "amax")
+        return place <= last[lane]
 
-    def _keep(self, open_rows: Tensor, size: Tensor) -> None:
-        """Leave only the open rows, in their ticks."""
-        parts = zip(open_rows.split(size.tolist()), self._ticks, strict=True)
-        self._ticks = [
-            Tick(tick.rows[keep], tick.lane[keep], tick.closes[keep], tuple(a[keep] for a in tick.after), 0)
-            for keep, tick in parts
-            if keep.any()
-        ]
+
+def _begins(size: Tensor) -> Tensor:
+    """(T + 1,) where each tick begins, of (T,) numbers of rows."""
+    return torch.cat([size.new_zeros(1), size.cumsum(0)])
