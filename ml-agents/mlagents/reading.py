@@ -100,6 +100,7 @@ class Reader:
                          f" Known: {', '.join(SETTINGS)}")  # fmt: skip
         elif "hyperparameters" in raw and "trainer_type" not in raw:
             self.mistake((*path, "hyperparameters"), "needs a trainer_type beside it")
+            del raw["hyperparameters"]
         else:
             given = self._mapping(raw.get("hyperparameters"), (*path, "hyperparameters"))
             raw["hyperparameters"] = self.section(SETTINGS[name], given, (*path, "hyperparameters"))
@@ -194,6 +195,8 @@ class Reader:
             read = kind.model_validate(raw)
         except ValidationError as error:
             for problem in error.errors():
+                if problem["type"] == "literal_error" and problem["loc"][0] not in raw:
+                    continue  # a key that follows another, whose own value is the mistake
                 where = (*path, *(str(part) for part in problem["loc"]))
                 self.mistake(where, explain(problem, where))
             return None

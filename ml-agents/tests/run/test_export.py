@@ -1,0 +1,130 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from mlagents.nn.policy import Actor
+from mlagents.nn.settings import NetworkSettings
+from mlagents.run.errors import ExportError
+from mlagents.run.export import OPSETS, build, check, dry_run, export
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.examples.ball3d import Ball3D, Ball3DHard
+from mlagents_envs.examples.basic import Basic
+from mlagents_envs.examples.example import vector_sensor
+
+SPACES = {
+    "continuous": ActionSpec.create_continuous(3),
+    "one branch": ActionSpec.create_discrete((4,)),
+    "unequal branches": ActionSpec.create_discrete((2, 5, 3)),
+    "hybrid": ActionSpec.create_hybrid(2, (3, 2)),
+}
+
+
+def actor(action, normalize=True):
+    made = Actor(
+        BehaviorSpec([vector_sensor(3, "near"), vector_sensor(2, "far")], action),
+        NetworkSettings(hidden_units=16, normalize=normalize),
+    )
+    made.observe((torch.randn(50, 3) * 4 + 1, torch.randn(50, 2)))
+    return made
+
+
+def shape(value):
+    return [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("space", SPACES)
+def test_every_action_space_is_exported_for_every_opset(space, opset):
+    made = actor(SPACES[space])
+    model = build(made, opset=opset)
+    assert model.opset_import[0].version == opset
+    check(made, model)
+
+
+def test_a_model_has_the_names_shapes_and_constants_that_unity_looks_for():
+    graph = build(actor(SPACES["hybrid"])).graph
+    assert [(i.name, shape(i)) for i in graph.input] == [
+        ("obs_0", ["batch", 3]), ("obs_1", ["batch", 2]), ("action_masks", ["batch", 5]),
+    ]  # fmt: skip
+    assert [(o.name, shape(o)) for o in graph.output] == [
+        ("version_number", [1]), ("memory_size", [1]), ("continuous_actions", ["batch", 2]),
+        ("continuous_action_output_shape", [1]), ("deterministic_continuous_actions", ["batch", 2]),
+        ("discrete_actions", ["batch", 2]), ("discrete_action_output_shape", [1, 2]),
+        ("deterministic_discrete_actions", ["batch", 2]),
+    ]  # fmt: skip
+
+
+def test_constants_can_be_read_by_playing_the_model():
+    session = onnxruntime.InferenceSession(build(actor(SPACES["hybrid"])).SerializeToString())
+    feeds = {
+        "obs_0": np.zeros((1, 3), np.float32),
+        "obs_1": np.zeros((1, 2), np.float32),
+        "action_masks": np.ones((1, 5), np.float32),
+    }
+    names = ["version_number", "memory_size", "continuous_action_output_shape", "discrete_action_output_shape"]
+    assert [value.tolist() for value in session.run(names, feeds)] == [[3.0], [0.0], [2.0], [[3.0, 2.0]]]
+
+
+def test_samples_of_the_model_spread_like_the_policys():
+    made = actor(SPACES["hybrid"])
+    session = onnxruntime.InferenceSession(build(made).SerializeToString())
+    n = 4000
+    feeds = {
+        "obs_0": np.ones((n, 3), np.float32), "obs_1": np.ones((n, 2), np.float32),
+        "action_masks": np.tile(np.array([[1, 0, 1, 1, 1]], np.float32), (n, 1)),
+    }  # fmt: skip
+    continuous, discrete = session.run(["continuous_actions", "discrete_actions"], feeds)
+    assert continuous.std(0) == pytest.approx([1 / 3, 1 / 3], rel=0.1)
+    assert np.abs(continuous).max() <= 1.0
+    assert set(discrete[:, 0].tolist()) == {0, 2}
+    assert set(discrete[:, 1].tolist()) == {0, 1}
+
+
+def test_a_model_that_plays_otherwise_gets_no_name(tmp_path, monkeypatch):
+    made, path = actor(SPACES["continuous"]), tmp_path / "model.onnx"
+    export(made, path)
+    before = path.read_bytes()
+    with torch.no_grad():
+        made.head.bias += 1.0
+    other = build(actor(SPACES["continuous"]))
+    monkeypatch.setattr("mlagents.run.export.build", lambda *_, **__: other)
+    with pytest.raises(ExportError, match="differs from the policy"):
+        export(made, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_policy_that_is_no_number_is_found_before_it_is_written(tmp_path):
+    made = actor(SPACES["continuous"])
+    with torch.no_grad():
+        made.head.bias[0] = float("nan")
+    with pytest.raises(ExportError, match="differs"):
+        dry_run(made)
+
+
+def test_an_unknown_opset_is_refused():
+    with pytest.raises(ExportError, match="opset is 8; it must be from 9 to 17"):
+        build(actor(SPACES["continuous"]), opset=8)
+
+
+@pytest.mark.parametrize(("env", "hidden", "layers"), [(Ball3D, 128, 2), (Ball3DHard, 128, 2), (Basic, 20, 1)])
+def test_inputs_and_outputs_are_those_of_unitys_own_files(env, hidden, layers):
+    reference = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[4] / "shared" / "reference"))
+    file = reference / "onnx" / f"{env.NAME}.onnx"
+    if not file.is_file():
+        pytest.skip("no model made in Unity here")
+    theirs = onnx.load(str(file))
+    ours = build(Actor(env.SPEC, NetworkSettings(hidden_units=hidden, num_layers=layers)))
+    assert [(i.name, shape(i), i.type.tensor_type.elem_type) for i in ours.graph.input] == [
+        (i.name, shape(i), i.type.tensor_type.elem_type) for i in theirs.graph.input
+    ]
+    assert [(o.name, o.type.tensor_type.elem_type, len(shape(o))) for o in ours.graph.output] == [
+        (o.name, o.type.tensor_type.elem_type, len(shape(o))) for o in theirs.graph.output
+    ]
+    assert ours.ir_version == theirs.ir_version
+    assert ours.opset_import[0].version == theirs.opset_import[0].version
