@@ -150,10 +150,12 @@ class OnPolicyTrainer:
         return Batch(rows, normalized(advantage.mean(1)), advantage + value), metrics
 
     def forget(self) -> None:
+        self._normalize()
         self.memory.clear()
         self._episodes.clear()
 
     def state_dict(self) -> State:
+        self._normalize()
         return {
             "Policy": self.policy.state_dict(),
             "Optimizer:critic": self.critic.state_dict(),

@@ -1,0 +1,122 @@
+"""Does PPO learn the example environments with Unity's published settings? Seeds, steps, seconds, and a picture.
+
+    python benchmarks/learning.py [--seeds 1 2 3] [--results DIR] [--picture docs/learning-curves.png]
+
+Trains each environment for its budget of steps through `mlagents-learn`, reads the curves that it wrote, and plays the
+exported model through onnxruntime. Ends with status 1 if a threshold is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mlagents_envs.examples.check import scores, unity_policy
+
+ROOT = Path(__file__).parents[1]
+REWARD = "Environment/Cumulative Reward"
+
+
+@dataclass(frozen=True)
+class Task:
+    """An environment, what must be reached, and within how many steps."""
+
+    name: str
+    threshold: float
+    budget: int  # steps
+    official: str  # steps that the official trainer needed
+    decisions: int  # enough for every episode to end when the model is played
+
+
+TASKS = (Task("3DBall", 95.0, 300_000, "96k-108k", 1001), Task("Basic", 0.92, 30_000, "18k", 200))
+Curve = list[tuple[int, float]]
+
+
+def train(task: Task, seed: int, results: Path) -> tuple[Curve, float, Path]:
+    """Return the curve, the seconds it took, and the exported model.
+
+    The settings are the published ones, schedules and all: the run is told to stop, as by Ctrl-C, at its budget.
+    """
+    run = f"{task.name}-{seed}"
+    command = [
+        sys.executable, "-m", "mlagents", str(ROOT / "config" / "ppo" / f"{task.name}.yaml"),
+        "--env", f"builtin:{task.name}", "--seed", str(seed), "--results-dir", str(results), "--run-id", run, "--force",
+    ]  # fmt: skip
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        step = re.search(r"Step: (\d+)\.", line)
+        if step and int(step[1]) >= task.budget and process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            break
+    process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
+    seconds = time.perf_counter() - start
+    board = EventAccumulator(str(results / run / task.name))
+    board.Reload()
+    curve = [(event.step, event.value) for event in board.Scalars(REWARD) if event.step <= task.budget]
+    return curve, seconds, results / run / f"{task.name}.onnx"
+
+
+def draw(curves: dict[Task, list[Curve]], picture: Path) -> None:
+    """Draw one panel per environment, one line per seed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, len(curves), figsize=(10, 3.6), layout="constrained")
+    for panel, (task, lines) in zip(panels, curves.items(), strict=True):
+        for seed, curve in enumerate(lines, 1):
+            panel.plot(*zip(*curve, strict=True), label=f"seed {seed}", linewidth=1.6)
+        panel.axhline(task.threshold, color="gray", linestyle=":", linewidth=1)
+        panel.set(title=task.name, xlabel="steps of all agents", ylabel="mean reward of an episode")
+        panel.legend(frameon=False)
+        panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(picture, dpi=110)
+
+
+def main() -> int:
+    """Train, print the table, draw; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
+    parser.add_argument("--picture", type=Path, help="where the curves are drawn")
+    flags = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        return compare(flags.seeds, flags.results or Path(folder), flags.picture)
+
+
+def compare(seeds: list[int], results: Path, picture: Path | None) -> int:
+    """Train every task with every seed and print what came of it."""
+    print(f"{'environment':12s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
+          f"{'budget':>8s} {'last':>7s} {'seconds':>7s} {'exported model':>14s}")  # fmt: skip
+    missed, curves = 0, {}
+    for task in TASKS:
+        for seed in seeds:
+            curve, seconds, model = train(task, seed, results)
+            curves.setdefault(task, []).append(curve)
+            reached = next((step for step, reward in curve if reward >= task.threshold), None)
+            played = scores(task.name, unity_policy(model), task.decisions, seed=100 + seed).mean()
+            missed += reached is None or played < task.threshold
+            print(f"{task.name:12s} {seed:4d} {task.threshold:9g} {reached or 'never':>10} {task.official:>9s} "
+                  f"{task.budget:8d} {curve[-1][1]:7.2f} {seconds:7.1f} {played:14.2f}", flush=True)  # fmt: skip
+    if picture is not None:
+        draw(curves, picture)
+    print("every threshold is reached" if not missed else f"{missed} missed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from mlagents_envs.base_env import (
+    ActionSpec,
+    ActionTuple,
+    BehaviorMapping,
+    BehaviorSpec,
+    DecisionSteps,
+    DimensionProperty,
+    ObservationSpec,
+    ObservationType,
+    TerminalSteps,
+)
+from mlagents_envs.exception import UnityActionException, UnityException, UnityWorkerInUseException
+
+SPEC = BehaviorSpec(
+    [ObservationSpec((2,), (DimensionProperty.NONE,), ObservationType.DEFAULT, "seen")],
+    ActionSpec.create_hybrid(1, (2, 3)),
+)
+
+
+def decisions():
+    return DecisionSteps(
+        [np.arange(4, dtype=np.float32).reshape(2, 2)], np.array([1, 2], np.float32), np.array([7, 9], np.int32),
+        [np.array([[True, False], [False, False]]), np.zeros((2, 3), bool)], np.zeros(2, np.int32), np.zeros(2, np.float32),
+    )  # fmt: skip
+
+
+def test_steps_are_a_mapping_from_agents_to_their_row():
+    steps = decisions()
+    assert list(steps) == [7, 9]
+    assert 7 in steps and 8 not in steps
+    assert steps.agent_id_to_index == {7: 0, 9: 1}
+    assert steps[9].obs[0].tolist() == [2, 3]
+    assert steps[9].reward == 2
+    assert steps[7].action_mask[0].tolist() == [True, False]
+    with pytest.raises(KeyError, match="agent 8"):
+        steps[8]
+
+
+def test_terminal_steps_say_whether_they_were_interrupted():
+    steps = TerminalSteps(
+        [np.zeros((1, 2), np.float32)], np.array([3], np.float32), np.array([True]), np.array([4], np.int32),
+        np.zeros(1, np.int32), np.zeros(1, np.float32),
+    )  # fmt: skip
+    assert steps[4].interrupted is True
+
+
+def test_steps_of_nobody_have_the_shapes_of_the_behavior():
+    for empty in (DecisionSteps.empty(SPEC), TerminalSteps.empty(SPEC)):
+        assert len(empty) == 0
+        assert empty.obs[0].shape == (0, 2)
+    assert DecisionSteps.empty(SPEC).action_mask is None
+
+
+def test_an_action_without_one_half_has_no_columns_there():
+    action = ActionTuple(continuous=np.zeros((3, 2)))
+    assert action.continuous.dtype == np.float32
+    assert action.discrete.shape == (3, 0)
+    assert ActionTuple().continuous is None
+    action = ActionTuple(discrete=np.zeros((3, 2), np.int64))
+    assert action.discrete.dtype == np.int32
+    assert action.continuous.shape == (3, 0)
+
+
+def test_random_actions_stay_within_their_space():
+    action = ActionSpec.create_hybrid(2, (2, 5)).random_action(500)
+    assert np.abs(action.continuous).max() <= 1
+    assert action.discrete.max(0).tolist() == [1, 4]
+    assert action.discrete.min() == 0
+
+
+def test_kinds_of_action_space():
+    assert ActionSpec.create_continuous(2).is_continuous()
+    assert ActionSpec.create_discrete((2,)).is_discrete()
+    hybrid = ActionSpec.create_hybrid(2, (3,))
+    assert not hybrid.is_continuous() and not hybrid.is_discrete()
+    assert str(hybrid) == "Continuous: 2, Discrete: (3,)"
+    assert hybrid == ActionSpec(2, (3,))
+    assert hybrid.empty_action(4).continuous.shape == (4, 2)
+
+
+def test_actions_of_another_shape_are_refused():
+    with pytest.raises(UnityActionException, match=r"B: discrete actions have shape \(2, 0\); 2 agents take \(2, 1\)"):
+        ActionSpec(2, (3,))._validate_action(ActionTuple(np.zeros((2, 2))), 2, "B")
+
+
+def test_behaviors_cannot_be_changed_from_outside():
+    mapping = BehaviorMapping({"B": SPEC})
+    assert dict(mapping) == {"B": SPEC}
+    with pytest.raises(TypeError):
+        mapping["C"] = SPEC
+
+
+def test_all_errors_are_one_family():
+    error = UnityWorkerInUseException(3)
+    assert isinstance(error, UnityException)
+    assert "worker 3" in str(error)
