@@ -83,21 +83,21 @@ class ExampleEnv(BaseEnv):
         """
         for name, value in parameters.items():
             if name in self.PARAMETERS:
-                self.parameters[name] = value
-                if not callable(value):
-                    self._draw(name, 1)
+                self.parameters[name] = value if callable(value) else float(self._possible(name, np.array([value]))[0])
 
     def _draw(self, name: str, n: int) -> Array:
         """Return (n,) values of an environment parameter."""
         value = self.parameters[name]
-        drawn = value(n) if callable(value) else np.full(n, value)
+        return self._possible(name, value(n)) if callable(value) else np.full(n, value)
+
+    def _possible(self, name: str, values: Array) -> Array:
         _, smallest, largest = self.PARAMETERS[name]
-        if (wrong := ~((drawn >= smallest) & (drawn <= largest))).any():
+        if (wrong := ~((values >= smallest) & (values <= largest))).any():
             raise UnityEnvironmentException(
-                f"{self.NAME}: environment parameter {name} is {drawn[wrong][0]:g}; "
+                f"{self.NAME}: environment parameter {name} is {values[wrong][0]:g}; "
                 f"it must be between {smallest:g} and {largest:g}"
             )
-        return drawn
+        return values
 
     def reset(self) -> None:
         obs = self._begin()
