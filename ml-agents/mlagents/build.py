@@ -76,6 +76,7 @@ def make_house(options: RunOptions) -> House:
         train=not said.inference,
         overlap=any(settings.threaded for settings in options.behaviors.values()),
         parameters=make_parameters(options, seed),
+        lessons=dict.fromkeys(options.environment_parameters or {}, 0),
     )
     return House(Run(pool, admit, recorder, display, plan), results, timers, status, display)
 
@@ -84,13 +85,7 @@ def make_pool(options: RunOptions, seed: int) -> EnvPool:
     """Return the environments; raises UnityException if there are none of that name."""
     path = options.env_settings.env_path
     if path is None or not path.startswith(BUILTIN):
-        where = "the Unity Editor" if path is None else f"the build {path}"
-        raise UnityEnvironmentException(
-            f"{where} cannot be connected to yet: this release trains in example environments. "
-            "Try --env builtin:3DBall."
-        )
-    if options.env_settings.num_envs > 1:
-        raise UnityEnvironmentException("--num-envs: several environments are not built yet; use --num-areas")
+        raise UnityEnvironmentException("only example environments can be connected to: --env builtin:NAME")
     areas = options.env_settings.num_areas if "num_areas" in options.env_settings.model_fields_set else None
     return LocalPool(make(path.removeprefix(BUILTIN), areas=areas, seed=seed))
 

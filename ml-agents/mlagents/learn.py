@@ -66,8 +66,6 @@ def wrong_environment(options: RunOptions) -> list[str]:
             check_name(path.removeprefix("builtin:"))
         except UnknownExampleException as error:
             return [f"--env: {error}"]
-    if options.env_settings.num_envs > 1 and not path:
-        return ["--num-envs: more than one environment needs --env; the Editor is only one"]
     return []
 
 
@@ -107,6 +105,8 @@ def work(house: House, options: RunOptions) -> None:
         house.run.recorder.close()
         house.run.pool.close()
         if house.run.residents:  # a start that failed leaves no trace
+            for name, lesson in house.run.plan.lessons.items():
+                house.status.set(name, lesson_num=lesson)
             write_text_atomically(house.results.configuration, options.to_yaml())
             house.timers.write(house.results.timers)
             house.status.write()

@@ -193,6 +193,10 @@ def test_the_model_plays_like_the_policy(learn):
         (["basic.yaml", "--env", "builtin:Basik"], "did you mean 'Basic'? Known: 3DBall, 3DBallHard, Basic"),
         (["basic.yaml", "--env", "builtin:Basic", "--num-areas", "0"], "--num-areas: is 0; must be at least 1"),
         (["nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["basic.yaml"], "--env: the Unity Editor cannot be connected to yet"),
+        (["basic.yaml", "--env", "./Game"], "--env: the build ./Game cannot be connected to yet"),
+        (["basic.yaml", "--env", "builtin:Basic", "--num-envs", "2"], "--num-envs: 2 environments side by side"),
+        (["basic.yaml", "--env", "builtin:Basic", "--torch-device", "cuda"], "--torch-device: 'cuda' is not built yet"),
         (["sac.yaml", "--env", "builtin:Basic"], "behaviors.Basic.trainer_type: the trainer 'sac' is not built yet"),
     ],
 )
@@ -201,6 +205,29 @@ def test_a_mistake_is_a_sentence_and_leaves_no_trace(learn, tmp_path, capsys, fl
     Path("sac.yaml").write_text("behaviors:\n  Basic:\n    trainer_type: sac\n")
     assert main(flags) == 2
     assert sentence in capsys.readouterr().err
+    assert not Path("results").exists()
+
+
+def test_environment_parameters_reach_the_environment_and_the_records(learn):
+    text = BASIC.replace("Basic", "3DBall").replace("MAX", "600")
+    sampler = "{sampler_type: uniform, sampler_parameters: {min_value: 0.75, max_value: 3.0}}"
+    Path("ball.yaml").write_text(f"{text}environment_parameters:\n  scale: {sampler}\n  gravity: 5.0\n")
+    assert main(["ball.yaml", "--env", "builtin:3DBall", "--run-id", "run", "--num-areas", "4"]) == 0
+    assert status()["scale"] == {"lesson_num": 0}
+    board = EventAccumulator("results/run/3DBall")
+    board.Reload()
+    assert "Environment/Lesson Number/gravity" in board.Tags()["scalars"]
+    saved = yaml.safe_load(Path("results/run/configuration.yaml").read_text())["environment_parameters"]
+    assert saved["gravity"]["curriculum"][0]["value"] == {
+        "sampler_type": "constant", "sampler_parameters": {"seed": -1, "value": 5.0},
+    }  # fmt: skip
+
+
+def test_a_parameter_that_cannot_be_gets_a_sentence(learn, capsys):
+    text = BASIC.replace("Basic", "3DBall").replace("MAX", "600")
+    Path("ball.yaml").write_text(f"{text}environment_parameters:\n  scale: -1\n")
+    assert main(["ball.yaml", "--env", "builtin:3DBall", "--run-id", "run"]) != 0
+    assert "environment parameter scale is -1; it must be between" in capsys.readouterr().out
     assert not Path("results").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,22 +18,21 @@ def gae(
     gamma: a number, or (S,). Returns (n,) or (n, S).
     A_t = d_t + gamma lam A_{t+1},  d_t = r_t + gamma V_{t+1} - V_t.  Schulman et al. 2015, arXiv:1506.02438, eq. 16
     """
-    advantage = torch.empty_like(value)
-    seats = int(lane.max()) + 1
-    next_value = value.new_zeros((seats, *value.shape[1:]))
-    next_advantage = torch.zeros_like(next_value)
     wide = closes.view(-1, *[1] * (value.dim() - 1))
     delta = reward - value + gamma * torch.where(wide, after, torch.zeros_like(after))
-    decay = gamma * lam
-    going_on = (~wide).to(value.dtype)
+    discount = np.asarray(gamma, np.float32)  # the walk is numpy's: its small operations cost a third of torch's
+    seats, worth, going_on = lane.cpu().numpy(), value.cpu().numpy(), (~wide).cpu().numpy()
+    advantage = delta.cpu().numpy()
+    next_value = np.zeros((int(seats.max()) + 1, *worth.shape[1:]), np.float32)
+    next_advantage = np.zeros_like(next_value)
     bounds = ticks.tolist()
     for start, stop in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
-        seat, alive = lane[start:stop], going_on[start:stop]
-        carry = gamma * next_value[seat] + decay * next_advantage[seat]
-        advantage[start:stop] = torch.addcmul(delta[start:stop], alive, carry)
+        seat = seats[start:stop]
+        carry = discount * (next_value[seat] + lam * next_advantage[seat])
+        advantage[start:stop] += going_on[start:stop] * carry
         next_advantage[seat] = advantage[start:stop]
-        next_value[seat] = value[start:stop]
-    return advantage
+        next_value[seat] = worth[start:stop]
+    return torch.from_numpy(advantage).to(value.device)
 
 
 def normalized(advantage: Tensor) -> Tensor:

@@ -48,8 +48,7 @@ class Rows:
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Return one table of all rows of `parts`, in order; at least one part."""
-        columns = iter([torch.cat(column) for column in zip(*(part.columns() for part in parts), strict=True)])
-        return parts[0].map(lambda _: next(columns))
+        return cls(*(_concat([getattr(part, name) for part in parts]) for name in cls._names()))
 
     def blank(self, n: int) -> Self:
         """Return a table of n rows of zeros with the same columns."""
@@ -63,6 +62,15 @@ def _map(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     if isinstance(value, Rows):
         return value.map(change)
     return tuple(_map(change, part) for part in value) if isinstance(value, tuple) else change(value)
+
+
+def _concat(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Rows):
+        return type(first).concat(values)
+    if isinstance(first, tuple):
+        return tuple(_concat(column) for column in zip(*values, strict=True))
+    return torch.cat(values)
 
 
 def _leaves(value: Any) -> Iterator[Tensor]:

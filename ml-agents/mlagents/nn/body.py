@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class NetworkBody(nn.Module):
         if settings.normalize and normalizer is None:
             normalizer = Normalizer(size)
         self.normalizer = normalizer  # maybe another body's, which sees the same rows
-        self._stacks: dict[nn.Linear, list[nn.Parameter]] = {}  # by head: weight and bias of each layer
+        self._stacks: dict[nn.Linear, fast.Stack] = {}  # by head
         widths = [size] + [settings.hidden_units] * max(settings.num_layers, 1)
         self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in itertools.pairwise(widths))
 
@@ -41,9 +42,13 @@ class NetworkBody(nn.Module):
         """
         x = self.encode(obs)
         if head not in self._stacks:
-            self._stacks[head] = [p for layer in (*self.layers, head) for p in (layer.weight, layer.bias)]
-        parameters = self._stacks[head]
-        return fast.mlp(x, parameters) if fast.applies(x, parameters) else self.reference(x, head)
+            self._stacks[head] = fast.Stack([p for layer in (*self.layers, head) for p in (layer.weight, layer.bias)])
+        stack = self._stacks[head]
+        return stack(x) if stack.applies(x) else self.reference(x, head)
+
+    def _apply(self, *change: Any, **options: Any) -> NetworkBody:
+        self._stacks.clear()  # parameters are about to move to other memory
+        return super()._apply(*change, **options)  # type: ignore[no-any-return]
 
     def encode(self, obs: tuple[Tensor, ...]) -> Tensor:
         """Return all sensors side by side, (n, size)."""

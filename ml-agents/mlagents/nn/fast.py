@@ -5,6 +5,7 @@ For small networks autograd's dispatch costs more than the arithmetic; one Funct
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -22,19 +23,27 @@ TWO_PI_E = np.float32(2 * math.pi * math.e)
 HALF_LOG_TWO_PI = np.float32(0.5 * math.log(2 * math.pi))
 
 
-def applies(x: Tensor, weights: Sequence[Tensor]) -> bool:
-    """Is this stack on the CPU in float32, so that numpy sees its memory?"""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and weights[0].device.type == "cpu"
+class Stack:
+    """Linear layers with swish between them, none after the last; a view of parameters that others own."""
 
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        """parameters: weight (out, in) and bias (out,) of each layer in turn."""
+        self.parameters = parameters
+        self.on_cpu = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in parameters)
+        self.seen = [p.detach().numpy() for p in parameters] if self.on_cpu else []
 
-def mlp(x: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-    """Return the (n, out) output of linear layers with swish between them.
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stack:
+        return Stack([copy.deepcopy(p, memo) for p in self.parameters])  # a copy sees its own parameters
 
-    x: (n, in); parameters: weight (out, in) and bias (out,) of each layer in turn. The last layer has no swish.
-    """
-    if torch.is_grad_enabled():
-        return _MLP.apply(x, *parameters)  # type: ignore[no-any-return, no-untyped-call]
-    return torch.from_numpy(forward(x.numpy(), [p.detach().numpy() for p in parameters], None))
+    def applies(self, x: Tensor) -> bool:
+        """Is everything on the CPU in float32, so that numpy sees its memory?"""
+        return self.on_cpu and x.device.type == "cpu" and x.dtype == torch.float32
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return (n, out) of (n, in)."""
+        if torch.is_grad_enabled():
+            return _MLP.apply(x, *self.parameters)  # type: ignore[no-any-return, no-untyped-call]
+        return torch.from_numpy(forward(x.numpy(), self.seen, None))
 
 
 def gaussian(mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,6 +51,7 @@ class Plan:
     train: bool  # False: play and show, change nothing
     overlap: bool  # act before learning: environments in other processes move while we learn
     parameters: Mapping[str, Any]  # of the environment, pushed at the first reset
+    lessons: Mapping[str, int]  # the lesson that each parameter is in
 
 
 class Run:
@@ -132,6 +133,10 @@ class Run:
         for name, numbers in self.pool.stats().items():
             for value, how in numbers:
                 self.recorder.add(resident.name, {name: value}, Aggregation[how])
+        for name, lesson in self.plan.lessons.items():
+            self.recorder.add(
+                resident.name, {f"Environment/Lesson Number/{name}": float(lesson)}, Aggregation.MOST_RECENT
+            )
         due = resident.next_summary
         resident.next_summary = after(resident.behavior.step, resident.summary_freq)
         self.recorder.flush(resident.name, due)

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 from pathlib import Path
@@ -195,3 +196,17 @@ def test_what_cannot_be_encoded_is_refused_by_name():
         actor(ActionSpec.create_continuous(1), memory=MemorySettings())
     with pytest.raises(UnsupportedNetwork, match="takes no actions"):
         actor(ActionSpec(0, ()))
+
+
+def test_a_copied_network_goes_its_own_way():
+    policy = actor(ActionSpec.create_continuous(2))
+    question = asked(4)
+    before = policy.act(question, explore=False).action.continuous
+    twin = copy.deepcopy(policy)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter += 1.0
+    assert torch.equal(policy.act(question, explore=False).action.continuous, before)
+    assert not torch.allclose(twin.act(question, explore=False).action.continuous, before)
+    twin.double().float()
+    assert not torch.allclose(twin.act(question, explore=False).action.continuous, before)
