@@ -1,5 +1,6 @@
 """`mlagents-learn` as a user types it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -81,6 +82,31 @@ def test_the_last_lines_say_what_was_learnt_and_where_it_lies(learn, capsys):
     assert str(Path("results/run/Basic.onnx")) in said.splitlines()[-2]
     assert "tensorboard --logdir" in said.splitlines()[-1]
     assert "[INFO] Basic. Step: 200. Time Elapsed: " in said
+    assert f"[INFO] Exported {Path('results/run/Basic/Basic-900.onnx')}" in said
+    assert f"to {Path('results/run/Basic.onnx')}." in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no pseudo-terminal here")
+def test_a_terminal_shows_progress_below_unwrapped_lines(learn):
+    import pty
+
+    Path("basic.yaml").write_text(BASIC.replace("MAX", "3000"))
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "mlagents", "basic.yaml", "--env", "builtin:Basic", "--run-id", "run"]
+    process = subprocess.Popen(
+        command, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm", "COLUMNS": "60"}
+    )
+    os.close(slave)
+    said = b""
+    with contextlib.suppress(OSError):  # the other side is closed
+        while part := os.read(master, 4096):
+            said += part
+    os.close(master)
+    assert process.wait() == 0
+    text = said.decode()
+    assert "steps/s" in text
+    assert "reward" in text
+    assert "Training." in next(line for line in text.splitlines() if "Step: 200." in line)
 
 
 def test_curves_carry_the_official_tags_at_scheduled_steps(learn):

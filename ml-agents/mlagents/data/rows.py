@@ -64,12 +64,12 @@ def _map(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     return tuple(_map(change, part) for part in value) if isinstance(value, tuple) else change(value)
 
 
-def _concat(values: Sequence[Any]) -> Any:
+def _concat(values: list[Any]) -> Any:
     first = values[0]
     if isinstance(first, Rows):
         return type(first).concat(values)
     if isinstance(first, tuple):
-        return tuple(_concat(column) for column in zip(*values, strict=True))
+        return tuple(_concat(list(column)) for column in zip(*values, strict=True))
     return torch.cat(values)
 
 

@@ -38,4 +38,5 @@ def _ranges(intervals: Array, chance: np.random.Generator, n: int) -> Array:
     width = intervals[:, 1] - intervals[:, 0]
     share = width / width.sum() if width.sum() > 0 else np.full(len(width), 1 / len(width))
     chosen = chance.choice(len(width), size=n, p=share)
-    return intervals[chosen, 0] + chance.random(n) * width[chosen]
+    drawn: Array = intervals[chosen, 0] + chance.random(n) * width[chosen]
+    return drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import shutil
 import time
@@ -17,6 +18,7 @@ from mlagents.run.results import ResultsFolder
 from mlagents.run.status import Status
 
 State = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 class Checkpoints:
@@ -50,6 +52,7 @@ class Checkpoints:
                 f"the checkpoint of {self.behavior} at step {step} could not be written to {self.folder}: {error}. "
                 "The one before it is untouched."
             ) from error
+        log.info(f"Exported {model}")
         return model
 
     def finish(self) -> Path | None:
@@ -61,6 +64,7 @@ class Checkpoints:
         with open(last["file_path"], "rb") as model:
             write_atomically(final, lambda file: shutil.copyfileobj(model, file))
         self.status.set(self.behavior, final_checkpoint={**last, "file_path": str(final)})
+        log.info(f"Copied {last['file_path']} to {final}.")
         return final
 
     def _note(self, step: int, model: Path, weights: Path, reward: float | None) -> None:

@@ -8,7 +8,6 @@ import time
 from typing import TextIO
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -22,14 +21,23 @@ def set_up_logging(console: Console | None, *, debug: bool) -> None:
     )
     handler: logging.Handler = logging.StreamHandler(sys.stdout)
     if console is not None:
-        handler = RichHandler(
-            console=console, show_time=False, show_level=False, show_path=False, highlighter=None, markup=False
-        )
+        handler = AboveProgress(console)
     handler.setFormatter(logging.Formatter(style, datefmt="%Y-%m-%d %H:%M:%S"))
     house = logging.getLogger("mlagents")
     house.handlers[:] = [handler]
     house.setLevel(logging.DEBUG if debug else logging.INFO)
     house.propagate = False
+
+
+class AboveProgress(logging.Handler):
+    """Writes lines above the progress line, as they are: never wrapped, never colored."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.print(self.format(record), soft_wrap=True, markup=False, highlight=False)
 
 
 class Display:
