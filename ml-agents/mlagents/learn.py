@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mlagents.cli import parse_command_line
+from mlagents.mistakes import SettingsError
 
 if TYPE_CHECKING:
     from mlagents.build import House
@@ -40,16 +41,15 @@ def check(argv: Sequence[str] | None) -> RunOptions | None:
     """Return valid options, or None after saying what is wrong with them."""
     try:
         options, warnings = parse_command_line(argv)
-    except Exception as error:
-        if type(error).__name__ != "SettingsError":  # its module needs PyYAML; --help does not
-            raise
+    except SettingsError as error:
         print(error, file=sys.stderr)
         return None
+    from mlagents.reading import check_paths
     from mlagents.settings import unsupported
 
     for warning in warnings:
         print(f"[WARNING] {warning}", file=sys.stderr)
-    missing = unsupported(options) + wrong_environment(options)
+    missing = unsupported(options) + wrong_environment(options) + check_paths(options)
     for sentence in missing:
         print(sentence, file=sys.stderr)
     return None if missing else options

@@ -18,13 +18,14 @@ from mlagents.envs.settings import (
     ParameterSettings,
     SamplerSettings,
 )
+from mlagents.mistakes import Mistake, SettingsError
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.plugins import SETTINGS
 from mlagents.rewards.settings import SIGNALS
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import LenientSettings
 from mlagents.settings import BehavioralCloningSettings, RunOptions, SelfPlaySettings, TrainerSettings
-from mlagents.yaml_file import Document, Mistake, Path_, SettingsError, read
+from mlagents.yaml_file import Document, Path_, read
 
 Section = TypeVar("Section", bound=BaseModel)
 _SECTIONS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {  # sections inside sections, read key by key

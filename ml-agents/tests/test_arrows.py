@@ -22,7 +22,7 @@ NEVER = {  # folder -> packages it never imports
     "envs": {"torch"},
     "data": {"onnx", "tensorboard"},
 }
-TORCH_FREE = ["settings", "yaml_file", "cli", "plugins", "schema"]
+TORCH_FREE = ["settings", "yaml_file", "cli", "plugins", "reading", "schema"]
 
 
 def imports(file: Path) -> Iterator[str]:

@@ -219,6 +219,10 @@ def test_the_model_plays_like_the_policy(learn):
         (["basic.yaml", "--env", "builtin:Basik"], "did you mean 'Basic'? Known: 3DBall, 3DBallHard, Basic"),
         (["basic.yaml", "--env", "builtin:Basic", "--num-areas", "0"], "--num-areas: is 0; must be at least 1"),
         (["nowhere.yaml"], "nowhere.yaml: no such file"),
+        (
+            ["basic.yaml", "--env", "builtin:Basic", "--initialize-from", "never"],
+            "--initialize-from: there is no run 'never' in results",
+        ),
         (["basic.yaml"], "--env: the Unity Editor cannot be connected to yet"),
         (["basic.yaml", "--env", "./Game"], "--env: the build ./Game cannot be connected to yet"),
         (["basic.yaml", "--env", "builtin:Basic", "--num-envs", "2"], "--num-envs: 2 environments side by side"),

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mlagents.cli import parse_command_line
+from mlagents.mistakes import SettingsError
 from mlagents.reading import load
 from mlagents.settings import unsupported
-from mlagents.yaml_file import SettingsError
 
 CONFIG = Path(__file__).parents[2] / "config"
 BUILTIN = {"env_settings": {"env_path": "builtin:3DBall"}}

@@ -59,50 +59,37 @@ POLICY_GRADIENT_ORDER = (
 )  # fmt: skip
 
 
-class PPOSettings(OnPolicyHyperparamSettings):
+class ClippedPolicySettings(OnPolicyHyperparamSettings):
+    """What trainers take that clip how far a policy goes in one update."""
+
+    ORDER = POLICY_GRADIENT_ORDER
+
+    beta: float = Field(5e-3, ge=0)
+    """Weight of the entropy bonus at the start."""
+    epsilon: float = Field(0.2, gt=0)
+    """How far the ratio of new to old probability may go before it is clipped, at the start."""
+    learning_rate_schedule: Shape = "linear"
+    """Whether the learning rate stays, or falls to almost nothing at max_steps."""
+    beta_schedule: Shape = "linear"
+    """As learning_rate_schedule, whose value it takes where it is not given."""
+    epsilon_schedule: Shape = "linear"
+    """As learning_rate_schedule, whose value it takes where it is not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _follow(cls, given: Any) -> Any:
+        return following(given, "learning_rate_schedule", "beta_schedule", "epsilon_schedule")
+
+
+class PPOSettings(ClippedPolicySettings):
     """PPO."""
 
-    ORDER = POLICY_GRADIENT_ORDER
-
-    beta: float = Field(5e-3, ge=0)
-    """Weight of the entropy bonus at the start."""
-    epsilon: float = Field(0.2, gt=0)
-    """How far the ratio of new to old probability may go before it is clipped, at the start."""
     shared_critic: bool = False
     """Whether the critic sits on the policy's own body."""
-    learning_rate_schedule: Shape = "linear"
-    """Whether the learning rate stays, or falls to almost nothing at max_steps."""
-    beta_schedule: Shape = "linear"
-    """As learning_rate_schedule, whose value it takes where it is not given."""
-    epsilon_schedule: Shape = "linear"
-    """As learning_rate_schedule, whose value it takes where it is not given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _follow(cls, given: Any) -> Any:
-        return following(given, "learning_rate_schedule", "beta_schedule", "epsilon_schedule")
 
 
-class POCASettings(OnPolicyHyperparamSettings):
+class POCASettings(ClippedPolicySettings):
     """MA-POCA."""
-
-    ORDER = POLICY_GRADIENT_ORDER
-
-    beta: float = Field(5e-3, ge=0)
-    """Weight of the entropy bonus at the start."""
-    epsilon: float = Field(0.2, gt=0)
-    """How far the ratio of new to old probability may go before it is clipped, at the start."""
-    learning_rate_schedule: Shape = "linear"
-    """Whether the learning rate stays, or falls to almost nothing at max_steps."""
-    beta_schedule: Shape = "linear"
-    """As learning_rate_schedule, whose value it takes where it is not given."""
-    epsilon_schedule: Shape = "linear"
-    """As learning_rate_schedule, whose value it takes where it is not given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _follow(cls, given: Any) -> Any:
-        return following(given, "learning_rate_schedule", "beta_schedule", "epsilon_schedule")
 
 
 class SACSettings(OffPolicyHyperparamSettings):
