@@ -16,20 +16,15 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from mlagents_envs.base_env import (
-    ActionSpec,
-    ActionTuple,
-    BehaviorSpec,
-    DimensionProperty,
-    ObservationSpec,
-    ObservationType,
-)
+from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.communicator_objects.agent_info_action_pair_pb2 import AgentInfoActionPairProto
 from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
 from mlagents_envs.communicator_objects.demonstration_meta_pb2 import DemonstrationMetaProto
 from mlagents_envs.communicator_objects.observation_pb2 import ObservationProto
-from mlagents_envs.communicator_objects.space_type_pb2 import continuous as CONTINUOUS
-from mlagents_envs.exception import DemonstrationException
+from mlagents_envs.exception import DemonstrationException, UnityException, UnityObservationException
+from mlagents_envs.wire.fields import varint
+from mlagents_envs.wire.images import decode_png
+from mlagents_envs.wire.specs import behavior_spec, brain_parameters
 
 Array = NDArray[Any]
 SUFFIX = ".demo"
@@ -119,7 +114,7 @@ def write(path: str | Path, demonstration: Demonstration) -> None:
     )
     with open(path, "wb") as file:
         file.write(_delimited(meta).ljust(HEADER, b"\0")[:HEADER])
-        file.write(_delimited(_parameters(demonstration)))
+        file.write(_delimited(brain_parameters(demonstration.behavior, demonstration.spec.action_spec)))
         for row in range(len(demonstration)):
             file.write(_delimited(_record(demonstration, row)))
         file.write(meta.SerializeToString())
@@ -158,8 +153,11 @@ def _records(data: bytes, place: int, count: int, path: Path) -> Iterator[AgentI
 def _columns(
     name: str, parameters: BrainParametersProto, records: Sequence[AgentInfoActionPairProto], path: Path
 ) -> Demonstration:
-    sensors = [_sensor(o) for o in records[0].agent_info.observations]
-    actions = _actions(parameters)
+    try:
+        spec = behavior_spec(parameters, records[0].agent_info)
+    except UnityException as error:
+        raise DemonstrationException(f"{path}: {error}") from error
+    sensors, actions = spec.observation_specs, spec.action_spec
     infos = [record.agent_info for record in records]
     obs = []
     for i, sensor in enumerate(sensors):
@@ -175,7 +173,7 @@ def _columns(
     return Demonstration(
         name=name,
         behavior=parameters.brain_name,
-        spec=BehaviorSpec(sensors, actions),
+        spec=spec,
         obs=tuple(obs),
         reward=np.array([info.reward for info in infos], np.float32),
         done=np.array([info.done for info in infos]),
@@ -185,28 +183,13 @@ def _columns(
     )
 
 
-def _sensor(observation: ObservationProto) -> ObservationSpec:
-    shape = tuple(observation.shape)
-    known = tuple(DimensionProperty(value) for value in observation.dimension_properties)
-    properties = known or (DimensionProperty.UNSPECIFIED,) * len(shape)
-    return ObservationSpec(shape, properties, ObservationType(observation.observation_type), observation.name)
-
-
-def _actions(parameters: BrainParametersProto) -> ActionSpec:
-    """Old recordings say their actions in the deprecated fields only."""
-    if parameters.HasField("action_spec"):
-        spec = parameters.action_spec
-        return ActionSpec(spec.num_continuous_actions, tuple(spec.discrete_branch_sizes))
-    sizes = tuple(parameters.vector_action_size_deprecated)
-    if parameters.vector_action_space_type_deprecated == CONTINUOUS:
-        return ActionSpec.create_continuous(sizes[0] if sizes else 0)
-    return ActionSpec.create_discrete(sizes)
-
-
 def _numbers(observation: ObservationProto, path: Path) -> Array:
-    if observation.HasField("compressed_data"):
-        raise DemonstrationException(f"{path} holds compressed images, which cannot be read yet")
     shape = tuple(observation.shape)
+    if observation.HasField("compressed_data"):
+        try:
+            return decode_png(observation.compressed_data, shape, tuple(observation.compressed_channel_mapping))
+        except (UnityObservationException, ValueError) as error:
+            raise DemonstrationException(f"{path}: an image of shape {shape} cannot be read: {error}") from error
     numbers = np.array(observation.float_data.data, np.float32)
     if numbers.size != int(np.prod(shape)):
         raise DemonstrationException(f"{path}: an observation has {numbers.size} numbers, its shape is {shape}")
@@ -225,15 +208,6 @@ def _acted(records: Sequence[AgentInfoActionPairProto], spec: ActionSpec) -> Act
         if did.discrete_actions or (not typed and old and not spec.continuous_size):
             discrete[row] = did.discrete_actions or [int(choice) for choice in old]
     return ActionTuple(continuous, discrete)
-
-
-def _parameters(demonstration: Demonstration) -> BrainParametersProto:
-    parameters = BrainParametersProto(brain_name=demonstration.behavior, is_training=True)
-    spec = demonstration.spec.action_spec
-    parameters.action_spec.num_continuous_actions = spec.continuous_size
-    parameters.action_spec.num_discrete_actions = spec.discrete_size
-    parameters.action_spec.discrete_branch_sizes.extend(spec.discrete_branches)
-    return parameters
 
 
 def _record(demonstration: Demonstration, row: int) -> AgentInfoActionPairProto:
@@ -255,10 +229,5 @@ def _record(demonstration: Demonstration, row: int) -> AgentInfoActionPairProto:
 
 
 def _delimited(message: Message) -> bytes:
-    body, length = message.SerializeToString(), bytearray()
-    size = len(body)
-    while size >= 0x80:
-        length.append(size & 0x7F | 0x80)
-        size >>= 7
-    length.append(size)
-    return bytes(length) + body
+    body: bytes = message.SerializeToString()
+    return varint(len(body)) + body

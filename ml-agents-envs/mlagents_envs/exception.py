@@ -56,10 +56,8 @@ class UnitySideChannelException(UnityException):
 class UnityWorkerInUseException(UnityException):
     """The port of a worker is taken."""
 
-    def __init__(self, worker_id: int) -> None:
-        super().__init__(
-            f"worker {worker_id}: its port is still in use; close the other environment or choose another worker_id"
-        )
+    def __init__(self, worker_id: int, why: str = "its port is still in use") -> None:
+        super().__init__(f"worker {worker_id}: {why}; close it, or choose another base_port or worker_id")
 
 
 class UnityPolicyException(UnityException):

@@ -18,7 +18,8 @@ def uniform(chance: Array, who: Array) -> Array:
     x ^= x << np.uint64(25)
     x ^= x >> np.uint64(27)
     chance[who] = x
-    return ((x * np.uint64(2685821657736338717)) >> np.uint64(40)).astype(F) * F(2.0 / 16777216.0) - F(1.0)
+    drawn: Array = ((x * np.uint64(2685821657736338717)) >> np.uint64(40)).astype(F) * F(2.0 / 16777216.0) - F(1.0)
+    return drawn
 
 
 def begin_some(state: Array, chance: Array, clock: Array, radius: Array, next_radius: Array, who: Array) -> None:

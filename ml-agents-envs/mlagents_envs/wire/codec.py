@@ -1,0 +1,172 @@
+"""What players say, from bytes to columns."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+
+from mlagents_envs.base_env import BehaviorSpec, DecisionSteps, TerminalSteps
+from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
+from mlagents_envs.communicator_objects.header_pb2 import HeaderProto
+from mlagents_envs.communicator_objects.unity_rl_initialization_output_pb2 import UnityRLInitializationOutputProto
+from mlagents_envs.exception import UnityCommunicationException, UnityObservationException
+from mlagents_envs.wire import walk_proto
+from mlagents_envs.wire.columns import Columns, empty_columns, observations, sensor_sizes
+from mlagents_envs.wire.fields import Malformed, read_fields
+
+Array = NDArray[Any]
+Agents = bytes | memoryview  # a list of agents, not read yet
+
+
+class Said(NamedTuple):
+    """A player's message: its frame read, its agents still in bytes."""
+
+    status: int  # 200 = all is well; anything else: the player is stopping
+    reason: str  # why it is stopping, if it says
+    agents: dict[str, Agents]  # by behavior
+    side_channel: bytes
+    beginning: UnityRLInitializationOutputProto  # versions at first, later behaviors that are new
+
+
+def read_message(raw: bytes) -> Said:
+    """Return what a player says; raises UnityCommunicationException if these bytes are no message of the protocol."""
+    status, reason, side_channel = 0, "", b""
+    agents: dict[str, Agents] = {}
+    beginning = UnityRLInitializationOutputProto()
+    try:
+        for field, _, part in read_fields(memoryview(raw)):
+            if field == 1:
+                header = HeaderProto.FromString(bytes(part))
+                status, reason = header.status, header.message
+            elif field == 2:
+                for inside, _, output in read_fields(part):
+                    if inside == 1:
+                        agents, side_channel = _read_output(output)
+                    elif inside == 2:
+                        beginning.MergeFromString(bytes(output))
+    except (Malformed, DecodeError, UnicodeDecodeError) as error:
+        raise UnityCommunicationException(
+            f"what arrived is no message of the protocol ({error}): is something else than a Unity player connected?"
+        ) from error
+    return Said(status, reason, agents, side_channel, beginning)
+
+
+def _read_output(raw: memoryview) -> tuple[dict[str, Agents], bytes]:
+    """Return the bytes of each behavior's agents, and those of the side channels."""
+    agents: dict[str, Agents] = {}
+    side_channel = b""
+    for field, _, part in read_fields(raw):
+        if field == 2:
+            name, listed = "", part[:0]
+            for inside, _, value in read_fields(part):
+                if inside == 1:
+                    name = bytes(value).decode()
+                elif inside == 2:
+                    listed = value
+            agents[name] = listed
+        elif field == 3:
+            side_channel = bytes(part)
+    return agents, side_channel
+
+
+def first_agent(raw: Agents) -> AgentInfoProto:
+    """Return the first of a list of agents, which shows what the others see too."""
+    try:
+        part = next((part for field, _, part in read_fields(memoryview(raw)) if field == 1), b"")
+        return AgentInfoProto.FromString(bytes(part))
+    except (Malformed, DecodeError) as error:
+        raise UnityCommunicationException(f"a list of agents cannot be read: {error}") from error
+
+
+class AgentReader:
+    """Turns the agents of one behavior from bytes to steps."""
+
+    def __init__(self, behavior: str, spec: BehaviorSpec) -> None:
+        self.behavior = behavior
+        self.spec = spec
+        sensors = spec.observation_specs
+        self._shapes = np.zeros((len(sensors), 5), np.int64)  # rank, dimensions
+        for row, sensor in zip(self._shapes, sensors, strict=True):
+            row[0] = len(sensor.shape)
+            row[1 : 1 + len(sensor.shape)] = sensor.shape
+        self._sizes = np.array(sensor_sizes(spec), np.int64)
+        self._branches = np.cumsum(spec.action_spec.discrete_branches)[:-1]
+        self._walk = _compiled()
+
+    def read(self, raw: Agents) -> tuple[DecisionSteps, TerminalSteps]:
+        """Return the steps of the agents in `raw`.
+
+        Raises UnityCommunicationException if the bytes are no list of agents, UnityObservationException for an
+        observation of another shape than the specification says, or with numbers that are not finite.
+        """
+        try:
+            columns = self._fast(raw) or walk_proto.read(bytes(raw), self.spec)
+            obs = observations(columns, self.spec)
+            self._check_finite(columns, obs)
+        except (UnityCommunicationException, UnityObservationException) as error:
+            raise type(error)(f"{self.behavior}: {error}") from error
+        return self._split(columns, obs)
+
+    def _fast(self, raw: Agents) -> Columns | None:
+        """Return the columns, or None if only protobuf can tell."""
+        if self._walk is None or not len(raw):
+            return None
+        view = np.frombuffer(raw, np.uint8)
+        n = self._walk.count(view)
+        if n < 0 or n * int(self._sizes.sum()) * 4 > len(raw):  # so it is compressed, or too little
+            return None
+        columns = empty_columns(n, self.spec)
+        return columns if self._walk.read(view, self._shapes, self._sizes, *columns) else None
+
+    def _check_finite(self, columns: Columns, obs: list[Array]) -> None:
+        """Images cannot be wrong in this way, or may be: as in Unity's trainers they are taken as they are."""
+        named = [("reward", columns.number[0]), ("group reward", columns.number[1])]
+        named += [
+            (f"observation '{sensor.name}'", column)
+            for sensor, column in zip(self.spec.observation_specs, obs, strict=True)
+            if len(sensor.shape) < 3
+        ]
+        for what, column in named:
+            if not (finite := np.isfinite(column)).all():
+                row = int(np.argwhere(~finite)[0][0])
+                raise UnityObservationException(
+                    f"agent {columns.agent[row]}: its {what} is not finite; look for a division by zero in the scene"
+                )
+
+    def _split(self, columns: Columns, obs: list[Array]) -> tuple[DecisionSteps, TerminalSteps]:
+        done = columns.flag[0]
+        if not done.any():
+            return self._decisions(columns, obs), TerminalSteps.empty(self.spec)
+        ended, asking = np.flatnonzero(done), np.flatnonzero(~done)
+        over, on = _rows(columns, ended), _rows(columns, asking)
+        terminal = TerminalSteps(
+            [column[ended] for column in obs], over.number[0], over.flag[1], over.agent, over.group, over.number[1]
+        )
+        return self._decisions(on, [column[asking] for column in obs]), terminal
+
+    def _decisions(self, columns: Columns, obs: list[Array]) -> DecisionSteps:
+        masks = None
+        if self.spec.action_spec.discrete_branches and len(columns.agent):
+            masks = np.split(columns.mask, self._branches, axis=1)
+        reward, group_reward = columns.number
+        return DecisionSteps(obs, reward, columns.agent, masks, columns.group, group_reward)
+
+
+def _rows(columns: Columns, rows: Array) -> Columns:
+    """Return some agents, without what they see."""
+    return Columns(
+        columns.agent[rows], columns.group[rows], columns.number[:, rows], columns.flag[:, rows], columns.mask[rows],
+        columns.floats[:0],
+    )  # fmt: skip
+
+
+@cache
+def _compiled() -> Any:
+    """Return the compiled walk, None where numba is not installed."""
+    return import_module("mlagents_envs.wire.walk_numba") if find_spec("numba") else None

@@ -1,0 +1,54 @@
+"""Agents of one behavior as columns, in the order of their message; n is their number."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlagents_envs.base_env import BehaviorSpec
+from mlagents_envs.exception import UnityObservationException
+
+Array = NDArray[Any]
+MOST_NUMBERS = 2**30  # of one behavior's agents in one message: images unpack to thousands of times their size
+
+
+class Columns(NamedTuple):
+    """What all agents of a behavior say at once."""
+
+    agent: Array  # (n,) int32
+    group: Array  # (n,) int32, 0 = alone
+    number: Array  # (2, n) float32, reward and group reward
+    flag: Array  # (2, n) bool, done and interrupted
+    mask: Array  # (n, sum of branches) bool, True = forbidden
+    floats: Array  # one sensor after another: (n, size) float32 each
+
+
+def empty_columns(n: int, spec: BehaviorSpec) -> Columns:
+    """Return columns of zeros; raises UnityObservationException if there is no room for so much."""
+    numbers = n * sum(sensor_sizes(spec))
+    if numbers > MOST_NUMBERS:
+        raise UnityObservationException(f"{n} agents would see {numbers} numbers at once; {MOST_NUMBERS} are the most")
+    return Columns(
+        np.zeros(n, np.int32),
+        np.zeros(n, np.int32),
+        np.zeros((2, n), np.float32),
+        np.zeros((2, n), bool),
+        np.zeros((n, sum(spec.action_spec.discrete_branches)), bool),
+        np.zeros(numbers, np.float32),
+    )
+
+
+def sensor_sizes(spec: BehaviorSpec) -> list[int]:
+    """Return how many numbers each sensor sends for one agent."""
+    return [int(np.prod(sensor.shape)) for sensor in spec.observation_specs]
+
+
+def observations(columns: Columns, spec: BehaviorSpec) -> list[Array]:
+    """Return one (n, *shape) view per sensor of what the agents see."""
+    n, begins, seen = len(columns.agent), 0, []
+    for sensor, size in zip(spec.observation_specs, sensor_sizes(spec), strict=True):
+        seen.append(columns.floats[begins : begins + n * size].reshape(n, *sensor.shape))
+        begins += n * size
+    return seen

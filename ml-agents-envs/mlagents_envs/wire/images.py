@@ -1,0 +1,108 @@
+"""Observations that travel as PNG: one image after another, and which output channel each of their channels feeds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mlagents_envs.exception import UnityObservationException
+
+Array = NDArray[Any]
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MODES = ("L", "RGB", "RGBA")
+
+
+def decode_png(data: bytes, shape: Sequence[int], mapping: Sequence[int] = ()) -> Array:
+    """Return the (channels, height, width) float32 from 0 to 1 that concatenated PNG images stand for.
+
+    mapping: for each channel of all images together, the output channel that it is averaged into, -1 for none. Without
+    one, a single output channel is the mean of the first image, and several are the first ones.
+    Raises UnityObservationException if the bytes are no images, or not of that shape.
+    """
+    channels, height, width = shape
+    images = [_pixels(part, height, width) for part in _split(data)]
+    if not mapping and channels == 1:
+        return _shares(images[0].mean(axis=0, dtype=np.float32, keepdims=True))
+    planes = np.concatenate(images)
+    if mapping:
+        return _mapped(planes, channels, np.asarray(mapping))
+    if len(planes) < channels:
+        raise UnityObservationException(f"images have {len(planes)} channels together; the sensor has {channels}")
+    return _shares(planes[:channels])
+
+
+def encode_png(image: Array) -> bytes:
+    """Return a (channels, height, width) image from 0 to 1 as PNGs of three channels each, the last filled up with 0.
+
+    This is how Unity sends a sensor of any number of channels, with the mapping 0, 1, ... channels - 1, -1 ...
+    """
+    planes = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    missing = -len(planes) % 3
+    planes = np.concatenate([planes, np.zeros((missing, *planes.shape[1:]), np.uint8)])
+    out = io.BytesIO()
+    for first in range(0, len(planes), 3):
+        Image.fromarray(np.ascontiguousarray(planes[first : first + 3].transpose(1, 2, 0))).save(out, "PNG")
+    return out.getvalue()
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Return each image of `data` with what lies between it and the next; there is at least one."""
+    starts = [0]
+    while True:
+        start = data.find(SIGNATURE, _end(data, starts[-1]))
+        if start < 0:
+            break
+        starts.append(start)
+    return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+
+def _end(data: bytes, start: int) -> int:
+    """Return where the image that begins at `start` ends: after its chunk IEND."""
+    if data[start : start + 8] != SIGNATURE:
+        raise UnityObservationException("a compressed observation is no PNG image")
+    at = start + 8
+    while at + 12 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        at += 12 + size
+        if kind == b"IEND":
+            return at
+    raise UnityObservationException("a PNG image is cut off")
+
+
+def _pixels(data: bytes, height: int, width: int) -> Array:
+    """Return one image as (channels, height, width) uint8; its size is known before a pixel is unpacked."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if image.size != (width, height):
+                raise UnityObservationException(
+                    f"an image is {image.width} wide and {image.height} high; the sensor is {width} and {height}"
+                )
+            pixels = np.asarray(image if image.mode in _MODES else image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnityObservationException(f"a PNG image cannot be read: {error}") from error
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _mapped(planes: Array, channels: int, mapping: Array) -> Array:
+    used = np.unique(mapping[mapping >= 0])
+    if len(mapping) != len(planes):
+        raise UnityObservationException(f"a mapping is for {len(mapping)} channels; the images have {len(planes)}")
+    if not len(used) or used[-1] >= channels or len(used) != used[-1] + 1:
+        raise UnityObservationException(f"the mapping {mapping.tolist()} does not lead to {channels} channels")
+    if len(used) != channels:
+        raise UnityObservationException(f"the mapping {mapping.tolist()} fills {len(used)} of {channels} channels")
+    kept = mapping >= 0
+    if np.array_equal(mapping[kept], used):  # one to one, in order
+        return _shares(planes[kept])
+    return _shares(np.stack([planes[mapping == channel].mean(axis=0, dtype=np.float32) for channel in used]))
+
+
+def _shares(planes: Array) -> Array:
+    """Return brightness from 0 to 1."""
+    shares: Array = planes / np.float32(255)
+    return shares

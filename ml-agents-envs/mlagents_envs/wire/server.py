@@ -1,0 +1,168 @@
+"""The place that a player calls: every call hands its bytes over and waits for bytes to take home."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from enum import Enum, auto
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import grpc
+
+METHOD = "/communicator_objects.UnityToExternalProto/Exchange"
+LOOPBACK, LOOPBACK_6 = "127.0.0.1", "::1"
+MESSAGE_LIMIT = 256 * 2**20  # bytes
+_CALLS = 4  # handled at once: one is enough for a player; the others are for those who are sent away
+_GRACE = 0.5  # seconds for the last answer to go out
+
+
+class Interruption(Enum):
+    """What can come instead of a message."""
+
+    HUNG_UP = auto()  # the player left while it waited
+    REJECTED = auto()  # its message was longer than the limit, or cut off
+
+
+class ExchangeServer:
+    """Listens for one player, whose calls come one after another: `receive` and `answer` take turns."""
+
+    def __init__(self, port: int, *, address: str = LOOPBACK, limit: int = MESSAGE_LIMIT) -> None:
+        """Listen; raises OSError if the port is taken.
+
+        address: only this machine can connect to the loopback address. limit: of a message, in bytes.
+        """
+        self.port = port
+        self.limit = limit
+        self._inbox: SimpleQueue[bytes | Interruption] = SimpleQueue()
+        self._outbox: SimpleQueue[bytes] = SimpleQueue()
+        self._one = threading.Lock()  # held by the call that is being answered
+        self._caller = ""  # the player, known by its first call
+        self._closed = False
+        if not is_free(address, port):
+            raise OSError(f"port {port} is taken")
+        self._threads = _Threads(_CALLS)
+        self._server = grpc.server(
+            self._threads,
+            options=[
+                ("grpc.so_reuseport", 0),  # a port that is taken is an error
+                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_send_message_length", -1),
+            ],
+        )
+        self._server.add_generic_rpc_handlers((_Door(self),))
+        self._listen(address)
+        if address == LOOPBACK and is_free(LOOPBACK_6, port):
+            self._listen(LOOPBACK_6)  # Unity calls `localhost`, which may mean either
+        self._server.start()
+
+    def receive(self, seconds: float) -> bytes | Interruption | None:
+        """Return what the player says next, None if it says nothing for so long."""
+        try:
+            return self._inbox.get(timeout=seconds)
+        except Empty:
+            return None
+
+    def answer(self, message: bytes) -> None:
+        """Answer the call that waits."""
+        self._outbox.put(message)
+
+    def close(self, farewell: bytes) -> None:
+        """Answer the call that waits, if any, with `farewell`, and listen no more; calling it twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        for _ in range(_CALLS):
+            self._outbox.put(farewell)
+        self._server.stop(_GRACE if self._one.locked() else None).wait()
+        self._threads.shutdown()
+
+    def exchange(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        """Handle a call, in a thread of the server."""
+        caller = context.peer()
+        self._caller = self._caller or caller
+        if self._closed or caller != self._caller or not self._one.acquire(blocking=False):
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another player, or another call, is being answered")
+        try:
+            message = self._message(requests)
+            self._inbox.put(message)
+            if isinstance(message, Interruption):
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"messages have at most {self.limit} bytes")
+            answer = self._outbox.get()
+            if not context.is_active():
+                self._inbox.put(Interruption.HUNG_UP)
+            return answer
+        finally:
+            self._one.release()
+
+    def _message(self, requests: Iterator[bytes]) -> bytes | Interruption:
+        try:
+            return next(requests)
+        except (StopIteration, grpc.RpcError):
+            return Interruption.REJECTED
+
+    def _listen(self, address: str) -> None:
+        place = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
+        try:
+            self._server.add_insecure_port(place)
+        except RuntimeError as error:
+            raise OSError(f"port {self.port} is taken") from error
+
+
+class _Threads(Executor):
+    """A few threads that do not hold up a program that ends without closing."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        for number in range(count):
+            threading.Thread(target=self._serve, name=f"player-{number}", daemon=True).start()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._work.put((future, partial(function, *args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let every thread go once it has no more work; nothing is waited for."""
+        for _ in range(self._count):
+            self._work.put(None)
+
+    def _serve(self) -> None:
+        while (task := self._work.get()) is not None:
+            future, work = task
+            try:
+                future.set_result(work())
+            except BaseException as error:  # it is raised where the future is asked
+                future.set_exception(error)
+
+
+class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Every call of the one method goes to the server as bytes.
+
+    It is declared as a stream of one request, which is the same on the wire: so a request that is too long is noticed.
+    """
+
+    def __init__(self, server: ExchangeServer) -> None:
+        self._handler = grpc.stream_unary_rpc_method_handler(server.exchange)
+
+    def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return self._handler if call.method == METHOD else None
+
+
+def is_free(address: str, port: int) -> bool:
+    """Can this port be listened to?"""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows, where SO_REUSEADDR would share a taken port
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:  # connections of an earlier run that are still closing do not matter
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError:
+        return False
+    return True

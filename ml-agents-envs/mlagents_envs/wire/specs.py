@@ -1,0 +1,73 @@
+"""Between Unity's description of a behavior and `BehaviorSpec`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
+from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
+from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
+from mlagents_envs.communicator_objects.observation_pb2 import ObservationProto
+from mlagents_envs.communicator_objects.space_type_pb2 import continuous as CONTINUOUS
+from mlagents_envs.exception import UnityActionException, UnityObservationException
+
+MOST_DIMENSIONS = 4
+MOST_NUMBERS = 2**26  # of one observation
+MOST_CHOICES = 2**20  # continuous actions, or choices of all branches together
+
+
+def behavior_spec(parameters: BrainParametersProto, agent: AgentInfoProto) -> BehaviorSpec:
+    """Return what agents of a behavior see, as its first agent shows, and do.
+
+    Raises UnityObservationException or UnityActionException for what no behavior can have.
+    """
+    return BehaviorSpec([observation_spec(seen) for seen in agent.observations], action_spec(parameters))
+
+
+def observation_spec(observation: ObservationProto) -> ObservationSpec:
+    """Return what a sensor sends; raises UnityObservationException if nothing has such a shape or type."""
+    shape = tuple(observation.shape)
+    if len(shape) > MOST_DIMENSIONS or any(size < 1 for size in shape) or np.prod(shape, dtype=float) > MOST_NUMBERS:
+        raise UnityObservationException(
+            f"sensor '{observation.name}' has the shape {shape}; up to {MOST_DIMENSIONS} sizes from 1 are possible"
+        )
+    try:
+        known = tuple(DimensionProperty(value) for value in observation.dimension_properties)
+        kind = ObservationType(observation.observation_type)
+    except ValueError as error:
+        raise UnityObservationException(f"sensor '{observation.name}': {error}") from error
+    return ObservationSpec(shape, known or (DimensionProperty.UNSPECIFIED,) * len(shape), kind, observation.name)
+
+
+def action_spec(parameters: BrainParametersProto) -> ActionSpec:
+    """Return which actions are taken; players older than protocol 1.3 say it in the deprecated fields only."""
+    said = parameters.action_spec
+    if said.num_continuous_actions or said.num_discrete_actions:
+        spec = ActionSpec(said.num_continuous_actions, tuple(said.discrete_branch_sizes))
+    else:
+        sizes = tuple(parameters.vector_action_size_deprecated)
+        continuous = parameters.vector_action_space_type_deprecated == CONTINUOUS
+        spec = ActionSpec(sizes[0] if sizes else 0, ()) if continuous else ActionSpec(0, sizes)
+    _check(parameters.brain_name, [spec.continuous_size], smallest=0)
+    _check(parameters.brain_name, spec.discrete_branches, smallest=1)
+    return spec
+
+
+def _check(behavior: str, sizes: Iterable[int], smallest: int) -> None:
+    sizes = list(sizes)
+    if any(size < smallest for size in sizes) or sum(sizes) > MOST_CHOICES:
+        raise UnityActionException(
+            f"{behavior}: its actions have the sizes {sizes[:10]}; sizes from {smallest}, together up to "
+            f"{MOST_CHOICES}, are possible"
+        )
+
+
+def brain_parameters(name: str, spec: ActionSpec) -> BrainParametersProto:
+    """Return how Unity describes a behavior that is trained."""
+    parameters = BrainParametersProto(brain_name=name, is_training=True)
+    parameters.action_spec.num_continuous_actions = spec.continuous_size
+    parameters.action_spec.num_discrete_actions = spec.discrete_size
+    parameters.action_spec.discrete_branch_sizes.extend(spec.discrete_branches)
+    return parameters
