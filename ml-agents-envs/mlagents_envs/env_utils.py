@@ -1,0 +1,31 @@
+"""Where players lie and how they are started, under the names that scripts know."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.wire.launch import find_player, start
+
+
+def get_platform() -> str:
+    """Return the platform as Python names it: linux, darwin or win32."""
+    return sys.platform
+
+
+def validate_environment_path(env_path: str) -> str | None:
+    """Return the executable that a path means here, None if there is none."""
+    try:
+        return str(find_player(env_path))
+    except UnityEnvironmentException:
+        return None
+
+
+def launch_executable(file_name: str, args: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a player in a process group of its own and throw away what it prints.
+
+    Raises UnityEnvironmentException with the cause if there is no such player or it cannot be started.
+    """
+    return start(find_player(file_name), args, output=subprocess.DEVNULL).process

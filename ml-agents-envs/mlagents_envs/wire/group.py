@@ -1,0 +1,112 @@
+"""Processes that end together: a player, what it starts itself, and none later than the process that started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+if sys.platform == "win32":
+    import ctypes
+    from ctypes import wintypes
+
+    KILL_ON_JOB_CLOSE = 0x2000
+    EXTENDED_LIMITS = 9
+
+    class _Limits(ctypes.Structure):
+        """JOBOBJECT_EXTENDED_LIMIT_INFORMATION."""
+
+        _fields_ = [
+            ("times", wintypes.LARGE_INTEGER * 2),
+            ("flags", wintypes.DWORD),
+            ("working_set", ctypes.c_size_t * 2),
+            ("processes", wintypes.DWORD),
+            ("affinity", ctypes.c_size_t),
+            ("classes", wintypes.DWORD * 2),
+            ("input_output", ctypes.c_ulonglong * 6),
+            ("memory", ctypes.c_size_t * 4),
+        ]
+
+    class Group:
+        """A process in a job, which Windows ends when the last handle closes: at the latest with this process."""
+
+        def __init__(self, command: Sequence[str | Path], *, output: int) -> None:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
+            )  # fmt: skip
+            self._system = ctypes.WinDLL("kernel32", use_last_error=True)
+            self._system.CreateJobObjectW.restype = wintypes.HANDLE
+            limits = _Limits(flags=KILL_ON_JOB_CLOSE)
+            # where a step fails, the player is an ordinary process: it still ends when its connection is lost
+            self._job = wintypes.HANDLE(self._system.CreateJobObjectW(None, None))
+            self._system.SetInformationJobObject(
+                self._job, EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
+            )
+            handle = wintypes.HANDLE(int(self.process._handle))  # type: ignore[attr-defined]  # private to CPython
+            self._system.AssignProcessToJobObject(self._job, handle)
+
+        def ask(self) -> None:
+            """Ask the processes to end; only those with a console hear it."""
+            with suppress(OSError):
+                self.process.send_signal(signal.CTRL_BREAK_EVENT)
+
+        def kill(self) -> None:
+            """End all of them."""
+            self._system.TerminateJobObject(self._job, 1)
+            self._system.CloseHandle(self._job)
+            with suppress(OSError):
+                self.process.kill()
+
+else:
+
+    class Group:
+        """A process in a session of its own, so that Ctrl-C in the terminal does not reach it.
+
+        On Linux the kernel kills the process when the *thread* that started it ends: a player lives no longer than
+        the thread that made it. What a player starts itself is only ended by `kill`. On macOS nothing like it exists:
+        there a player ends because Unity quits when its connection is lost.
+        """
+
+        def __init__(self, command: Sequence[str | Path], *, output: int) -> None:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True, preexec_fn=_end_with(os.getpid()),
+            )  # fmt: skip
+
+        def ask(self) -> None:
+            """Ask the processes to end; stopped ones go on, to hear it."""
+            self._signal(signal.SIGTERM)
+            self._signal(signal.SIGCONT)
+
+        def kill(self) -> None:
+            """End all of them."""
+            self._signal(signal.SIGKILL)
+
+        def _signal(self, number: signal.Signals) -> None:
+            with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only a zombie is left
+                os.killpg(self.process.pid, number)
+
+
+def _end_with(parent: int) -> Callable[[], None] | None:
+    """Return what a child of `parent` does before it becomes the player, so that it does not outlive its parent.
+
+    All is prepared here: between fork and exec only system calls are safe.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl, getppid, leave = ctypes.CDLL(None).prctl, os.getppid, os._exit
+    set_death_signal, kill = 1, int(signal.SIGKILL)
+
+    def end_with_parent() -> None:
+        prctl(set_death_signal, kill, 0, 0, 0)
+        if getppid() != parent:  # it ended before the wish was known
+            leave(1)
+
+    return end_with_parent
