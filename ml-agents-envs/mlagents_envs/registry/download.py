@@ -1,0 +1,60 @@
+"""Bytes behind an http url, into memory or into a file."""
+
+from __future__ import annotations
+
+import http.client
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.registry.progress import Bar
+
+BLOCK = 8192  # bytes read at once
+FAILURES = (URLError, http.client.HTTPException, ConnectionError, TimeoutError)  # which a second try may mend
+
+
+def read(url: str, *, limit: int, timeout: float) -> bytes:
+    """Return up to `limit` bytes. Raises UnityEnvironmentException if there are more, or none can be had in time."""
+    try:
+        with _answer(url, timeout=timeout) as response:
+            data: bytes = response.read(limit + 1)
+    except FAILURES as error:
+        raise UnityEnvironmentException(f"{url} cannot be read: {cause(error)}") from error
+    if len(data) > limit:
+        raise UnityEnvironmentException(f"{url} is larger than {limit} bytes, which no manifest needs")
+    return data
+
+
+def download(url: str, file: Path, *, label: str, timeout: float) -> None:
+    """Write a new file. Raises one of FAILURES, also if fewer bytes arrive than were announced."""
+    with _answer(url, timeout=timeout) as response, file.open("wb") as out:
+        announced = getattr(response, "length", None) or 0
+        bar, arrived = Bar(f"Downloading {label}", announced), 0
+        while block := response.read(BLOCK):
+            out.write(block)
+            arrived += len(block)
+            bar.advance(len(block))
+    if arrived < announced:
+        raise ConnectionError(f"the connection ended after {arrived} of {announced} bytes")
+
+
+def _answer(url: str, *, timeout: float) -> Any:
+    try:
+        return urlopen(url, timeout=timeout)
+    except HTTPError as error:
+        error.close()  # it holds the connection
+        raise
+
+
+def is_final(error: Exception) -> bool:
+    """Did the server say that there is no such thing, so that asking again is in vain?"""
+    return isinstance(error, HTTPError) and 400 <= error.code < 500 and error.code not in (408, 429)
+
+
+def cause(error: Exception | None) -> str:
+    """Return what went wrong, in few words."""
+    if isinstance(error, HTTPError):
+        return f"the server answers {error.code} {error.reason}"
+    return str(error.reason) if isinstance(error, URLError) else str(error) or type(error).__name__

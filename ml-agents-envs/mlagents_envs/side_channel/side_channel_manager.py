@@ -1,0 +1,63 @@
+"""All side channels of an environment, and the bytes that travel with each exchange."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from uuid import UUID
+
+from mlagents_envs.exception import UnityEnvironmentException, UnitySideChannelException
+from mlagents_envs.side_channel.framing import frame, records
+from mlagents_envs.side_channel.incoming_message import IncomingMessage
+from mlagents_envs.side_channel.side_channel import SideChannel
+
+log = logging.getLogger(__name__)
+
+
+class SideChannelManager:
+    """Brings messages to their channels and collects what channels want to say.
+
+    Raises UnityEnvironmentException if two channels have the same id.
+    """
+
+    def __init__(self, side_channels: Iterable[SideChannel] | None = None) -> None:
+        self._side_channels_dict: dict[UUID, SideChannel] = {}
+        self._unknown: set[UUID] = set()  # ids that were warned of
+        for channel in side_channels or ():
+            other = self._side_channels_dict.get(channel.channel_id)
+            if other is not None:
+                raise UnityEnvironmentException(
+                    f"side_channels: {type(other).__name__} and {type(channel).__name__} both have the id "
+                    f"{channel.channel_id}; give one of them another"
+                )
+            self._side_channels_dict[channel.channel_id] = channel
+
+    def process_side_channel_message(self, data: bytes) -> None:
+        """Bring each message to its channel, in the order of arrival. A message for nobody is a warning per id.
+
+        Raises UnityEnvironmentException, before any message is brought, for bytes that are no records;
+        UnitySideChannelException, naming the channel, for a payload that it cannot read.
+        """
+        for identifier, payload in records(data):
+            channel = self._side_channels_dict.get(identifier)
+            if channel is None:
+                self._warn_of(identifier)
+                continue
+            try:
+                channel.on_message_received(IncomingMessage(payload))
+            except UnitySideChannelException as error:
+                raise UnitySideChannelException(f"{type(channel).__name__}: {error}") from error
+
+    def generate_side_channel_messages(self) -> bytearray:
+        """Return all that waits, channel by channel in their given order, and empty the queues."""
+        blob = bytearray()
+        for channel in self._side_channels_dict.values():
+            for payload in channel.message_queue:
+                blob += frame(channel.channel_id, payload)
+            channel.message_queue.clear()
+        return blob
+
+    def _warn_of(self, identifier: UUID) -> None:
+        if identifier not in self._unknown:
+            self._unknown.add(identifier)
+            log.warning("side channel %s: the player sends on it and nobody listens; its messages are lost", identifier)
