@@ -34,7 +34,11 @@ class Ball3D(ExampleEnv):
         self._clock = np.zeros(n, np.int32)  # physics steps of this episode
         self._radius = np.zeros(n, np.float32)  # of the ball in this episode
         self._next_radius = np.zeros(n, np.float32)  # and in the next
-        self._chance = np.random.default_rng(seed).integers(1, 2**63, n, dtype=np.uint64)  # each area's own
+        self.set_seed(seed)
+
+    def set_seed(self, seed: int) -> None:
+        super().set_seed(seed)
+        self._chance = np.random.default_rng(seed).integers(1, 2**63, self.areas, dtype=np.uint64)  # each area's own
 
     def _begin(self) -> list[Array]:
         self._next_radius[:] = self._draw_radius(self.areas)

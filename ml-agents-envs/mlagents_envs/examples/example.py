@@ -75,6 +75,10 @@ class ExampleEnv(BaseEnv):
     def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
         return self._specs
 
+    def set_seed(self, seed: int) -> None:
+        """Begin every random number anew; the next reset obeys."""
+        self._seed = seed
+
     def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
         """Set environment parameters; episodes that begin afterwards obey. As in Unity, unknown names are ignored.
 

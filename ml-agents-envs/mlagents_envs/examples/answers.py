@@ -1,0 +1,88 @@
+"""What the trainer answers to a player: actions, from messages to columns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mlagents_envs.base_env import ActionSpec, ActionTuple
+from mlagents_envs.communicator_objects.unity_rl_input_pb2 import UnityRLInputProto
+from mlagents_envs.examples.example import Array
+from mlagents_envs.exception import UnityActionException
+from mlagents_envs.wire.fields import block
+
+
+class Layout(NamedTuple):
+    """Where numbers lie in an answer as trainers write it."""
+
+    template: Array  # (length,) uint8
+    same: Array  # (length,) bool, bytes that are the same in every answer
+    continuous: slice
+    discrete: slice  # one byte for each branch
+
+
+class ActionReader:
+    """Turns the answers to one behavior's agents to actions."""
+
+    def __init__(self, behavior: str, spec: ActionSpec) -> None:
+        self._behavior = behavior
+        self._spec = spec
+        layouts = [_layout(spec, deprecated=deprecated) for deprecated in (True, False)]
+        self._layouts = {len(layout.template): layout for layout in layouts}
+
+    def read(self, answers: UnityRLInputProto.ListAgentActionProto, n: int) -> ActionTuple:
+        """Return the actions of the n agents that asked, zeros if there is no answer at all.
+
+        Raises UnityActionException unless there is one answer of the right size for each of them.
+        """
+        if not answers.value:
+            return self._spec.empty_action(n)
+        if len(answers.value) != n:
+            raise UnityActionException(
+                f"{self._behavior}: {n} agents asked and {len(answers.value)} actions came; "
+                "send one for each agent that is not done, in their order"
+            )
+        return self._together(answers.SerializeToString(), n) or self._one_by_one(answers)
+
+    def _together(self, raw: bytes, n: int) -> ActionTuple | None:
+        """Return the actions if all answers have the usual layout."""
+        layout = self._layouts.get(len(raw) // n)
+        if layout is None or len(raw) % n:
+            return None
+        rows = np.frombuffer(raw, np.uint8).reshape(n, -1)
+        discrete = rows[:, layout.discrete]
+        if ((rows != layout.template) & layout.same).any() or (discrete > 0x7F).any():
+            return None
+        continuous: Array = np.ascontiguousarray(rows[:, layout.continuous])
+        return ActionTuple(continuous.view("<f4"), discrete.astype(np.int32))
+
+    def _one_by_one(self, answers: UnityRLInputProto.ListAgentActionProto) -> ActionTuple:
+        sizes = (self._spec.continuous_size, self._spec.discrete_size)
+        for row, answer in enumerate(answers.value):
+            got = (len(answer.continuous_actions), len(answer.discrete_actions))
+            if got != sizes:
+                raise UnityActionException(
+                    f"{self._behavior}: the action of agent {row} in order has {got[0]} continuous and {got[1]} "
+                    f"discrete numbers; it must have {sizes[0]} and {sizes[1]}"
+                )
+        continuous = np.array([list(answer.continuous_actions) for answer in answers.value], np.float32)
+        discrete = np.array([list(answer.discrete_actions) for answer in answers.value], np.int32)
+        return ActionTuple(continuous, discrete)
+
+
+def _layout(spec: ActionSpec, *, deprecated: bool) -> Layout:
+    """Return the layout of an answer; with what players before protocol 1.3 read, all numbers as floats, or without."""
+    floats, integers = 4 * spec.continuous_size, spec.discrete_size
+    both = floats + 4 * integers
+    old = block(1, bytes(both)) if deprecated and both else b""
+    continuous = block(6, bytes(floats)) if floats else b""
+    discrete = block(7, bytes(integers)) if integers else b""
+    template = np.frombuffer(block(1, old + continuous + discrete), np.uint8)
+    end = len(template) - len(discrete)
+    begin = end - len(continuous)
+    slots = slice(end - floats, end), slice(len(template) - integers, len(template))
+    same = np.ones(len(template), bool)
+    for slot in (*slots, slice(begin - both, begin) if old else slice(0)):
+        same[slot] = False
+    return Layout(template, same, *slots)
