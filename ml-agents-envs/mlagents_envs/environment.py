@@ -1,0 +1,254 @@
+"""A Unity build, or the Editor, as an environment."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlagents_envs.base_env import (
+    ActionTuple,
+    BaseEnv,
+    BehaviorMapping,
+    BehaviorSpec,
+    DecisionSteps,
+    TerminalSteps,
+)
+from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
+from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
+from mlagents_envs.communicator_objects.capabilities_pb2 import UnityRLCapabilitiesProto
+from mlagents_envs.communicator_objects.unity_rl_initialization_input_pb2 import UnityRLInitializationInputProto
+from mlagents_envs.exception import (
+    UnityActionException,
+    UnityCommunicationException,
+    UnityEnvironmentException,
+    UnityException,
+)
+from mlagents_envs.side_channel import DefaultTrainingAnalyticsSideChannel, SideChannel
+from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
+from mlagents_envs.wire.codec import AgentReader, Said, first_agent
+from mlagents_envs.wire.conversation import Build, Conversation
+from mlagents_envs.wire.diagnosis import versions_differ
+from mlagents_envs.wire.replies import ActionWriter, command, greeting
+from mlagents_envs.wire.server import LOOPBACK, MESSAGE_LIMIT
+from mlagents_envs.wire.specs import behavior_spec
+
+log = logging.getLogger(__name__)
+FIRST_WITH_TYPED_ACTIONS = (1, 3)  # protocol; players before it read the deprecated field of an action
+
+
+class UnityEnvironment(BaseEnv):
+    """Starts a build, or waits for the Editor, and talks to it.
+
+    The constructor returns once the player has said hello; its behaviors are known after the first `reset`.
+    """
+
+    API_VERSION = "1.5.0"
+    DEFAULT_EDITOR_PORT = 5004
+    BASE_ENVIRONMENT_PORT = 5005
+    LISTEN_ADDRESS = LOOPBACK
+    """Where players can call from: this machine, unless a subclass says otherwise."""
+    MESSAGE_LIMIT = MESSAGE_LIMIT
+    """Bytes of the longest message that is taken."""
+
+    def __init__(
+        self, file_name: str | None = None, worker_id: int = 0, base_port: int | None = None, seed: int = 0,
+        no_graphics: bool = False, no_graphics_monitor: bool = False, timeout_wait: int = 60,
+        additional_args: list[str] | None = None, side_channels: list[SideChannel] | None = None,
+        log_folder: str | None = None, num_areas: int = 1,
+    ) -> None:  # fmt: skip
+        """Begin the conversation.
+
+        file_name: the build; None waits for the Editor. base_port: without one, a build gets the next free port from
+        5005 + worker_id on, and the Editor is waited for on 5004. timeout_wait: seconds. log_folder: where the build
+        writes `Player-<worker_id>.log`. Raises a UnityException whose text says what is wrong and what to do.
+        """
+        if file_name is None and worker_id:
+            raise UnityEnvironmentException(f"worker_id is {worker_id}; without a file_name it must be 0: one Editor")
+        channels = side_channels if side_channels is not None else []
+        self._analytics = _add_analytics(channels)
+        self._side_channel_manager = SideChannelManager(channels)
+        self._timeout = timeout_wait
+        self._pending: dict[str, BrainParametersProto] = {}  # behaviors none of whose agents has spoken
+        self._specs: dict[str, BehaviorSpec] = {}
+        self._readers: dict[str, AgentReader] = {}
+        self._writers: dict[str, ActionWriter] = {}
+        self._steps: dict[str, tuple[DecisionSteps, TerminalSteps]] = {}
+        self._actions: dict[str, ActionTuple] = {}
+        self._was_reset = False
+        build = None
+        if file_name is not None:
+            folder = Path(log_folder) / f"Player-{worker_id}.log" if log_folder else None
+            hidden = no_graphics or (no_graphics_monitor and worker_id != 0)
+            build = Build(file_name, hidden, additional_args or (), folder)
+        port = base_port if base_port is not None else self._default_port(build)
+        self._conversation: Conversation | None = Conversation(
+            port + worker_id, build, worker=worker_id, patience=timeout_wait,
+            search=base_port is None and build is not None, address=self.LISTEN_ADDRESS, limit=self.MESSAGE_LIMIT,
+        )  # fmt: skip
+        atexit.register(self._close)
+        try:
+            self._greet(seed, num_areas)
+        except (UnityException, KeyboardInterrupt):
+            self._close(0)
+            raise
+
+    @classmethod
+    def _default_port(cls, build: Build | None) -> int:
+        if build is not None:
+            return cls.BASE_ENVIRONMENT_PORT
+        log.info(
+            f"Listening on port {cls.DEFAULT_EDITOR_PORT}. "
+            "Start training by pressing the Play button in the Unity Editor."
+        )
+        return cls.DEFAULT_EDITOR_PORT
+
+    @property
+    def academy_capabilities(self) -> UnityRLCapabilitiesProto:
+        """What the player says that it can do."""
+        return self._capabilities
+
+    @property
+    def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
+        return BehaviorMapping(self._specs)
+
+    def reset(self) -> None:
+        self._actions.clear()
+        self._steps.clear()
+        self._exchange(b"", reset=True)
+        self._was_reset = True
+
+    def step(self) -> None:
+        """Apply the actions, zeros where none were set; the first step is a reset."""
+        if not self._was_reset:
+            self.reset()
+            return
+        told = []
+        for name, (decision, _) in self._steps.items():
+            if len(decision):
+                action = self._actions.get(name) or self._specs[name].action_spec.empty_action(len(decision))
+                told.append(self._writers[name].write(action))
+        self._actions.clear()
+        self._exchange(b"".join(told), reset=False)
+
+    def get_steps(self, behavior_name: str) -> tuple[DecisionSteps, TerminalSteps]:
+        spec = self._spec(behavior_name)
+        if behavior_name not in self._steps:
+            return DecisionSteps.empty(spec), TerminalSteps.empty(spec)
+        return self._steps[behavior_name]
+
+    def set_actions(self, behavior_name: str, action: ActionTuple) -> None:
+        spec = self._spec(behavior_name)
+        if behavior_name in self._steps:
+            asking = len(self._steps[behavior_name][0])
+            self._actions[behavior_name] = spec.action_spec._validate_action(action, asking, behavior_name)
+
+    def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
+        """Answer one agent; the others of its behavior get zeros unless they are answered too."""
+        spec = self._spec(behavior_name).action_spec
+        if behavior_name not in self._steps:
+            return
+        decision = self._steps[behavior_name][0]
+        action = spec._validate_action(action, 1, behavior_name)
+        row = decision.agent_id_to_index.get(agent_id)
+        if row is None:
+            raise IndexError(f"{behavior_name}: agent {agent_id} did not ask for an action")
+        everyone = self._actions.setdefault(behavior_name, spec.empty_action(len(decision)))
+        everyone.continuous[row] = action.continuous[0]
+        everyone.discrete[row] = action.discrete[0]
+
+    def close(self) -> None:
+        """Let the player quit; one that does not quit in `timeout_wait` seconds is ended."""
+        if self._conversation is None:
+            raise UnityEnvironmentException("No Unity environment is loaded.")
+        self._close()
+
+    def _close(self, patience: float | None = None) -> None:
+        atexit.unregister(self._close)
+        conversation, self._conversation = self._conversation, None
+        if conversation is not None:
+            conversation.close(self._timeout if patience is None else patience)
+
+    def _greet(self, seed: int, num_areas: int) -> None:
+        """Exchange versions and capabilities."""
+        ours = UnityRLInitializationInputProto(
+            seed=seed, communication_version=self.API_VERSION, package_version=_version(), num_areas=num_areas
+        )
+        for capability in UnityRLCapabilitiesProto.DESCRIPTOR.fields_by_name:
+            setattr(ours.capabilities, capability, True)
+        said = self._talk().greet(greeting(ours))
+        theirs = said.beginning
+        wrong = versions_differ(self.API_VERSION, theirs.communication_version, theirs.package_version)
+        if wrong is not None:
+            raise UnityEnvironmentException(wrong)
+        log.info(
+            f"Connected to Unity environment with package version {theirs.package_version} "
+            f"and communication version {theirs.communication_version}"
+        )
+        self._capabilities = theirs.capabilities
+        self._package = theirs.package_version
+        if not theirs.capabilities.baseRLCapabilities:
+            log.warning("The player does not say that it can be trained: its package is very old. Update it in Unity.")
+        version = tuple(int(part) for part in theirs.communication_version.split(".")[:2])
+        self._deprecated = version < FIRST_WITH_TYPED_ACTIONS
+        if self._analytics is not None and theirs.capabilities.trainingAnalytics:
+            self._analytics.environment_initialized()
+        self._take(said)
+
+    def _exchange(self, actions: bytes, *, reset: bool) -> None:
+        """Tell the player what to do, and take what it says; a player that cannot be understood is ended."""
+        side_channel = self._side_channel_manager.generate_side_channel_messages()
+        conversation = self._talk()
+        try:
+            self._take(conversation.command(command([actions], bytes(side_channel), reset=reset)))
+        except (UnityException, KeyboardInterrupt):
+            self._close(0)
+            raise
+
+    def _take(self, said: Said) -> None:
+        """Make steps of what the player said."""
+        for parameters in said.beginning.brain_parameters:
+            self._pending.setdefault(parameters.brain_name, parameters)
+        for name, raw in said.agents.items():
+            if name not in self._specs and len(raw):
+                self._meet(name, first_agent(raw))
+        for name, reader in self._readers.items():
+            self._steps[name] = reader.read(said.agents.get(name, b""))
+        self._side_channel_manager.process_side_channel_message(said.side_channel)
+
+    def _meet(self, name: str, agent: AgentInfoProto) -> None:
+        """Get to know a behavior by its parameters and its first agent."""
+        if name not in self._pending:
+            raise UnityCommunicationException(f"{name}: the player never described this behavior")
+        spec = behavior_spec(self._pending.pop(name), agent)
+        self._specs[name] = spec
+        self._readers[name] = AgentReader(name, spec)
+        self._writers[name] = ActionWriter(name, spec.action_spec, deprecated=self._deprecated)
+
+    def _spec(self, name: str) -> BehaviorSpec:
+        if name not in self._specs:
+            known = ", ".join(f"'{known}'" for known in self._specs) or "none before the first reset"
+            raise UnityActionException(f"there is no behavior '{name}'; there is {known}")
+        return self._specs[name]
+
+    def _talk(self) -> Conversation:
+        if self._conversation is None:
+            raise UnityEnvironmentException("No Unity environment is loaded.")
+        return self._conversation
+
+
+def _add_analytics(channels: list[Any]) -> DefaultTrainingAnalyticsSideChannel | None:
+    """Append the default analytics channel to the caller's list, unless one of that identity is there."""
+    if any(channel.channel_id == DefaultTrainingAnalyticsSideChannel.CHANNEL_ID for channel in channels):
+        return None
+    analytics = DefaultTrainingAnalyticsSideChannel()
+    channels.append(analytics)
+    return analytics
+
+
+def _version() -> str:
+    from mlagents_envs import __version__
+
+    return __version__

@@ -1,0 +1,131 @@
+"""The talk with one player, from finding a port to the last word, with a sentence for every way it can break."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlagents_envs.exception import (
+    UnityCommunicationException,
+    UnityCommunicatorStoppedException,
+    UnityEnvironmentException,
+    UnityTimeOutException,
+    UnityWorkerInUseException,
+)
+from mlagents_envs.wire.codec import Said, read_message
+from mlagents_envs.wire.diagnosis import Stage, why_exited, why_silent
+from mlagents_envs.wire.launch import Player, find_player, player_arguments
+from mlagents_envs.wire.ports import who_holds
+from mlagents_envs.wire.replies import WELL, closing
+from mlagents_envs.wire.server import LOOPBACK, MESSAGE_LIMIT, ExchangeServer, Interruption
+
+LOOKED_AT_EVERY = 0.5  # seconds: is the player still alive?
+PORTS_TRIED = 1000
+
+
+@dataclass(frozen=True)
+class Build:
+    """A player to be started."""
+
+    path: str
+    no_graphics: bool = False
+    arguments: Sequence[str] = ()
+    log: Path | None = None  # where it is told to write its log
+
+
+class Conversation:
+    """A server, a player, and whose turn it is. Without a build it waits for the Editor."""
+
+    def __init__(
+        self, port: int, build: Build | None, *, worker: int, patience: float, search: bool = False,
+        address: str = LOOPBACK, limit: int = MESSAGE_LIMIT,
+    ) -> None:  # fmt: skip
+        """Listen and start the player.
+
+        patience: seconds to wait for a word; search: take the next free port if this one is taken.
+        Raises UnityEnvironmentException or UnityWorkerInUseException with a sentence.
+        """
+        self._patience = patience
+        self._stage = Stage.NOBODY
+        self._player: Player | None = None
+        executable = find_player(build.path) if build is not None else None
+        self._server = _listen(port, worker, search, address, limit)
+        if build is not None and executable is not None:
+            arguments = player_arguments(
+                self.port, no_graphics=build.no_graphics, log=build.log, additional=build.arguments
+            )
+            try:
+                self._player = Player(executable, arguments)
+            except UnityEnvironmentException:
+                self._server.close(closing())
+                raise
+
+    @property
+    def port(self) -> int:
+        """Where the player calls."""
+        return self._server.port
+
+    def greet(self, greeting: bytes) -> Said:
+        """Return a player's first message and answer it; its second call waits for the first command."""
+        said = self._hear()
+        self._stage = Stage.GREETED
+        self._server.answer(greeting)
+        self._hear()
+        return said
+
+    def command(self, message: bytes) -> Said:
+        """Tell the player what to do and return what comes of it.
+
+        Raises UnityCommunicatorStoppedException if it stops, UnityTimeOutException if it says nothing for too long,
+        UnityEnvironmentException if it is gone, UnityCommunicationException if it cannot be understood.
+        """
+        if self._stage is Stage.GREETED:
+            self._stage = Stage.RESET
+        self._server.answer(message)
+        said = self._hear()
+        self._stage = Stage.RUNNING
+        return said
+
+    def close(self, patience: float) -> None:
+        """Say goodbye, and end the player if it does not end by itself in so many seconds."""
+        self._server.close(closing())
+        if self._player is not None:
+            self._player.stop(patience)
+
+    def _hear(self) -> Said:
+        """Wait for the player's next message."""
+        until = time.monotonic() + self._patience
+        while (message := self._server.receive(LOOKED_AT_EVERY)) is None:
+            if self._player is not None and self._player.poll() is not None:
+                message = self._server.receive(0)  # its last word
+                if message is None:
+                    raise UnityEnvironmentException(why_exited(self._player))
+                break
+            if time.monotonic() >= until:
+                raise UnityTimeOutException(self._silence(self._stage))
+        if message is Interruption.HUNG_UP:
+            raise UnityCommunicatorStoppedException("The player hung up: it was closed, or its scene was stopped.")
+        if isinstance(message, Interruption):
+            raise UnityCommunicationException(self._silence(Stage.REJECTED))
+        said = read_message(message)
+        if said.status != WELL:
+            raise UnityCommunicatorStoppedException(
+                f"The player has stopped: {said.reason}" if said.reason else "The player has stopped."
+            )
+        return said
+
+    def _silence(self, stage: Stage) -> str:
+        return why_silent(
+            stage, seconds=self._patience, editor=self._player is None, player=self._player, limit=self._server.limit
+        )
+
+
+def _listen(port: int, worker: int, search: bool, address: str, limit: int) -> ExchangeServer:
+    """Return a server on this port, or on the next free one."""
+    for candidate in range(port, min(port + PORTS_TRIED, 65536) if search else port + 1):
+        with suppress(OSError):
+            return ExchangeServer(candidate, address=address, limit=limit)
+    raise UnityWorkerInUseException(worker, f"port {port} is taken by {who_holds(port) or 'a program of another user'}")
