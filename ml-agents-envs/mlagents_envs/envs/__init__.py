@@ -1,0 +1,35 @@
+"""Faces of a `BaseEnv`: gymnasium's in `unity_gym_env` and `unity_vector_env`, PettingZoo's in the other modules.
+
+Each environment of the registry is an attribute that makes it with PettingZoo's face: `envs.Basic.env()`. An id that
+begins with a digit is spelled out: `envs.ThreeDBall`. The registry is read when such a name is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from mlagents_envs.envs.pettingzoo_env_factory import PettingZooEnvFactory
+
+__all__ = ["PettingZooEnvFactory"]
+
+if find_spec("gymnasium") is None:  # here, because every module of this package would fail with less of a sentence
+    raise ModuleNotFoundError(
+        'mlagents_envs.envs needs gymnasium, which is not installed: pip install "mlagents-envs[gym]"', name="gymnasium"
+    )
+
+
+def __getattr__(name: str) -> PettingZooEnvFactory:
+    """Return the factory of an environment of the registry."""
+    if name.startswith("_") or find_spec(f"{__name__}.{name}") is not None:  # `from ... import module` asks here first
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from mlagents_envs.registry import default_registry
+
+    names = {_attribute(identifier): identifier for identifier in default_registry}
+    if name not in names:
+        known = ", ".join(sorted(filter(str.isidentifier, names)))
+        raise AttributeError(f"module {__name__!r} has no environment {name!r}; the registry has {known}")
+    return PettingZooEnvFactory(names[name])
+
+
+def _attribute(identifier: str) -> str:
+    return identifier.replace("3", "Three") if identifier[:1].isdigit() else identifier

@@ -1,0 +1,205 @@
+"""An environment with one agent as a `gymnasium.Env`."""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import product
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from mlagents_envs.base_env import ActionTuple, Array, BaseEnv, DecisionSteps, TerminalSteps
+from mlagents_envs.envs.faces import PATIENCE, UnityGymException, begin, choose_behavior
+from mlagents_envs.envs.spaces import action_columns, action_space, allowed, sample_mask
+
+__all__ = ["ActionFlattener", "UnityGymException", "UnityToGymWrapper"]
+
+
+class UnityToGymWrapper(gymnasium.Env[Any, Any]):
+    """One agent of the only behavior. An episode that was cut by a limit is truncated, any other end terminates it.
+
+    Images (sensors of rank 3) stay channels first; vectors (rank 1) are joined to one and come last; sensors of rank 2
+    are left out. The first of these is the observation, or with `allow_multiple_obs` the tuple of all.
+
+    `info["action_mask"]` has what `action_space.sample(mask=...)` takes, 1 = allowed, wherever there are discrete
+    actions; `info["group_reward"]` what the agent's group was given. `steps` holds the columns behind the last answer.
+    """
+
+    metadata = {
+        "render_modes": ["rgb_array"],
+        "render_fps": 10,  # most scenes decide in every fifth of 50 physics steps a second
+    }
+
+    def __init__(
+        self,
+        unity_env: BaseEnv,
+        uint8_visual: bool = False,
+        *,
+        flatten_branched: bool = False,
+        allow_multiple_obs: bool = False,
+        action_space_seed: int | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        """Take over the environment; it is closed with this one.
+
+        uint8_visual: images are 0..255 uint8 instead of 0..1 float32.
+        flatten_branched: several branches become one Discrete, the last branch fastest.
+        render_mode: "rgb_array" lets `render` return the first image that the agent last saw.
+        Raises UnityGymException for several behaviors or agents, and where there is nothing to see or to show.
+        """
+        self._env = unity_env
+        self.name, self.group_spec = choose_behavior(unity_env)
+        shapes = [sensor.shape for sensor in self.group_spec.observation_specs]
+        self._images = [index for index, shape in enumerate(shapes) if len(shape) == 3]
+        self._vectors = [index for index, shape in enumerate(shapes) if len(shape) == 1]
+        self.uint8_visual = uint8_visual
+        self.render_mode = self._possible(render_mode)
+        self._allow_multiple_obs = allow_multiple_obs
+        self.observation_space = self._observation_space()
+
+        spec = self.group_spec.action_spec
+        self.action_size = spec.continuous_size or spec.discrete_size
+        flat = flatten_branched and spec.is_discrete() and spec.discrete_size > 1
+        self._flattener = ActionFlattener(spec.discrete_branches) if flat else None
+        self.action_space = self._flattener.action_space if self._flattener else action_space(spec)
+        self.action_space.seed(action_space_seed)
+
+        self.visual_obs: Array | None = None  # (channels, height, width) float32, the first image last seen
+        self.game_over = False
+        self.steps: DecisionSteps | TerminalSteps
+        self._start(None)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:  # fmt: skip
+        """Begin a new episode; the seed reaches environments that have `set_seed`. There are no options."""
+        super().reset(seed=seed)
+        return self._start(seed)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Act, and go on until the agent asks again or its episode ends.
+
+        Raises UnityGymException after an end, and for an action that the space does not contain.
+        """
+        if self.game_over:
+            raise UnityGymException(f"{self.name}: the episode has ended: call reset() before step()")
+        self._env.set_actions(self.name, self._columns(action))
+        self._env.step()
+        steps = self._listen(ends=True)
+        if isinstance(steps, DecisionSteps):
+            return self._see(steps), float(steps.reward[0]), False, False, self._info(steps)
+        self.game_over = True
+        interrupted = bool(steps.interrupted[0])
+        return self._see(steps), float(steps.reward[0]), not interrupted, interrupted, self._info(steps)
+
+    def render(self) -> Any:
+        """Return the first image last seen as (height, width, 3) uint8 in mode "rgb_array", else None.
+
+        More than three channels are stacked images, of which the last three are the newest; one or two are gray.
+        """
+        if self.render_mode is None or self.visual_obs is None:
+            return None
+        channels = self.visual_obs[-3:] if len(self.visual_obs) >= 3 else self.visual_obs[[-1, -1, -1]]
+        return _bytes(np.moveaxis(channels, 0, -1))
+
+    def close(self) -> None:
+        self._env.close()
+
+    # inside
+
+    def _start(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
+        begin(self._env, seed)
+        self.game_over = False
+        steps = self._listen(ends=False)
+        return self._see(steps), self._info(steps)
+
+    def _listen(self, *, ends: bool) -> DecisionSteps | TerminalSteps:
+        """Return what the agent says, stepping on while it is silent; where ends count, they go before beginnings."""
+        for _ in range(PATIENCE):
+            decision, terminal = self._env.get_steps(self.name)
+            if (agents := max(len(decision), len(terminal))) > 1:
+                raise UnityGymException(
+                    f"{self.name}: {agents} agents speak, but a gymnasium.Env has one: use UnityVectorEnv, "
+                    "or make the environment with one agent"
+                )
+            if ends and len(terminal):
+                return terminal
+            if len(decision):
+                return decision
+            self._env.step()
+        raise UnityGymException(
+            f"{self.name}: no agent asked for an action in {PATIENCE} steps: does the scene have one?"
+        )
+
+    def _columns(self, action: Any) -> ActionTuple:
+        spec = self.group_spec.action_spec
+        if self._flattener is not None:
+            if not self.action_space.contains(action):
+                raise UnityGymException(f"{self.name}: {action!r} is no action; give one of {self.action_space}")
+            action = self._flattener.lookup_action(int(action))
+        return action_columns(spec, action, n=1, who=self.name)
+
+    def _info(self, steps: DecisionSteps | TerminalSteps) -> dict[str, Any]:
+        self.steps = steps
+        info: dict[str, Any] = {"group_reward": float(steps.group_reward[0])}
+        spec = self.group_spec.action_spec
+        if isinstance(steps, DecisionSteps) and spec.discrete_size:
+            masks = steps.action_mask
+            branches = allowed(spec, None if masks is None else [branch[0] for branch in masks])
+            flat = self._flattener is not None
+            info["action_mask"] = reduce(np.multiply.outer, branches).ravel() if flat else sample_mask(spec, branches)
+        return info
+
+    def _see(self, steps: DecisionSteps | TerminalSteps) -> Any:
+        images = [steps.obs[index][0] for index in self._images]
+        if images:
+            self.visual_obs = images[0]
+        seen = [_bytes(image) for image in images] if self.uint8_visual else images
+        if self._vectors:
+            seen.append(np.concatenate([steps.obs[index][0] for index in self._vectors]))
+        return tuple(seen) if self._allow_multiple_obs else seen[0]
+
+    def _observation_space(self) -> spaces.Space[Any]:
+        shapes = [sensor.shape for sensor in self.group_spec.observation_specs]
+        high, kind = (255, np.uint8) if self.uint8_visual else (1, np.float32)
+        boxes: list[spaces.Space[Any]] = [spaces.Box(0, high, shapes[index], kind) for index in self._images]
+        if self._vectors:
+            size = sum(shapes[index][0] for index in self._vectors)
+            boxes.append(spaces.Box(-np.inf, np.inf, (size,), np.float32))
+        if not boxes:
+            raise UnityGymException(f"{self.name}: there is no sensor of rank 1 or 3 among the shapes {shapes}")
+        if self.uint8_visual and not self._images:
+            gymnasium.logger.warn(f"{self.name}: uint8_visual has no effect, for there is no image")
+        if len(boxes) > 1 and not self._allow_multiple_obs:
+            gymnasium.logger.warn(f"{self.name}: only the first of {len(boxes)} observations is used; "
+                                  "allow_multiple_obs=True gives all")  # fmt: skip
+        return spaces.Tuple(boxes) if self._allow_multiple_obs else boxes[0]
+
+    def _possible(self, render_mode: str | None) -> str | None:
+        if render_mode not in (None, "rgb_array"):
+            raise UnityGymException(f"render_mode is {render_mode!r}; it must be 'rgb_array' or None")
+        if render_mode is not None and not self._images:
+            raise UnityGymException(
+                f"{self.name}: render_mode is {render_mode!r}, but there is no image to show: omit it"
+            )
+        return render_mode
+
+
+class ActionFlattener:
+    """Numbers the combinations of several branches, the last branch fastest."""
+
+    def __init__(self, branched_action_space: tuple[int, ...]) -> None:
+        combinations = product(*(range(size) for size in branched_action_space))
+        self.action_lookup = {number: list(choices) for number, choices in enumerate(combinations)}
+        self.action_space = spaces.Discrete(len(self.action_lookup))
+
+    def lookup_action(self, action: int) -> list[int]:
+        """Return the choice in each branch."""
+        return self.action_lookup[action]
+
+
+def _bytes(image: Array) -> Array:
+    """Return numbers in 0..1 as 0..255."""
+    return np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)

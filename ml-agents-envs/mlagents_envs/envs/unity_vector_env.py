@@ -1,0 +1,209 @@
+"""The agents of one behavior as the lanes of a `gymnasium.vector.VectorEnv`. n is the number of lanes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from mlagents_envs.base_env import ActionTuple, Array, BaseEnv, TerminalSteps
+from mlagents_envs.envs.faces import PATIENCE, UnityGymException, begin, choose_behavior
+from mlagents_envs.envs.spaces import action_columns, action_space, allowed, observation, observation_space
+
+NOBODY = -1  # the agent of a free lane
+
+
+class UnityVectorEnv(VectorEnv[Any, Any, Array]):
+    """Agents take lanes in the order in which they first ask; one that ends leaves its lane to the next that comes.
+
+    A step ends when every lane asks. While others are waited for, a lane that asks again repeats its action, its
+    rewards add up, and an agent that came during the step does nothing. Where all agents ask in each step, as is usual,
+    nothing is waited for. Agents of other behaviors do nothing.
+
+    Episodes end as `AutoresetMode.SAME_STEP` has it: the observation is the successor's, `info["final_obs"]` (n,)
+    has what the agent saw last, `info["_final_obs"]` (n,) where. Of a successor that ends while others are waited for,
+    nothing is told.
+
+    `info` has columns: "agent_id" (n,), "group_reward" (n,), and for discrete actions "action_mask"
+    (n, sum of branches) int8, 1 = allowed.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self, unity_env: BaseEnv, behavior_name: str | None = None, *, num_envs: int | None = None,
+        patience: int = PATIENCE,
+    ) -> None:  # fmt: skip
+        """Take over the environment; it is closed with this one.
+
+        behavior_name: may be left out if there is only one.
+        num_envs: lanes; as many as first ask together if None.
+        patience: steps of the environment in which every lane must ask.
+        """
+        self._env = unity_env
+        self._patience = patience
+        self.behavior_name, self.behavior_spec = choose_behavior(unity_env, behavior_name)
+        unity_env.reset()
+        self.num_envs = self._first_asking() if num_envs is None else num_envs
+        self.single_observation_space = observation_space(self.behavior_spec)
+        self.single_action_space = action_space(self.behavior_spec.action_spec)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._every_lane = np.arange(self.num_envs)
+        self._asking = self._every_lane  # the lanes that ask, in the environment's order
+        self._began = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:  # fmt: skip
+        """Begin new episodes everywhere; the seed reaches environments that have `set_seed`. There are no options."""
+        super().reset(seed=seed)
+        begin(self._env, seed)
+        self._clear()
+        self._began = True
+        self._listen()
+        if not self._asked.all():
+            self._advance(self.behavior_spec.action_spec.empty_action(self.num_envs))
+        return self._see(), self._info()
+
+    def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
+        """Act in all lanes. Raises UnityGymException for actions that `action_space` lacks, or if a lane is silent."""
+        if not self._began:
+            raise UnityGymException(f"{self.behavior_name}: call reset() before step()")
+        action = action_columns(self.behavior_spec.action_spec, actions, n=self.num_envs, who=self.behavior_name)
+        self._open()
+        self._advance(action)
+        return self._see(), self._reward, self._terminated, self._truncated, self._info()
+
+    def close_extras(self, **kwargs: Any) -> None:
+        self._env.close()
+
+    # inside
+
+    def _clear(self) -> None:
+        """Make every lane free."""
+        n, spec = self.num_envs, self.behavior_spec
+        self._agent = np.full(n, NOBODY, np.int64)
+        self._obs: list[Array] = [np.zeros((n, *sensor.shape), np.float32) for sensor in spec.observation_specs]
+        self._mask = allowed(spec.action_spec, None, n)
+        self._open()
+
+    def _open(self) -> None:
+        """Begin the account of a step; its columns are given away when it ends."""
+        n = self.num_envs
+        self._reward, self._group_reward = np.zeros(n), np.zeros(n)
+        self._terminated, self._truncated = np.zeros(n, bool), np.zeros(n, bool)
+        self._asked = np.zeros(n, bool)
+        self._final: dict[int, Any] = {}  # lane -> what its agent saw last
+        self._ended_agent = np.full(n, NOBODY, np.int64)
+
+    def _advance(self, action: ActionTuple) -> None:
+        """Step the environment until every lane asks; who came meanwhile does nothing."""
+        for _ in range(self._patience):
+            if self._final:
+                lives = ~(self._terminated | self._truncated)[:, None]
+                action = ActionTuple(action.continuous * lives, action.discrete * lives)
+            self._env.set_actions(self.behavior_name, self._in_order(action))
+            self._env.step()
+            self._listen()
+            if self._asked.all():
+                return
+        silent = np.flatnonzero(~self._asked).tolist()
+        raise UnityGymException(
+            f"{self.behavior_name}: lanes {silent} did not ask for an action in {self._patience} steps: "
+            "give a smaller num_envs, or a larger patience"
+        )
+
+    def _in_order(self, action: ActionTuple) -> ActionTuple:
+        lane = self._asking
+        if lane is self._every_lane:
+            return action
+        return ActionTuple(action.continuous[lane], action.discrete[lane])
+
+    def _listen(self) -> None:
+        decision, terminal = self._env.get_steps(self.behavior_name)
+        if len(terminal):
+            self._end(terminal)
+        spec = self.behavior_spec.action_spec
+        mask = allowed(spec, decision.action_mask, len(decision))
+        lane = self._asking = self._seat(decision.agent_id)
+        if lane is self._every_lane:
+            self._obs, self._mask = decision.obs, mask
+        else:
+            self._obs = [_put(old, lane, new) for old, new in zip(self._obs, decision.obs, strict=True)]
+            self._mask = tuple(_put(old, lane, new) for old, new in zip(self._mask, mask, strict=True))
+        lives = ~(self._terminated | self._truncated)[lane]  # a successor's first words belong to no step
+        self._reward[lane] += decision.reward * lives
+        self._group_reward[lane] += decision.group_reward * lives
+        self._asked[lane] = True
+
+    def _end(self, terminal: TerminalSteps) -> None:
+        """Free the lanes of agents that ended; the loop turns once per such agent."""
+        lanes = self._find(terminal.agent_id)
+        for row, lane in enumerate(lanes.tolist()):
+            if lane < 0:
+                continue  # it came and went without ever asking
+            self._agent[lane], self._asked[lane] = NOBODY, False
+            if lane in self._final:
+                continue
+            self._final[lane] = observation(self.behavior_spec, [column[row].copy() for column in terminal.obs])
+            self._ended_agent[lane] = terminal.agent_id[row]
+            self._reward[lane] += terminal.reward[row]
+            self._group_reward[lane] += terminal.group_reward[row]
+            self._truncated[lane] = terminal.interrupted[row]
+            self._terminated[lane] = not terminal.interrupted[row]
+
+    def _find(self, agent: Array) -> Array:
+        """Return the (k,) lanes of agents, -1 for those without one."""
+        order = np.argsort(self._agent, kind="stable")
+        place = order[np.minimum(np.searchsorted(self._agent, agent, sorter=order), self.num_envs - 1)]
+        return np.where(self._agent[place] == agent, place, -1)
+
+    def _seat(self, agent: Array) -> Array:
+        """Return the (k,) lanes of agents that ask; those without one take the free lanes, lowest first."""
+        if np.array_equal(agent, self._agent):
+            return self._every_lane
+        lane = self._find(agent)
+        new = np.flatnonzero(lane < 0)
+        free = np.flatnonzero(self._agent == NOBODY)
+        if len(new) > len(free):
+            raise UnityGymException(
+                f"{self.behavior_name}: agents {agent[new[len(free) :]].tolist()} find none of the {self.num_envs} "
+                "lanes free: give a larger num_envs"
+            )
+        lane[new] = free[: len(new)]
+        self._agent[lane] = agent
+        return self._every_lane if np.array_equal(lane, self._every_lane) else lane
+
+    def _first_asking(self) -> int:
+        """Return how many agents ask first, stepping on while nobody does."""
+        for _ in range(self._patience):
+            if n := len(self._env.get_steps(self.behavior_name)[0]):
+                return n
+            self._env.step()
+        raise UnityGymException(f"{self.behavior_name}: no agent asked for an action in {self._patience} steps")
+
+    def _see(self) -> Any:
+        return observation(self.behavior_spec, self._obs)
+
+    def _info(self) -> dict[str, Any]:
+        info: dict[str, Any] = {"agent_id": self._agent.copy(), "group_reward": self._group_reward}
+        if self._mask:
+            info["action_mask"] = np.concatenate(self._mask, axis=1)
+        if self._final:
+            ended = self._ended_agent != NOBODY
+            final = np.full(self.num_envs, None, object)
+            for lane, seen in self._final.items():
+                final[lane] = seen
+            info.update(final_obs=final, _final_obs=ended, _final_info=ended.copy())
+            info["final_info"] = {"agent_id": self._ended_agent, "_agent_id": ended.copy()}
+        return info
+
+
+def _put(old: Array, lane: Array, new: Array) -> Array:
+    """Return `old` with the rows of these lanes replaced."""
+    both: Array = old.copy()
+    both[lane] = new
+    return both

@@ -1,0 +1,138 @@
+import warnings
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from pettingzoo.test import parallel_api_test
+
+from mlagents_envs.envs.unity_gym_env import UnityGymException
+from mlagents_envs.envs.unity_parallel_env import UnityParallelEnv
+from mlagents_envs.examples.catalog import make
+
+GUARD, SCOUT, GUIDE = "Guard?team=0", "Scout?team=0", "Guide?team=1"
+
+
+def zeros(env):
+    return {agent: np.zeros(2, int) for agent in env.agents}
+
+
+@pytest.mark.parametrize(("name", "areas"), [("3DBall", 3), ("Basic", 3), ("Basic", 1)])
+def test_pettingzoos_own_test_passes_on_examples(name, areas):
+    parallel_api_test(UnityParallelEnv(make(name, areas=areas)), 150)
+
+
+@pytest.mark.parametrize("end", [40, 10**9])
+def test_pettingzoos_own_test_passes_where_agents_of_many_kinds_come_and_go(village, end):
+    with warnings.catch_warnings():
+        # agents are born without having been there before, which PettingZoo allows and remarks
+        warnings.filterwarnings("ignore", "Agent was given|Live agent was not given")
+        parallel_api_test(UnityParallelEnv(village(end)), 120)
+
+
+def test_agents_are_named_after_their_behavior_and_id(make_scripted, make_seat):
+    env = UnityParallelEnv(make_scripted(make_seat(GUARD, life=2), make_seat(SCOUT)))
+    seen, infos = env.reset()
+    assert env.agents == env.possible_agents == list(seen) == list(infos)
+    assert [agent.partition("=")[0] for agent in env.agents] == ["Guard?team", "Scout?team"]
+    assert env.agents[0].endswith("?agent_id=2")  # the constructor's reset had 0 and 1
+    assert infos[env.agents[0]] == {"behavior_name": GUARD, "group_id": 1, "group_reward": 0, "asks": True}
+
+
+def test_an_agent_that_ends_is_followed_by_one_of_another_name(make_scripted, make_seat):
+    env = UnityParallelEnv(make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=2, interrupted=True)))
+    env.reset()
+    before = env.agents
+    env.step(zeros(env))
+    seen, rewards, terminations, truncations, infos = env.step(zeros(env))
+    assert set(env.agents).isdisjoint(before)
+    assert env.possible_agents == before + env.agents
+    for column in (seen, rewards, terminations, truncations, infos):
+        assert list(column) == before + env.agents
+    assert [terminations[agent] for agent in before] == [True, False]
+    assert [truncations[agent] for agent in before] == [False, True]
+    assert not any(terminations[agent] or truncations[agent] for agent in env.agents)
+    assert [seen[agent]["observation"][1] for agent in env.possible_agents] == [2, 2, 0, 0]
+    assert env.observation_space(env.agents[0]) is env.observation_space(before[0])
+
+
+def test_silent_agents_keep_what_they_saw_and_are_not_answered(make_scripted, make_seat):
+    world = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=2, life=90))
+    env = UnityParallelEnv(world)
+    env.reset()
+    always, seldom = env.agents
+    seen, rewards, _, _, infos = env.step(zeros(env))
+    assert (infos[always]["asks"], infos[seldom]["asks"]) == (True, False)
+    assert (rewards[always], rewards[seldom]) == (1, 0)
+    assert seen[seldom]["observation"][1] == 0
+    seen, rewards, *_ = env.step({always: [1, 1]})  # the silent one may be left out
+    assert world.heard[-1][2].discrete.tolist() == [[1, 1]]
+    assert rewards[seldom] == 2
+    assert seen[seldom]["observation"][1] == 2
+
+
+def test_masks_are_beside_the_observation_and_say_what_is_allowed(make_scripted, make_seat):
+    env = UnityParallelEnv(make_scripted(make_seat(GUARD), make_seat(SCOUT)))
+    env.reset()
+    guard, scout = env.agents
+    seen, *_, infos = env.step({guard: [0, 0], scout: (np.zeros(2, np.float32), 0)})
+    assert [branch.tolist() for branch in seen[guard]["action_mask"]] == [[0, 1], [1, 1, 1]]
+    assert env.observation_space(guard).contains(seen[guard])
+    assert env.action_space(guard).sample(mask=seen[guard]["action_mask"])[0] == 1
+    assert env.observation_space(scout).contains(seen[scout])
+    none, discrete = infos[scout]["action_mask"]
+    assert none is None and discrete.tolist() == [0, 1, 1]
+    assert env.action_space(scout).sample(mask=infos[scout]["action_mask"])[1] > 0
+
+
+def test_continuous_actions_are_numbers_between_minus_one_and_one(make_scripted, make_seat):
+    world = make_scripted(make_seat(GUIDE))
+    env = UnityParallelEnv(world, 7)
+    (agent,) = env.agents
+    assert env.action_space(agent) == spaces.Box(-1, 1, (2,), np.float32)
+    assert sorted(env.observation_space(agent).spaces) == ["felt", "seen"]
+    assert env.action_spaces == {agent: env.action_space(agent)}
+    env.step({agent: [0.25, -0.5]})
+    assert world.heard[-1][2].continuous.tolist() == [[0.25, -0.5]]
+    assert np.array_equal(
+        env.action_space(agent).sample(),
+        UnityParallelEnv(make_scripted(make_seat(GUIDE)), 7).action_space(agent).sample(),
+    )
+
+
+def test_mistakes_get_a_sentence(make_scripted, make_seat):
+    env = UnityParallelEnv(make_scripted(make_seat(GUARD)))
+    (agent,) = env.agents
+    with pytest.raises(UnityGymException, match=r"Guard\?team=0\?agent_id=0: it lives, but there is no action"):
+        env.step({})
+    with pytest.raises(UnityGymException, match=r"agent_id=0: \[2, 0\] is no action; give one of MultiDiscrete"):
+        env.step({agent: [2, 0]})
+    with pytest.raises(UnityGymException, match=r"no behavior 'Goat'; the environment has Guard"):
+        env.action_space("Goat?agent_id=3")
+
+
+def test_when_all_have_gone_steps_say_nothing_until_a_reset(village):
+    world = village(end=2)
+    env = UnityParallelEnv(world)
+    actions = {agent: env.action_space(agent).sample() for agent in env.agents}
+    env.step(actions)
+    *_, truncations, _ = env.step({agent: env.action_space(agent).sample() for agent in env.agents})
+    assert all(truncations.values())
+    assert env.agents == []
+    assert env.step({}) == ({}, {}, {}, {}, {})
+    env.reset(seed=4)
+    assert env.agents and world.seeds == [4]
+    env.close()
+    assert world.closed
+
+
+def test_side_channels_are_found_by_the_name_of_their_class(make_scripted, make_seat):
+    class Channel:
+        pass
+
+    class Channels:
+        _side_channels_dict = {1: Channel()}  # as UnityEnvironment keeps them
+
+    world = make_scripted(make_seat(GUARD))
+    assert UnityParallelEnv(world).side_channel == {}
+    world._side_channel_manager = Channels()
+    assert list(UnityParallelEnv(world).side_channel) == ["Channel"]

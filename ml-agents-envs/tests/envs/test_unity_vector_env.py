@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
+
+from mlagents_envs.base_env import ActionTuple
+from mlagents_envs.envs.unity_gym_env import UnityGymException
+from mlagents_envs.envs.unity_vector_env import UnityVectorEnv
+from mlagents_envs.examples.catalog import make
+
+GUARD, SCOUT, GUIDE = "Guard?team=0", "Scout?team=0", "Guide?team=1"
+
+
+def test_lanes_say_what_the_environment_says():
+    face, world = UnityVectorEnv(make("3DBall", areas=5, seed=2)), make("3DBall", areas=5, seed=2)
+    world.reset()
+    world.reset()  # as often as the face did
+    seen, _ = face.reset()
+    chance = np.random.default_rng(0)
+    ends = 0
+    for _ in range(120):
+        decision, _ = world.get_steps(world.behavior)
+        assert np.array_equal(seen, decision.obs[0])
+        action = chance.uniform(-1, 1, (5, 2)).astype(np.float32)
+        world.set_actions(world.behavior, ActionTuple(action))
+        world.step()
+        seen, reward, terminated, truncated, info = face.step(action)
+        decision, terminal = world.get_steps(world.behavior)
+        ended = terminated | truncated
+        assert np.array_equal(reward[~ended], decision.reward[~ended])
+        assert np.array_equal(reward[ended], terminal.reward)
+        assert np.array_equal(info["agent_id"], decision.agent_id)
+        assert ("final_obs" in info) == (len(terminal) > 0)
+        if len(terminal):
+            assert np.array_equal(np.stack(info["final_obs"][ended]), terminal.obs[0])
+            assert np.array_equal(info["_final_obs"], ended)
+            assert info["final_info"]["agent_id"][ended].tolist() == terminal.agent_id.tolist()
+        ends += len(terminal)
+    assert ends > 5
+
+
+def test_spaces_and_mode_are_declared(make_scripted, make_seat):
+    env = UnityVectorEnv(make_scripted(make_seat(GUIDE), make_seat(GUIDE)))
+    assert env.num_envs == 2
+    assert env.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    seen, _ = env.reset()
+    assert sorted(seen) == ["felt", "seen"]  # one entry per sensor
+    assert env.observation_space.contains(seen)
+    assert env.action_space.shape == (2, 2)
+    env.step(env.action_space.sample())
+
+
+def test_a_limit_truncates_and_an_end_terminates(make_scripted, make_seat):
+    env = UnityVectorEnv(make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=2, interrupted=True)))
+    env.reset()
+    env.step(np.zeros((2, 2), int))
+    seen, reward, terminated, truncated, info = env.step(np.zeros((2, 2), int))
+    assert terminated.tolist() == [True, False]
+    assert truncated.tolist() == [False, True]
+    assert reward.tolist() == [2, 2]
+    assert seen[:, 1].tolist() == [0, 0]  # the successors' age
+    assert [last[1] for last in info["final_obs"]] == [2, 2]
+
+
+def test_a_silent_lane_is_waited_for_while_the_other_repeats_its_action(make_scripted, make_seat):
+    world = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=3, life=90))
+    env = UnityVectorEnv(world)
+    env.reset()
+    seen, reward, *_ = env.step([[1, 2], [0, 1]])
+    assert seen[:, 1].tolist() == [3, 3]
+    assert reward.tolist() == [1 + 2 + 3, 3]
+    ids, answers = zip(*[(ids, action.discrete.tolist()) for _, ids, action in world.heard], strict=True)
+    assert list(ids) == [[2, 3], [2], [2]]  # the constructor's reset had 0 and 1
+    assert list(answers) == [[[1, 2], [0, 1]], [[1, 2]], [[1, 2]]]
+
+
+def test_who_comes_during_a_step_does_nothing_and_earns_nothing_until_the_next(make_scripted, make_seat):
+    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, period=4, life=90))
+    env = UnityVectorEnv(world)
+    env.reset()
+    seen, reward, terminated, _, info = env.step([[1, 2], [1, 1]])  # two agents of lane 0 end until lane 1 asks
+    assert terminated.tolist() == [True, False]
+    assert reward.tolist() == [1 + 2, 4]
+    assert info["final_obs"][0].tolist() == [0, 2, 2]
+    assert [action.discrete.tolist() for _, _, action in world.heard[2:]] == [[[0, 0]], [[0, 0]]]
+    assert info["agent_id"].tolist() == [5, 3]
+    assert seen[0].tolist() == [3, 0, 4]
+
+
+def test_a_successor_that_comes_later_is_waited_for(make_scripted, make_seat):
+    env = UnityVectorEnv(make_scripted(make_seat(GUARD, life=2, gap=3), make_seat(GUARD, life=90)))
+    env.reset()
+    env.step(np.zeros((2, 2), int))
+    seen, _, terminated, _, info = env.step(np.zeros((2, 2), int))
+    assert terminated.tolist() == [True, False]
+    assert info["agent_id"].tolist() == [4, 3]
+    assert seen[:, 1].tolist() == [0, 5]
+
+
+def test_more_lanes_can_be_asked_for_than_speak_at_first(make_scripted, make_seat):
+    env = UnityVectorEnv(make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, life=90, born=4)), num_envs=2)
+    assert env.reset()[0][:, 1].tolist() == [4, 0]
+
+
+def test_lanes_that_cannot_be_filled_get_a_sentence(make_scripted, make_seat):
+    env = UnityVectorEnv(make_scripted(make_seat(GUARD), make_seat(GUARD)), num_envs=3, patience=20)
+    with pytest.raises(UnityGymException, match=r"lanes \[2\] did not ask.*in 20 steps: give a smaller num_envs"):
+        env.reset()
+    late = UnityVectorEnv(make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, born=2)))
+    late.reset()
+    late.step([[0, 0]])
+    with pytest.raises(UnityGymException, match=r"agents \[2\] find none of the 1 lanes free"):
+        late.step([[0, 0]])
+
+
+def test_masks_are_rows_of_what_is_allowed(make_scripted, make_seat):
+    env = UnityVectorEnv(make_scripted(make_seat(GUARD, life=3), make_seat(GUARD)))
+    _, info = env.reset()
+    assert info["action_mask"].tolist() == [[1] * 5] * 2
+    *_, info = env.step(np.ones((2, 2), int))
+    assert info["action_mask"].tolist() == [[0, 1, 1, 1, 1]] * 2
+    assert info["group_reward"].tolist() == [1, 1]
+
+
+def test_agents_of_other_behaviors_do_nothing(make_scripted, make_seat):
+    world = make_scripted(make_seat(GUARD), make_seat(SCOUT))
+    with pytest.raises(UnityGymException, match="name one of these"):
+        UnityVectorEnv(world)
+    with pytest.raises(UnityGymException, match="no behavior 'Goat'"):
+        UnityVectorEnv(world, "Goat")
+    env = UnityVectorEnv(world, SCOUT)
+    env.reset()
+    env.step((np.array([[0.5, 1]], np.float32), np.array([2])))
+    assert {name for name, _, _ in world.heard} == {SCOUT}
+    assert world.heard[-1][2].continuous.tolist() == [[0.5, 1]]
+
+
+def test_wrong_actions_and_a_missing_reset_get_a_sentence():
+    env = UnityVectorEnv(make("Basic", areas=3))
+    with pytest.raises(UnityGymException, match=r"call reset\(\) before step"):
+        env.step([0, 0, 0])
+    env.reset()
+    for action in ([0, 0], [0, 0, 3], [[0, 0, 0]], [0.0, 1.0, 2.0]):
+        with pytest.raises(UnityGymException, match="for each of 3 agents"):
+            env.step(action)
+    env.close()
+
+
+def test_what_was_given_is_not_changed_later():
+    env = UnityVectorEnv(make("Basic", areas=2))
+    kept = [env.reset()[0]]
+    copies = [kept[0].copy()]
+    for _ in range(12):
+        seen, reward, *_ = env.step(np.array([2, 1]))
+        kept += [seen, reward]
+        copies += [seen.copy(), reward.copy()]
+    assert all(np.array_equal(one, other) for one, other in zip(kept, copies, strict=True))
+
+
+def test_gymnasiums_wrappers_fit():
+    env = DictInfoToList(RecordEpisodeStatistics(UnityVectorEnv(make("Basic", areas=2))))
+    env.reset()
+    for _ in range(6):
+        env.step(np.array([2, 0]))
+    *_, infos = env.step(np.array([2, 0]))
+    assert infos[0]["episode"]["l"] == 7
+    assert infos[0]["final_obs"].argmax() == 17
+    assert "episode" not in infos[1]
