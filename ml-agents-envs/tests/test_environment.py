@@ -1,23 +1,24 @@
 """`UnityEnvironment` against a real player in another process, sound or faulty."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
 from mlagents_envs.base_env import ActionTuple, BehaviorMapping
+from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
+from mlagents_envs.communicator_objects.unity_rl_input_pb2 import UnityRLInputProto
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.examples.player import Scene
 from mlagents_envs.exception import (
     UnityActionException,
     UnityCommunicationException,
@@ -32,9 +33,13 @@ from mlagents_envs.side_channel import (
     IncomingMessage,
     OutgoingMessage,
     SideChannel,
+    player_side,
 )
 from mlagents_envs.side_channel.engine_configuration_channel import EngineConfigurationChannel
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
+from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
+from mlagents_envs.wire.codec import read_message
+from mlagents_envs.wire.fields import block
 
 BALL = "3DBall?team=0"
 
@@ -366,16 +371,61 @@ def test_an_editor_that_stops_is_not_taken_for_a_failure(monkeypatch, tmp_path):
     editor.wait(20)
 
 
-TABLE = Path(__file__).parents[3] / "shared" / "spec" / "llapi.md"
+def test_ten_thousand_mutated_messages_end_in_a_sentence_or_in_steps(monkeypatch):
+    """Everything that a player says goes through here: behaviors, agents, side channels."""
+    scene = Scene(make("Basic", areas=3, seed=0))
+    scene.obey(UnityRLInputProto(command=1))
+    first, whole = scene.report(), scene.report()
+    whole += block(2, block(1, block(3, player_side.frame(player_side.STATISTICS, player_side.stat("a", 1.0)))))
+    chance = np.random.default_rng(0)
+
+    class Hostile:
+        def __init__(self, *_, **__):
+            self.raw = first
+
+        def greet(self, _):
+            message = UnityMessageProto()
+            message.header.status = 200
+            message.unity_output.rl_initialization_output.communication_version = "1.5.0"
+            return read_message(message.SerializeToString())
+
+        def command(self, _):
+            return read_message(self.raw)
+
+        def close(self, _):
+            pass
+
+    monkeypatch.setattr("mlagents_envs.environment.Conversation", Hostile)
+    ended = 0
+    env = None
+    for _ in range(10_000):
+        if env is None or env._conversation is None:
+            env = UnityEnvironment("none", side_channels=[StatsSideChannel()])
+            env.reset()
+        env._conversation.raw = mutated(first if chance.random() < 0.3 else whole, chance)
+        try:
+            env.step()
+            for name in env.behavior_specs:
+                env.get_steps(name)
+        except UnityException as error:
+            assert str(error)
+            ended += 1
+    assert 1000 < ended < 9900
 
 
-@pytest.mark.skipif(not TABLE.exists(), reason="the specification is not beside the project")
-def test_the_constructor_is_that_of_the_specification():
-    import inspect
-
-    section = TABLE.read_text(encoding="utf-8").split("## 2.")[1].split("## 3.")[0]
-    expected = dict(re.findall(r"^\| `(\w+)` \| (None|False|\d+) \|", section, re.MULTILINE))
-    assert len(expected) == 11
-    got = inspect.signature(UnityEnvironment.__init__).parameters
-    assert [name for name in got if name != "self"] == list(expected)
-    assert {name: str(got[name].default) for name in expected} == expected
+def mutated(raw, chance):
+    """Return a message with bytes changed, lost, repeated or added."""
+    raw = bytearray(raw)
+    for _ in range(chance.integers(1, 4)):
+        at, kind, size = chance.integers(len(raw) + 1), chance.integers(5), chance.integers(1, 9)
+        if kind == 0:
+            del raw[at : at + size]
+        elif kind == 1:
+            raw[at:at] = chance.bytes(size)
+        elif kind == 2:
+            raw[at:at] = raw[at : at + 8 * size]
+        elif kind == 3 and chance.random() < 0.2:
+            del raw[at:]
+        elif at < len(raw):
+            raw[at] = chance.integers(256)
+    return bytes(raw)

@@ -1,0 +1,31 @@
+"""What carries messages between Python and a player: the interface that Unity's package has for it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from mlagents_envs.communicator_objects.unity_input_pb2 import UnityInputProto
+from mlagents_envs.communicator_objects.unity_output_pb2 import UnityOutputProto
+
+PollCallback = Callable[[], None]  # called now and then while a player is waited for; raises if it is gone
+
+
+class Communicator(ABC):
+    """Exchanges protobuf messages. `UnityEnvironment` does without: it reads and writes bytes itself."""
+
+    def __init__(self, worker_id: int = 0, base_port: int = 5005) -> None:
+        self.worker_id = worker_id
+        self.base_port = base_port
+
+    @abstractmethod
+    def initialize(self, inputs: UnityInputProto, poll_callback: PollCallback | None = None) -> UnityOutputProto:
+        """Return a player's first message and answer it with `inputs`."""
+
+    @abstractmethod
+    def exchange(self, inputs: UnityInputProto, poll_callback: PollCallback | None = None) -> UnityOutputProto | None:
+        """Answer the player with `inputs` and return what it says next; None if it stops."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Say goodbye."""
