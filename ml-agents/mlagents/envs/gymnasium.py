@@ -1,0 +1,145 @@
+"""Copies of a gymnasium environment as agents of one behavior."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mlagents.envs.foreign import ForeignEnv, Report, check_copies
+from mlagents.envs.spaces import actions, forbidden, see, sensors
+from mlagents_envs.base_env import ActionTuple, BehaviorSpec
+from mlagents_envs.exception import UnityEnvironmentException
+
+if TYPE_CHECKING:
+    import gymnasium
+    from gymnasium.envs.registration import EnvSpec
+
+COPIES = 8
+
+
+class GymnasiumEnv(ForeignEnv):
+    """One agent per copy. When an episode ends, the next begins in the same step, with an agent of a new number.
+
+    A termination ends an agent, a truncation interrupts it. `info["action_mask"]`, 1 = allowed, is obeyed. An episode
+    that nobody has played yet is not begun again by `reset`, so one copy follows its seed as the environment itself
+    would.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any] | Callable[[], gymnasium.Env[Any, Any]],
+        *,
+        copies: int | None = None,
+        seed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        """Take over an environment, or as many as a function is to make, 8 if not said.
+
+        seed: of the first copy; those of the others follow one by one.
+        name: of the behavior, by default the id without namespace and version.
+        Raises UnityEnvironmentException for spaces that have no counterpart.
+        """
+        if callable(env):
+            self._envs = [env() for _ in range(check_copies(copies, COPIES, "gym"))]
+        elif copies in (None, 1):
+            self._envs = [env]
+        else:
+            raise UnityEnvironmentException(
+                f"gym:{name or _name(env)}: copies is {copies}, but one environment was given; "
+                "give a function that makes it"
+            )
+        name = name or _name(self._envs[0])
+        super().__init__(f"gym:{name}")
+        self.behavior = f"{name}?team=0"
+        self.copies = len(self._envs)
+        self._sensors = sensors(self._envs[0].observation_space, self.place)
+        self._actions = actions(self._envs[0].action_space, self.place)
+        self._spec = BehaviorSpec([sensor.spec for sensor in self._sensors], self._actions.spec)
+        self._specs[self.behavior] = self._spec
+        self._agent = [0] * self.copies  # who lives in each copy
+        self.set_seed(seed)
+
+    @classmethod
+    def make(cls, id: str, copies: int | None = None, *, seed: int = 0) -> GymnasiumEnv:
+        """Return copies of the environment of this id, 8 if not said.
+
+        id: as gymnasium has it, with the module that registers it in front where needed (`module:Name-v0`). Raises
+        UnityEnvironmentException, with near ids, for an unknown one, and if the environment cannot be made.
+        """
+        import gymnasium
+
+        spec = check_id(id)
+        check_copies(copies, COPIES, f"gym:{id}")
+        try:
+            return cls(
+                partial(gymnasium.make, spec, disable_env_checker=True), copies=copies, seed=seed, name=spec.name
+            )
+        except (gymnasium.error.Error, ImportError) as error:
+            raise UnityEnvironmentException(f"gym:{id}: it cannot be made: {error}") from error
+
+    def set_seed(self, seed: int) -> None:
+        self._seeds: list[int | None] = [seed + copy for copy in range(self.copies)]
+        self._fresh: list[tuple[Any, dict[str, Any]] | None] = [None] * self.copies  # episodes not yet played
+
+    def close(self) -> None:
+        for env in self._envs:
+            env.close()
+
+    # inside
+
+    def _begin(self) -> Mapping[str, Report]:
+        report = Report(self._spec)
+        for copy in range(self.copies):
+            self._begin_in(copy, report)
+        return {self.behavior: report}
+
+    def _play(self, answers: Mapping[str, ActionTuple]) -> Mapping[str, Report]:
+        report, answer = Report(self._spec), answers[self.behavior]
+        for copy, env in enumerate(self._envs):
+            action = self._actions.decode(answer.continuous[copy], answer.discrete[copy])
+            seen, reward, terminated, truncated, info = env.step(action)
+            self._fresh[copy] = None
+            if terminated or truncated:
+                last = see(self._sensors, seen, self.place)
+                report.ends(self._agent[copy], last, reward=float(reward), interrupted=not terminated)
+                self._begin_in(copy, report)
+            else:
+                self._ask(copy, report, seen=seen, info=info, reward=float(reward))
+        return {self.behavior: report}
+
+    def _begin_in(self, copy: int, report: Report) -> None:
+        """Let a new agent live in a copy and ask for its first action."""
+        self._agent[copy] = self._birth()
+        fresh = self._fresh[copy]
+        if fresh is None:
+            fresh = self._fresh[copy] = self._envs[copy].reset(seed=self._seeds[copy])
+            self._seeds[copy] = None
+        self._ask(copy, report, seen=fresh[0], info=fresh[1], reward=0.0)
+
+    def _ask(self, copy: int, report: Report, *, seen: Any, info: Mapping[str, Any], reward: float) -> None:
+        mask = forbidden(info.get("action_mask"), self._actions.spec, self.place)
+        report.asks(self._agent[copy], see(self._sensors, seen, self.place), reward=reward, forbidden=mask)
+
+
+def check_id(id: str) -> EnvSpec:
+    """Return what gymnasium has registered under this id; makes nothing. Raises as `GymnasiumEnv.make` does."""
+    import gymnasium
+
+    module, _, name = id.rpartition(":")
+    try:
+        if module:
+            import_module(module)
+        return gymnasium.spec(name)
+    except ImportError as error:
+        raise UnityEnvironmentException(f"gym:{id}: module '{module}' cannot be imported: {error}") from error
+    except gymnasium.error.Error as error:
+        near = difflib.get_close_matches(name, gymnasium.registry, n=3)
+        guess = f"; did you mean {' or '.join(near)}?" if near else "; gymnasium.pprint_registry() lists all"
+        raise UnityEnvironmentException(f"gym:{id}: gymnasium has no such environment{guess}") from error
+
+
+def _name(env: gymnasium.Env[Any, Any]) -> str:
+    return env.spec.name if env.spec is not None else type(env.unwrapped).__name__

@@ -1,0 +1,230 @@
+"""From gymnasium's spaces to sensors and branches, and from an agent's answer back to an action.
+
+`place` is who is asked for in errors, such as `gym:CartPole-v1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlagents_envs.base_env import ActionSpec, DimensionProperty, ObservationSpec, ObservationType
+from mlagents_envs.exception import UnityEnvironmentException, UnityObservationException
+
+try:
+    from gymnasium import spaces
+except ModuleNotFoundError as error:
+    raise UnityEnvironmentException(
+        'gymnasium, on which such environments rest, is not installed: pip install "mlagents-envs[gym]"'
+    ) from error
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One of the parts of an observation, and how it becomes numbers."""
+
+    spec: ObservationSpec
+    keys: tuple[Any, ...]  # lead to the part through dicts and tuples
+    encode: Callable[[Any], Array]  # the part -> float32 of the sensor's shape
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What an agent can do, and how its answer becomes an action of the space."""
+
+    spec: ActionSpec
+    decode: Callable[[Array, Array], Any]  # (continuous size,) float32 and (branches,) int32 of one agent
+
+
+def sensors(space: spaces.Space[Any], place: str) -> list[Sensor]:
+    """Return one sensor per part of an observation space; raises UnityEnvironmentException if one is of no known kind.
+
+    A Box of rank 1 stays as it is and one of rank 2 becomes a vector, unless it is uint8: that is an image, as is every
+    one of rank 3. Images come channels first, and of uint8 in 0..1. All other parts become vectors, chosen from a
+    number of things as one-hots.
+    """
+    return list(_sensors(space, (), place))
+
+
+def see(parts: Sequence[Sensor], value: Any, place: str) -> list[Array]:
+    """Return the numbers of each sensor; raises UnityObservationException for a value of another shape."""
+    seen = []
+    for sensor in parts:
+        part = value
+        for key in sensor.keys:
+            part = part[key]
+        numbers = sensor.encode(part)
+        if numbers.shape != sensor.spec.shape:
+            raise UnityObservationException(
+                f"{place}: observation '{sensor.spec.name}' has shape {numbers.shape} as a sensor; "
+                f"its space promises {sensor.spec.shape}"
+            )
+        seen.append(numbers)
+    return seen
+
+
+def without_mask(space: spaces.Space[Any]) -> tuple[spaces.Space[Any], bool]:
+    """Return what there is to see beside a mask in {"observation", "action_mask"}, and whether there is such a mask."""
+    if isinstance(space, spaces.Dict) and set(space.spaces) == {"observation", "action_mask"}:
+        return space["observation"], True
+    return space, False
+
+
+def actions(space: spaces.Space[Any], place: str) -> Actions:
+    """Return how a space is acted in; raises UnityEnvironmentException if it, or a part, is of no known kind.
+
+    Where a Box has both bounds, [-1, 1] is stretched to them; elsewhere numbers are taken as they are.
+    """
+    if isinstance(space, spaces.Discrete):
+        start, number = space.start, space.dtype.type
+        return Actions(ActionSpec(0, (int(space.n),)), lambda _, choice: number(start + choice[0]))
+    if isinstance(space, spaces.MultiDiscrete):
+        branches = tuple(int(size) for size in space.nvec.ravel())
+        return Actions(ActionSpec(0, branches), lambda _, choice: _choices(space, choice))
+    if isinstance(space, spaces.Box):
+        return Actions(ActionSpec(int(np.prod(space.shape)), ()), _stretch(space))
+    if isinstance(space, spaces.Tuple):
+        return _together([actions(part, place) for part in space.spaces], tuple)
+    if isinstance(space, spaces.Dict):
+        keys = list(space.spaces)
+        parts = [actions(part, place) for part in space.spaces.values()]
+        return _together(parts, lambda values: dict(zip(keys, values, strict=True)))
+    raise UnityEnvironmentException(
+        f"{place}: action space {space} cannot be acted in; "
+        "Box, Discrete, MultiDiscrete, and Tuple or Dict of these can"
+    )
+
+
+def forbidden(mask: Any, spec: ActionSpec, place: str) -> Array | None:
+    """Return what a mask (1 = allowed) forbids as (sum of branches,) bool, None if there is no mask.
+
+    mask: of one array or a tuple of arrays, where None stands for actions that have no branches. Raises
+    UnityEnvironmentException if it has another size than the branches.
+    """
+    if mask is None or not spec.discrete_size:
+        return None
+    flat = np.concatenate([np.ravel(part) for part in _leaves(mask)] or [np.zeros(0)])
+    if len(flat) != sum(spec.discrete_branches):
+        raise UnityEnvironmentException(
+            f"{place}: an action mask has {len(flat)} entries; branches of {spec.discrete_branches} need "
+            f"{sum(spec.discrete_branches)}"
+        )
+    nothing: Array = np.equal(flat, 0)
+    return nothing
+
+
+def _sensors(space: spaces.Space[Any], keys: tuple[Any, ...], place: str) -> Iterator[Sensor]:
+    if isinstance(space, spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _sensors(part, (*keys, key), place)
+    elif isinstance(space, spaces.Tuple):
+        for index, part in enumerate(space.spaces):
+            yield from _sensors(part, (*keys, index), place)
+    else:
+        encode, shape = _encoding(space, place)
+        yield Sensor(_sensor_spec(shape, ".".join(map(str, keys)) or "observation"), keys, encode)
+
+
+def _sensor_spec(shape: tuple[int, ...], name: str) -> ObservationSpec:
+    axes = (DimensionProperty.NONE,) * len(shape)
+    if len(shape) == 3:
+        axes = (DimensionProperty.NONE, *2 * (DimensionProperty.TRANSLATIONAL_EQUIVARIANCE,))
+    return ObservationSpec(shape, axes, ObservationType.DEFAULT, name)
+
+
+def _encoding(space: spaces.Space[Any], place: str) -> tuple[Callable[[Any], Array], tuple[int, ...]]:
+    """Return how a value becomes float32, and of which shape."""
+    if isinstance(space, spaces.Discrete):
+        start, one_hot = int(space.start), np.eye(int(space.n), dtype=np.float32)
+        return lambda value: one_hot[int(value) - start], (int(space.n),)
+    if isinstance(space, spaces.MultiBinary):
+        return lambda value: np.asarray(value, np.float32).ravel(), (int(np.prod(space.shape)),)
+    if isinstance(space, spaces.MultiDiscrete):
+        return _one_hots(space), (int(space.nvec.sum()),)
+    if isinstance(space, spaces.Box) and len(space.shape) <= 3:
+        return _box(space)
+    raise UnityEnvironmentException(
+        f"{place}: observation space {space} cannot be seen; Box of rank 0 to 3, Discrete, MultiBinary, MultiDiscrete, "
+        "and Tuple or Dict of these can"
+    )
+
+
+def _one_hots(space: spaces.MultiDiscrete[Any]) -> Callable[[Any], Array]:
+    sizes, start = space.nvec.ravel(), space.start.ravel()
+    first = np.cumsum(sizes) - sizes  # where each one-hot begins
+
+    def encode(value: Any) -> Array:
+        seen = np.zeros(sizes.sum(), np.float32)
+        seen[first + np.ravel(value) - start] = 1.0
+        return seen
+
+    return encode
+
+
+def _box(space: spaces.Box) -> tuple[Callable[[Any], Array], tuple[int, ...]]:
+    shape, rank = space.shape, len(space.shape)
+    pixels = space.dtype == np.uint8 and rank >= 2
+    if rank == 3:
+        last = shape[-1] <= shape[0]  # the shorter of the outer axes has the channels
+        scale = np.float32(1 / 255 if pixels else 1)
+
+        def encode(value: Any) -> Array:
+            image = np.asarray(value, np.float32) * scale
+            return np.ascontiguousarray(np.moveaxis(image, -1, 0)) if last and image.ndim == 3 else image
+
+        return encode, (shape[-1], *shape[:-1]) if last else shape
+    if pixels:
+        return lambda value: np.asarray(value, np.float32)[None] / np.float32(255), (1, *shape)
+    return lambda value: np.array(value, np.float32).ravel(), (int(np.prod(shape)),)
+
+
+def _choices(space: spaces.MultiDiscrete[Any], choice: Array) -> Array:
+    chosen: Array = (space.start + choice.reshape(space.nvec.shape)).astype(space.dtype)
+    return chosen
+
+
+def _stretch(space: spaces.Box) -> Callable[[Array, Array], Any]:
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    bounded = np.isfinite(low) & np.isfinite(high)
+    middle = np.where(bounded, np.where(bounded, low, 0.0) / 2 + np.where(bounded, high, 0.0) / 2, 0.0)
+    half = np.where(bounded, high, 0.0) / 2 - np.where(bounded, low, 0.0) / 2
+    whole = np.issubdtype(space.dtype, np.integer)
+
+    def decode(continuous: Array, _: Array) -> Any:
+        number = continuous.reshape(space.shape).astype(np.float64)
+        number = np.where(bounded, middle + half * np.clip(number, -1.0, 1.0), number)
+        number = np.clip(number, low, high)
+        return (np.rint(number) if whole else number).astype(space.dtype)
+
+    return decode
+
+
+def _together(parts: Sequence[Actions], join: Callable[[list[Any]], Any]) -> Actions:
+    """Lay the parts of a compound space side by side."""
+    continuous = np.cumsum([0] + [part.spec.continuous_size for part in parts])
+    discrete = np.cumsum([0] + [part.spec.discrete_size for part in parts])
+    branches = tuple(size for part in parts for size in part.spec.discrete_branches)
+
+    def decode(numbers: Array, choice: Array) -> Any:
+        return join([
+            part.decode(numbers[continuous[i] : continuous[i + 1]], choice[discrete[i] : discrete[i + 1]])
+            for i, part in enumerate(parts)
+        ])  # fmt: skip
+
+    return Actions(ActionSpec(int(continuous[-1]), branches), decode)
+
+
+def _leaves(mask: Any) -> Iterator[Any]:
+    if isinstance(mask, Mapping):
+        mask = tuple(mask.values())
+    if isinstance(mask, tuple):
+        for part in mask:
+            yield from _leaves(part)
+    elif mask is not None:
+        yield mask
