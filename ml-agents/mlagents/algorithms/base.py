@@ -42,6 +42,9 @@ class Trainer(Protocol):
     def learn(self, step: int) -> Metrics | None:
         """Learn, and return what to record; None while there is not enough to learn from. step: rows seen so far."""
 
+    def close(self, lane: Tensor) -> None:
+        """End the segments of these (n,) lanes where they are: their agents are gone."""
+
     def forget(self) -> None:
         """Drop rows of unfinished segments and everything not yet learned from."""
 
@@ -149,6 +152,9 @@ class OnPolicyTrainer:
                 metrics[f"Policy/{title(signal.name)} Reward"] = ended[:, column].numpy()
         return Batch(rows, normalized(advantage.mean(1)), advantage + value), metrics
 
+    def close(self, lane: Tensor) -> None:
+        self.memory.close(lane)
+
     def forget(self) -> None:
         self._normalize()
         self.memory.clear()
@@ -234,6 +240,9 @@ class OffPolicyTrainer:
             metrics = self.update(self.memory.sample(settings.batch_size))
             self.updates += 1
         return metrics
+
+    def close(self, lane: Tensor) -> None:
+        """Nothing to do: each transition is whole."""
 
     def forget(self) -> None:
         """Nothing to do: transitions stay true whatever becomes of their episode."""

@@ -64,6 +64,10 @@ class Behavior:
         """Mean return of the last hundred episodes; None before the first has ended."""
         return sum(self.recent) / len(self.recent) if self.recent else None
 
+    def lose(self, world: int) -> None:
+        """A world is gone without a word: what its agents did until then still counts, but nothing more comes of it."""
+        self.trainer.close(self._collector.lose(world))
+
     def drop(self) -> None:
         """Forget unfinished episodes: the world was reset."""
         self._collector.drop()

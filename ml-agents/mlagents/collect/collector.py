@@ -77,6 +77,12 @@ class Collector:
         told = policy.env_action(output.action)
         return ActionTuple(told.continuous.numpy(), told.discrete.numpy().astype(np.int32)), output.entropy
 
+    def lose(self, world: int) -> Tensor:
+        """Forget the agents of a world that is gone, and return the (n,) lanes they had."""
+        if self._waiting is not None:
+            self._waiting = _without(self._waiting, np.flatnonzero(self._waiting.agent >> 32 == world))
+        return torch.from_numpy(self._lanes.retire(world))
+
     def drop(self) -> None:
         """Forget every agent: the world was reset."""
         self.__init__(self.memory_size, self.horizon)  # type: ignore[misc]

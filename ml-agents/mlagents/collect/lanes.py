@@ -35,6 +35,12 @@ class Lanes:
         self._agent, self._lane = together[order], np.concatenate([self._lane, lane])[order]
         return lane
 
+    def retire(self, world: int) -> Array:
+        """Take the seats of a world's agents away for good and return their (n,) lanes; nobody sits there again."""
+        gone = self._agent >> 32 == world
+        lane, self._agent, self._lane = self._lane[gone], self._agent[~gone], self._lane[~gone]
+        return lane
+
     def leave(self, agent: Array) -> None:
         """Free the lanes of seated agents."""
         leaving = np.isin(self._agent, agent)

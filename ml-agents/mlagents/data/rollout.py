@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -65,6 +65,20 @@ class Rollout:
         self._sizes = left[left > 0].tolist()
         begins = _begins(torch.bincount(tick[closed], minlength=len(size)))
         return Segments(rows[closed], lane[closed], closes[closed], tuple(column[closes] for column in after), begins)
+
+    def close(self, lane: Tensor) -> None:
+        """End the open segments of these lanes at their last rows: nothing more will come of them."""
+        if not self._parts:
+            return
+        lanes = torch.cat([part.lane for part in self._parts])
+        closes = torch.cat([part.closes for part in self._parts])
+        rows = torch.nonzero(~self._closed(lanes, closes) & torch.isin(lanes, lane))[:, 0]
+        last = torch.full((int(lanes.max()) + 1,), -1)
+        last.scatter_reduce_(0, lanes[rows], rows, "amax")
+        closes[last[last >= 0]] = True
+        own = torch.split(closes, [len(part.lane) for part in self._parts])
+        self._parts = [replace(part, closes=column) for part, column in zip(self._parts, own, strict=True)]
+        self.ready += len(rows)
 
     def clear(self) -> None:
         """Forget every row, open segments too."""

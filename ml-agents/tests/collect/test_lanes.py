@@ -21,3 +21,12 @@ def test_a_free_lane_is_given_to_the_next_who_comes():
 
 def test_nobody_is_found_in_an_empty_house():
     assert Lanes().find(np.array([1])).tolist() == [-1]
+
+
+def test_the_lanes_of_a_world_that_is_gone_are_never_given_again():
+    lanes = Lanes()
+    first, second = 1, 1 << 32 | 1
+    lanes.seat(np.array([first, second]))
+    assert lanes.retire(1).tolist() == [1]
+    assert lanes.find(np.array([first, second])).tolist() == [0, -1]
+    assert lanes.seat(np.array([2 << 32 | 1])).tolist() == [2]

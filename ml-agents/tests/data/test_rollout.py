@@ -56,3 +56,34 @@ def test_a_cleared_rollout_holds_nothing(tick):
     assert rollout.ready == 0
     rollout.append(tick([7], [0], [True], 1))
     assert seen(rollout.take()) == [7]
+
+
+def test_lanes_that_are_closed_end_at_their_last_rows(tick):
+    rollout = Rollout()
+    rollout.append(tick([1, 2, 3], [0, 1, 2], [False, True, False], 1))
+    rollout.append(tick([4, 5], [0, 1], [False, False]))
+    rollout.close(torch.tensor([0, 1]))
+    assert rollout.ready == 4
+    segments = rollout.take()
+    assert seen(segments) == [1, 2, 4, 5]  # lane 2 goes on
+    assert segments.closes.tolist() == [False, True, True, True]
+    assert segments.after[0].flatten().tolist() == [2.5, 4.5, 5.5]
+
+
+def test_closing_what_is_not_open_changes_nothing(tick):
+    rollout = Rollout()
+    rollout.close(torch.tensor([0]))
+    rollout.append(tick([1, 2], [0, 1], [True, False], 1))
+    rollout.close(torch.tensor([0, 7]))
+    assert rollout.ready == 1
+    assert seen(rollout.take()) == [1]
+
+
+def test_rows_that_waited_since_the_last_rollout_are_closed_too(tick):
+    rollout = Rollout()
+    rollout.append(tick([1, 2], [0, 1], [False, True], 1))
+    rollout.take()
+    rollout.close(torch.tensor([0]))
+    assert rollout.ready == 1
+    segments = rollout.take()
+    assert (seen(segments), segments.closes.tolist()) == ([1], [True])
