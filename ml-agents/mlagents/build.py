@@ -16,10 +16,14 @@ import torch
 from mlagents.algorithms.base import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
-from mlagents.envs.parameters import sampler
+from mlagents.envs.parameters import first_lessons
 from mlagents.envs.pool import EnvPool
+from mlagents.envs.restarts import Restarts
+from mlagents.envs.workers import WorkerPool
+from mlagents.envs.worlds import InProcess, world
 from mlagents.nn.body import UnsupportedNetwork
 from mlagents.plugins import trainer_class
+from mlagents.reading import near
 from mlagents.rewards.signal import Extrinsic
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
 from mlagents.run.console import Display
@@ -34,12 +38,9 @@ from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, 
 from mlagents.settings import RunOptions, TrainerSettings
 from mlagents_envs import __version__ as envs_version
 from mlagents_envs.base_env import BehaviorSpec
-from mlagents_envs.examples.catalog import make
-from mlagents_envs.exception import UnityEnvironmentException
 
 VERSION = envs_version  # the packages are released together
 PROTOCOL = "1.5.0"
-BUILTIN = "builtin:"
 
 
 @dataclass
@@ -67,7 +68,7 @@ def make_house(options: RunOptions) -> House:
     status = Status(results.status, {"mlagents_version": VERSION, "torch_version": torch.__version__})
     if said.resume or said.inference:
         status.load()
-    pool = make_pool(options, seed)
+    pool = make_pool(options, seed, results)
     display = Display()
     board = TensorBoardWriter(results.root)
     recorder = Recorder([board, ConsoleWriter(), GaugeWriter(timers)])
@@ -75,28 +76,25 @@ def make_house(options: RunOptions) -> House:
     plan = Plan(
         train=not said.inference,
         overlap=any(settings.threaded for settings in options.behaviors.values()),
-        parameters=make_parameters(options, seed),
+        parameters=first_lessons(options.environment_parameters or {}, seed),
         lessons=dict.fromkeys(options.environment_parameters or {}, 0),
     )
     return House(Run(pool, admit, recorder, display, plan), results, timers, status, display)
 
 
-def make_pool(options: RunOptions, seed: int) -> EnvPool:
-    """Return the environments; raises UnityException if there are none of that name."""
-    path = options.env_settings.env_path
-    if path is None or not path.startswith(BUILTIN):
-        raise UnityEnvironmentException("only example environments can be connected to: --env builtin:NAME")
-    areas = options.env_settings.num_areas if "num_areas" in options.env_settings.model_fields_set else None
-    return LocalPool(make(path.removeprefix(BUILTIN), areas=areas, seed=seed))
-
-
-def make_parameters(options: RunOptions, seed: int) -> dict[str, Any]:
-    """Return the environment parameters: numbers, and samplers that draw them."""
-    chances = (np.random.default_rng([seed, i]) for i in range(sys.maxsize))
-    return {
-        name: sampler(parameter.curriculum[0].value, next(chances))
-        for name, parameter in (options.environment_parameters or {}).items()
-    }
+def make_pool(options: RunOptions, seed: int, results: ResultsFolder) -> EnvPool:
+    """Return the environments: one that is Python stays in this process, all others get processes of their own."""
+    settings = options.env_settings
+    make = world(settings, options.engine_settings, seed=seed, logs=results.logs)
+    if isinstance(make, InProcess) and settings.num_envs == 1:
+        return LocalPool(make(0))
+    rules = partial(
+        Restarts,
+        lifetime=settings.max_lifetime_restarts if settings.env_path is not None else 0,  # nobody restarts an Editor
+        within=settings.restarts_rate_limit_n,
+        seconds=settings.restarts_rate_limit_period_s,
+    )
+    return WorkerPool(make, settings.num_envs, rules)
 
 
 def admit_behavior(
@@ -133,8 +131,8 @@ def settings_for(options: RunOptions, name: str) -> TrainerSettings:
         return settings
     if options.behaviors:
         raise RunError(
-            f"the environment has a behavior '{name}', but the file only has {', '.join(options.behaviors)}. "
-            f"Add an entry behaviors.{name}, or default_settings."
+            f"the environment has a behavior '{name}', but the file only has {', '.join(options.behaviors)}"
+            f"{near(name, options.behaviors)} Add an entry behaviors.{name}, or default_settings."
         )
     return TrainerSettings()
 

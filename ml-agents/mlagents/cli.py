@@ -23,12 +23,17 @@ Flag = tuple[str, str, dict[str, Any], str]  # flag, section, arguments of argpa
 _GROUPS: dict[str, list[Flag]] = {
     "environment": [
         ("--env", "env_settings.env_path", {"metavar": "PATH"},
-         "a Unity build, or builtin:NAME for an example environment; without it, the Unity Editor is waited for"),
+         "a Unity build, builtin:NAME for an example environment, gym:ID or pettingzoo:MODULE; "
+         "without it, the Unity Editor is waited for"),
         ("--env-args", "env_settings.env_args", {"nargs": argparse.REMAINDER},
          "arguments for the build; everything that follows is one, so give this flag last"),
-        ("--num-envs", "env_settings.num_envs", {"metavar": "N"}, "builds that run side by side"),
+        ("--num-envs", "env_settings.num_envs", {"metavar": "N"}, "environments that run side by side"),
         ("--num-areas", "env_settings.num_areas", {"metavar": "N"}, "copies of the training area in each environment"),
-        ("--base-port", "env_settings.base_port", {"metavar": "PORT"}, "port of the first build"),
+        ("--base-port", "env_settings.base_port", {"metavar": "PORT"},
+         "port of the first build; without it, each gets the next free one from 5005 on"),
+        ("--listen", "env_settings.listen", {"metavar": "ADDRESS"},
+         "where builds connect; 0.0.0.0 lets any machine of the network"),
+        ("--max-message-mib", "env_settings.max_message_mib", {"metavar": "MIB"}, "longest message of a build"),
         ("--timeout-wait", "env_settings.timeout_wait", {"metavar": "SECONDS"}, "how long to wait for a build"),
         ("--seed", "env_settings.seed", {"metavar": "N"}, "of every random number; -1 draws one"),
         ("--max-lifetime-restarts", "env_settings.max_lifetime_restarts", {"metavar": "N"},

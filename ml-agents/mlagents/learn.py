@@ -15,12 +15,18 @@ from mlagents.mistakes import SettingsError
 
 if TYPE_CHECKING:
     from mlagents.build import House
+    from mlagents.envs.settings import EnvironmentSettings
     from mlagents.settings import RunOptions
 
 MISTAKE = 2  # exit status for what the user can mend
 FAILED = 1  # and for what the user cannot
 
 log = logging.getLogger(__name__)
+
+
+class StoppedAtOnce(Exception):
+    """A second Ctrl-C did not wait for the end that the first had asked for."""
+
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,29 +55,30 @@ def check(argv: Sequence[str] | None) -> RunOptions | None:
 
     for warning in warnings:
         print(f"[WARNING] {warning}", file=sys.stderr)
-    missing = unsupported(options) + wrong_environment(options) + check_paths(options)
+    missing = unsupported(options) + wrong_environment(options.env_settings) + check_paths(options)
     for sentence in missing:
         print(sentence, file=sys.stderr)
     return None if missing else options
 
 
-def wrong_environment(options: RunOptions) -> list[str]:
-    """Return a sentence if the example environment that is asked for does not exist."""
-    from mlagents_envs.examples.catalog import check_name
-    from mlagents_envs.exception import UnknownExampleException
+def wrong_environment(settings: EnvironmentSettings) -> list[str]:
+    """Return a sentence for each way in which the environment that is asked for cannot be had."""
+    from mlagents.envs import worlds
+    from mlagents_envs.exception import UnityException
 
-    path = options.env_settings.env_path or ""
-    if path.startswith("builtin:"):
-        try:
-            check_name(path.removeprefix("builtin:"))
-        except UnknownExampleException as error:
-            return [f"--env: {error}"]
+    if settings.env_path is None and settings.num_envs > 1:
+        return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
+    try:
+        worlds.check(settings)
+    except UnityException as error:
+        return [f"--env: {error}"]
     return []
 
 
 def run_cli(options: RunOptions) -> int:
     """Train or play as the options say, and return the exit status."""
     from mlagents.build import PROTOCOL, VERSION, make_house  # loads torch
+    from mlagents.envs.pool import EnvLost
     from mlagents.run.console import set_up_logging
     from mlagents.run.errors import RunError
     from mlagents_envs.exception import UnityException
@@ -87,6 +94,14 @@ def run_cli(options: RunOptions) -> int:
         set_up_logging(house.display.console, debug=options.debug)
         with stopping(house):
             work(house, options)
+    except StoppedAtOnce as stop:
+        print(stop, file=sys.stderr)
+        return 128 + signal.SIGINT
+    except EnvLost as error:
+        if not error.stopped:
+            log.error(str(error))
+            return FAILED
+        log.info(f"{error} Training ends.")
     except (RunError, UnityException) as error:
         log.error(str(error))
         return MISTAKE if isinstance(error, RunError) else FAILED
@@ -134,7 +149,10 @@ def stopping(house: House) -> Iterator[None]:
     def stop(number: int, _: object) -> None:
         log.info("Learning was interrupted. Please wait while the graph is generated.")
         house.run.stop()
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(number, hurry if number == signal.SIGINT else signal.SIG_DFL)
+
+    def hurry(*_: object) -> None:
+        raise StoppedAtOnce(f"Stopped at once; what was saved before lies in {house.results.root}.")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

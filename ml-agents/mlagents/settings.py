@@ -150,12 +150,6 @@ def unsupported(options: RunOptions) -> list[str]:
             found.append(f"{key}.self_play: self-play is not built yet")
         if settings.behavioral_cloning is not None:
             found.append(f"{key}.behavioral_cloning: imitation is not built yet")
-    path, environments = options.env_settings.env_path, options.env_settings.num_envs
-    if path is None or not path.startswith("builtin:"):
-        where = "the Unity Editor" if path is None else f"the build {path}"
-        found.append(f"--env: {where} cannot be connected to yet; --env builtin:3DBall is an example environment")
-    elif environments > 1:
-        found.append(f"--num-envs: {environments} environments side by side are not built yet; --num-areas is")
     if options.torch_settings.device not in (None, "cpu"):
         found.append(f"--torch-device: '{options.torch_settings.device}' is not built yet; 'cpu' is")
     for name, parameter in (options.environment_parameters or {}).items():

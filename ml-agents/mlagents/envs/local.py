@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mlagents.envs.pool import Stat
 from mlagents.envs.steps import StepBatch, step_batch
@@ -20,7 +21,7 @@ class LocalPool:
     def specs(self) -> Mapping[str, BehaviorSpec]:
         return self.env.behavior_specs
 
-    def reset(self, parameters: Mapping[str, float] | None = None) -> None:
+    def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
         if parameters and hasattr(self.env, "set_parameters"):
             self.env.set_parameters(parameters)
         self.env.reset()
@@ -35,13 +36,18 @@ class LocalPool:
             self._fresh = False
         else:
             self.env.step()
-        return {
-            behavior: step_batch(*self.env.get_steps(behavior), spec.action_spec)
-            for behavior, spec in self.env.behavior_specs.items()
-        }
+        said = {}
+        for behavior, spec in self.env.behavior_specs.items():
+            decision, terminal = self.env.get_steps(behavior)
+            if len(decision) or len(terminal):
+                said[behavior] = step_batch(decision, terminal, spec.action_spec)
+        return said
 
-    def stats(self) -> Mapping[str, Sequence[Stat]]:
-        return {}
+    def lost(self) -> Sequence[int]:
+        return ()
+
+    def stats(self) -> Sequence[Stat]:
+        return self.env.stats() if hasattr(self.env, "stats") else ()
 
     def close(self) -> None:
         self.env.close()

@@ -1,42 +1,45 @@
-"""Values of environment parameters, drawn anew for each episode."""
+"""Environment parameters, from settings to what environments are told: a number, or a sampler."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from mlagents.envs.settings import (
     ConstantParameters,
     GaussianParameters,
     MultiRangeUniformParameters,
+    ParameterSettings,
     SamplerSettings,
     UniformParameters,
 )
-from mlagents.envs.steps import Array
+from mlagents_envs.samplers import Gaussian, MultiRangeUniform, Sampler, Uniform
 
 
-def sampler(settings: SamplerSettings, chance: np.random.Generator) -> float | Callable[[int], Array]:
-    """Return a number, or a function that draws (n,) values. A seed of its own, where given, wins over `chance`."""
+def first_lessons(parameters: Mapping[str, ParameterSettings], seed: int) -> dict[str, float | Sampler]:
+    """Return the value of each parameter in its first lesson.
+
+    Samplers without a seed of their own get the run's seed, the next one the number after it, and so on over all
+    lessons of all parameters, as Unity's trainers count.
+    """
+    values: dict[str, float | Sampler] = {}
+    for name, parameter in parameters.items():
+        values[name] = sampler(parameter.curriculum[0].value, seed)
+        seed += sum(lesson.value.sampler_parameters.seed < 0 for lesson in parameter.curriculum)
+    return values
+
+
+def sampler(settings: SamplerSettings, seed: int) -> float | Sampler:
+    """Return a number, or a sampler with this seed unless the settings give it one."""
     given: Any = settings.sampler_parameters
     if isinstance(given, ConstantParameters):
         return given.value
     if given.seed >= 0:
-        chance = np.random.default_rng(given.seed)
+        seed = given.seed
     if isinstance(given, UniformParameters):
-        return lambda n: chance.uniform(given.min_value, given.max_value, n)
+        return Uniform(given.min_value, given.max_value, seed)
     if isinstance(given, GaussianParameters):
-        return lambda n: chance.normal(given.mean, given.st_dev, n)
+        return Gaussian(given.mean, given.st_dev, seed)
     if isinstance(given, MultiRangeUniformParameters):
-        return lambda n: _ranges(np.array(given.intervals), chance, n)
+        return MultiRangeUniform(given.intervals, seed)
     raise TypeError(f"{type(given).__name__} is no sampler")
-
-
-def _ranges(intervals: Array, chance: np.random.Generator, n: int) -> Array:
-    """Draw (n,) values from (k, 2) intervals, each as likely as it is wide."""
-    width = intervals[:, 1] - intervals[:, 0]
-    share = width / width.sum() if width.sum() > 0 else np.full(len(width), 1 / len(width))
-    chosen = chance.choice(len(width), size=n, p=share)
-    drawn: Array = intervals[chosen, 0] + chance.random(n) * width[chosen]
-    return drawn

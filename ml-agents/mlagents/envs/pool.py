@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from mlagents.envs.steps import StepBatch
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
+from mlagents_envs.exception import UnityException
 
-Stat = tuple[float, str]  # a value and how to aggregate it: average, sum, histogram or most recent
+Stat = tuple[str, float, int]  # a name, a value, and the number of how values are aggregated, as Unity counts them
 
 
-class EnvLost(Exception):
+class EnvLost(UnityException):
     """An environment is gone and its restarts are spent."""
+
+    def __init__(self, why: str, *, stopped: bool = False) -> None:
+        """stopped: the player was closed by whoever watched it, which is no failure."""
+        super().__init__(why)
+        self.stopped = stopped
 
 
 class EnvPool(Protocol):
-    """A source of ticks: `recv` says who waits, `send` answers them."""
+    """A source of ticks: `recv` says who waits, `send` answers them.
 
-    specs: Mapping[str, BehaviorSpec]
-    """Grows as behaviors show up; keys are `name?team=id`."""
+    Each environment is a world with a number of its own, which its agents carry: `agent >> 32`. One that is started
+    again is another world.
+    """
 
-    def reset(self, parameters: Mapping[str, float] | None = None) -> None:
+    @property
+    def specs(self) -> Mapping[str, BehaviorSpec]:
+        """Grows as behaviors show up; keys are `name?team=id`."""
+
+    def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
         """Begin new episodes everywhere, under these environment parameters where given."""
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
         """Answer the agents of the last `recv` that were not done, in its order."""
 
     def recv(self) -> Mapping[str, StepBatch]:
-        """Return what any subset of the environments said; raises EnvLost after their restarts are spent."""
+        """Return what any subset of the environments said, nothing if none said anything for a while.
 
-    def stats(self) -> Mapping[str, Sequence[Stat]]:
+        Raises EnvLost when an environment is gone and its restarts are spent.
+        """
+
+    def lost(self) -> Sequence[int]:
+        """Return the worlds that ended without a word since the last call."""
+
+    def stats(self) -> Sequence[Stat]:
         """Return the numbers that environments reported since the last call."""
 
     def close(self) -> None:

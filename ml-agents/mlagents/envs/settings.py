@@ -13,11 +13,15 @@ class EnvironmentSettings(Settings):
     """Which environment is trained in, and how many of it."""
 
     env_path: str | None = None
-    """A Unity build, or builtin:NAME; nothing waits for the Editor."""
+    """A Unity build, builtin:NAME, gym:ID or pettingzoo:MODULE; nothing waits for the Editor."""
     env_args: list[str] | None = None
     """Passed to the build."""
     base_port: Int = Field(5005, ge=1, le=65535)
-    """Port of the first build; the others follow."""
+    """Port of the first build; the others follow. Where none is given, each build gets the next free one."""
+    listen: str = "127.0.0.1"
+    """Address that builds connect to; any but this machine's own opens the trainer to a network."""
+    max_message_mib: Int = Field(256, ge=1, le=2047)
+    """Mebibytes of the longest message that a build may send."""
     num_envs: Int = Field(1, ge=1)
     """Builds that run side by side."""
     num_areas: Int = Field(1, ge=1)

@@ -23,10 +23,11 @@ def set_up_logging(console: Console | None, *, debug: bool) -> None:
     if console is not None:
         handler = AboveProgress(console)
     handler.setFormatter(logging.Formatter(style, datefmt="%Y-%m-%d %H:%M:%S"))
-    house = logging.getLogger("mlagents")
-    house.handlers[:] = [handler]
-    house.setLevel(logging.DEBUG if debug else logging.INFO)
-    house.propagate = False
+    for name in ("mlagents", "mlagents_envs"):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        logger.propagate = False
 
 
 class AboveProgress(logging.Handler):

@@ -23,17 +23,21 @@ class ResultsFolder:
 
     def check(self, settings: CheckpointSettings) -> None:
         """Raise ResultsError if a run cannot begin here under these settings."""
-        there = self.root.exists()
-        if there and not self.root.is_dir():
+        if self.root.exists() and not self.root.is_dir():
             raise ResultsError(f"{self.root} is a file; choose another --run-id")
         if settings.resume or settings.inference:
-            if not there:
+            if not self.root.exists():
                 raise ResultsError(f"there is nothing to resume in {self.root}: the run '{self.root.name}' never was")
-        elif there and not settings.force:
+        elif not settings.force and self._holds_a_run():
             raise ResultsError(
                 f"Previous data from this run ID was found in {self.root}. "
                 "Go on with --resume, overwrite with --force, or choose another --run-id."
             )
+
+    def _holds_a_run(self) -> bool:
+        """A start that failed leaves what the builds had to say, and that is no run."""
+        files = (file for file in self.root.rglob("*") if file.is_file())
+        return any(file.parent != self.logs or not file.match("Player-*.log") for file in files)
 
     def create(self) -> None:
         """Make the folders."""

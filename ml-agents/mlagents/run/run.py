@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -83,10 +84,14 @@ class Run:
         try:
             self.pool.reset(self.plan.parameters)
             while not self.finished():
-                for name, step in self.pool.recv().items():
+                said = self.pool.recv()
+                self.forget_lost()
+                for name, step in said.items():
                     resident = self.resident(name)
                     self.record_episodes(resident, resident.behavior.receive(step))
-                for stage in (self.act, self.learn) if self.plan.overlap else (self.learn, self.act):
+                self.record_stats(said)
+                act = partial(self.act, said)
+                for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
                     stage()
                 self.keep_house()
         finally:
@@ -97,15 +102,28 @@ class Run:
             self.recorder.add(resident.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
             self.recorder.add(resident.name, {"Environment/Episode Length": ended.length})
 
+    def record_stats(self, said: Iterable[str]) -> None:
+        """Record the numbers that the environment gave, with every behavior that spoke."""
+        for stat, value, how in self.pool.stats():
+            for name in said:
+                self.recorder.add(self.residents[name].name, {stat: value}, Aggregation(how))
+
+    def forget_lost(self) -> None:
+        for world in self.pool.lost():
+            for resident in self.residents.values():
+                resident.behavior.lose(world)
+
     def resident(self, name: str) -> Resident:
         if name not in self.residents:
             self.residents[name] = self.admit(name, self.pool.specs[name])
             self.display.track(self.residents[name].name, self.residents[name].max_steps)
         return self.residents[name]
 
-    def act(self) -> None:
+    def act(self, said: Iterable[str]) -> None:
+        """Answer the behaviors that spoke."""
         actions: dict[str, ActionTuple] = {}
-        for name, resident in self.residents.items():
+        for name in said:
+            resident = self.residents[name]
             actions[name], metrics = resident.behavior.act()
             self.recorder.add(resident.name, metrics)
         self.pool.send(actions)
@@ -130,9 +148,6 @@ class Run:
 
     def record_summary(self, resident: Resident) -> None:
         self.recorder.add(resident.name, {"Is Training": float(self.plan.train)}, Aggregation.MOST_RECENT)
-        for name, numbers in self.pool.stats().items():
-            for value, how in numbers:
-                self.recorder.add(resident.name, {name: value}, Aggregation[how])
         for name, lesson in self.plan.lessons.items():
             self.recorder.add(
                 resident.name, {f"Environment/Lesson Number/{name}": float(lesson)}, Aggregation.MOST_RECENT

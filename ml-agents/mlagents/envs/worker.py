@@ -1,0 +1,161 @@
+"""What runs in the process of one environment: it obeys the pool, and ends when the pool is gone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from mlagents.envs.blocks import Block
+from mlagents.envs.steps import step_batch
+from mlagents_envs.base_env import BaseEnv, BehaviorSpec
+from mlagents_envs.exception import UnityCommunicatorStoppedException, UnityEnvironmentException, UnityException
+
+NICENESS = 10  # the learner goes first
+
+Make = Callable[[], BaseEnv]
+Stat = tuple[str, float, int]  # name, value, number of its aggregation
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Begin new episodes, under these environment parameters where given."""
+
+    parameters: Mapping[str, Any] | None
+
+
+class Order(Enum):
+    """What else the pool asks for."""
+
+    STEP = 1  # the actions lie in the blocks
+    CLOSE = 2
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an environment said: its rows lie in the blocks."""
+
+    rows: dict[str, tuple[int, int]]  # behavior -> how many ended, how many are there; ended ones first
+    specs: dict[str, BehaviorSpec]  # behaviors that are new
+    blocks: dict[str, tuple[str, int]]  # behavior -> name and capacity of its block, where it is new
+    stats: list[Stat] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The environment is gone."""
+
+    why: str
+    stopped: bool  # the player asked for it
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line for the log."""
+
+    level: int
+    text: str
+
+
+def serve(connection: Connection, make: Make, world: int) -> None:
+    """Make an environment and obey until told to close. world: its number, which its agents' ids carry."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the pool
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    say = _speaker(connection)
+    logging.getLogger("mlagents_envs").addHandler(_Forward(say))
+    logging.getLogger("mlagents_envs").setLevel(logging.INFO)
+    with suppress(EOFError, ConnectionError):  # nobody listens any more
+        try:
+            with closing(Station(make(), world)) as station:
+                while (order := connection.recv()) is not Order.CLOSE:
+                    station.obey(order)
+                    say(station.report())
+        except UnityException as error:
+            say(Failed(str(error), isinstance(error, UnityCommunicatorStoppedException)))
+
+
+class Station:
+    """An environment, and the blocks in which it says and is told everything."""
+
+    def __init__(self, env: BaseEnv, world: int) -> None:
+        self._env = env
+        self._world = world
+        self._blocks: dict[str, Block] = {}
+        self._asking: dict[str, int] = {}  # behavior -> agents that wait for an answer
+
+    def obey(self, order: Reset | Order) -> None:
+        """Reset, or step with the actions that lie in the blocks."""
+        if isinstance(order, Reset):
+            if order.parameters and (set_parameters := getattr(self._env, "set_parameters", None)):
+                set_parameters(order.parameters)
+            self._env.reset()
+            return
+        for name, n in self._asking.items():
+            self._env.set_actions(name, self._blocks[name].actions(n))
+        self._env.step()
+
+    def report(self) -> Told:
+        """Store what the environment says, making room where there is not enough."""
+        told = Told({}, {}, {}, list(self._env.stats()) if hasattr(self._env, "stats") else [])
+        self._asking = {}
+        for name, spec in self._env.behavior_specs.items():
+            decision, terminal = self._env.get_steps(name)
+            ended, n = len(terminal), len(terminal) + len(decision)
+            if not n:
+                continue
+            if name not in self._blocks:
+                told.specs[name] = spec
+            if name not in self._blocks or self._blocks[name].capacity < n:
+                if name in self._blocks:
+                    self._blocks[name].close()
+                self._blocks[name] = Block.make(spec, n)
+                told.blocks[name] = (self._blocks[name].name, self._blocks[name].capacity)
+            self._blocks[name].write(step_batch(decision, terminal, spec.action_spec, self._world))
+            told.rows[name] = (ended, n)
+            self._asking[name] = n - ended
+        return told
+
+    def close(self) -> None:
+        """End the environment and give the memory back."""
+        for block in self._blocks.values():
+            block.close()
+        with suppress(UnityEnvironmentException):  # a player that failed is closed already
+            self._env.close()
+
+
+def _speaker(connection: Connection) -> Callable[[Any], None]:
+    """Return a way of saying things from any thread."""
+    one = threading.Lock()
+
+    def say(message: Any) -> None:
+        with one:
+            connection.send(message)
+
+    return say
+
+
+class _Forward(logging.Handler):
+    def __init__(self, say: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(Line(record.levelno, record.getMessage()))
+
+
+def _end_with_parent() -> None:
+    """A pool that was killed cannot say goodbye: end at once, and the player with us."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

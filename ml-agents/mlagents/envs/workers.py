@@ -1,0 +1,204 @@
+"""A pool of environments in processes of their own: columns lie in shared memory, pipes say how many rows there are."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import psutil
+
+from mlagents.envs.blocks import Block, join
+from mlagents.envs.pool import EnvLost, Stat
+from mlagents.envs.restarts import Restarts
+from mlagents.envs.steps import StepBatch
+from mlagents.envs.worker import Failed, Line, Order, Reset, Told, serve
+from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec
+
+log = logging.getLogger(__name__)
+QUIET = 0.5  # seconds after which `recv` returns although nobody spoke: the caller may have something else to do
+PATIENCE = 5.0  # seconds for an environment to close
+MOST_RECENT = 1  # how a number may be aggregated: only the first environment's counts
+
+MakeWorker = Callable[[int], BaseEnv]  # number of a worker -> its environment
+
+
+class Worker:
+    """The pool's side of one process."""
+
+    def __init__(self, index: int, world: int, make: MakeWorker) -> None:
+        context = get_context("spawn")  # the same everywhere, and free of the learner's threads
+        self.index = index
+        self.world = world
+        self.told: Told | None = None  # what it said last, until it is answered
+        self._blocks: dict[str, Block] = {}
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=serve, args=(theirs, partial(make, index), world), name=f"environment-{index}"
+        )
+        self._process.start()
+        theirs.close()  # so that the end of the process is the end of the connection
+
+    def tell(self, order: Reset | Order) -> None:
+        """Ask for something; a process that is gone is noticed when it is listened to."""
+        self.told = None
+        with suppress(OSError):
+            self.connection.send(order)
+
+    def hear(self) -> Told | Failed | Line:
+        """Return what it says; waits for it."""
+        try:
+            message: Told | Failed | Line = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join(PATIENCE)
+            return Failed(f"the process of the environment ended with status {self._process.exitcode}", stopped=False)
+        if isinstance(message, Told):
+            self.told = message
+        return message
+
+    def block(self, behavior: str, spec: BehaviorSpec) -> Block:
+        """Return the block of a behavior that was just spoken of."""
+        assert self.told is not None
+        if behavior in self.told.blocks:
+            name, capacity = self.told.blocks.pop(behavior)
+            if behavior in self._blocks:
+                self._blocks.pop(behavior).close()
+            self._blocks[behavior] = Block.attach(name, spec, capacity)
+        return self._blocks[behavior]
+
+    def end(self, patience: float) -> None:
+        """Wait for the process to end; end it, and all that it started, if it does not."""
+        self.connection.close()
+        self._process.join(patience)
+        if self._process.is_alive():
+            family = _family(self._process.pid)
+            self._process.kill()
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            self._process.join()
+        for block in self._blocks.values():
+            block.close()
+        self._blocks.clear()
+
+
+class WorkerPool:
+    """Any number of environments, each in its own process; whoever has spoken is answered while the others move."""
+
+    def __init__(self, make: MakeWorker, count: int, restarts: Callable[[], Restarts]) -> None:
+        """make: runs in the worker's process, so it must be possible to pickle it. restarts: one per worker."""
+        self._make = make
+        self._worlds = itertools.count()
+        self._restarts = [restarts() for _ in range(count)]
+        self._spoke = [False] * count  # has the environment of this worker ever worked?
+        self._specs: dict[str, BehaviorSpec] = {}
+        self._parameters: Mapping[str, Any] | None = None
+        self._asked: list[tuple[str, Worker, int]] = []  # behavior, worker, agents that wait, in the order of `recv`
+        self._lost: list[int] = []
+        self._stats: list[Stat] = []
+        self._workers = [Worker(index, next(self._worlds), make) for index in range(count)]
+
+    @property
+    def specs(self) -> Mapping[str, BehaviorSpec]:
+        return self._specs
+
+    def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
+        self._parameters = parameters
+        self._asked = []
+        for worker in self._workers:
+            worker.tell(Reset(parameters))
+
+    def send(self, actions: Mapping[str, ActionTuple]) -> None:
+        begin = dict.fromkeys(actions, 0)
+        for behavior, worker, n in self._asked:
+            rows = slice(begin[behavior], begin[behavior] + n)
+            into = worker.block(behavior, self._specs[behavior]).action
+            into.continuous[:n] = actions[behavior].continuous[rows]
+            into.discrete[:n] = actions[behavior].discrete[rows]
+            begin[behavior] += n
+        self._asked = []
+        for worker in self._workers:
+            if worker.told is not None:
+                worker.tell(Order.STEP)
+
+    def recv(self) -> Mapping[str, StepBatch]:
+        spoke = self._listen()
+        said: dict[str, StepBatch] = {}
+        for behavior, spec in self._specs.items():
+            ended: list[tuple[Block, slice]] = []
+            asking: list[tuple[Block, slice]] = []
+            for worker, told in spoke:
+                over, n = told.rows.get(behavior, (0, 0))
+                if n:
+                    block = worker.block(behavior, spec)
+                    ended += [(block, slice(0, over))] if over else []
+                    asking += [(block, slice(over, n))] if n > over else []
+                    self._asked += [(behavior, worker, n - over)] if n > over else []
+            if ended or asking:
+                said[behavior] = join(ended + asking)
+        return said
+
+    def lost(self) -> Sequence[int]:
+        lost, self._lost = self._lost, []
+        return lost
+
+    def stats(self) -> Sequence[Stat]:
+        stats, self._stats = self._stats, []
+        return stats
+
+    def close(self) -> None:
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.tell(Order.CLOSE)
+        for worker in workers:
+            worker.end(PATIENCE)
+
+    def _listen(self) -> list[tuple[Worker, Told]]:
+        """Return who has spoken: at least one, unless all are silent for a while."""
+        listening = {worker.connection: worker for worker in self._workers if worker.told is None}
+        spoke = []
+        for connection in wait(list(listening), QUIET):
+            assert isinstance(connection, Connection)
+            worker = listening[connection]
+            message = worker.hear()
+            if isinstance(message, Told):
+                self._meet(worker, message.specs)
+                self._stats += [stat for stat in message.stats if worker.index == 0 or stat[2] != MOST_RECENT]
+                spoke.append((worker, message))
+            elif isinstance(message, Line):
+                log.log(message.level, message.text)
+            else:
+                self._replace(worker, message)
+        return spoke
+
+    def _meet(self, worker: Worker, specs: Mapping[str, BehaviorSpec]) -> None:
+        """Get to know behaviors; all environments must have the same."""
+        self._spoke[worker.index] = True
+        for behavior, spec in specs.items():
+            known = self._specs.setdefault(behavior, spec)
+            if known != spec:
+                raise EnvLost(f"{behavior}: environment {worker.index} says it is {spec}; another says {known}")
+
+    def _replace(self, worker: Worker, failed: Failed) -> None:
+        """Start another world in the place of one that is gone; the others go on meanwhile."""
+        worker.end(0)
+        self._lost.append(worker.world)
+        if not self._spoke[worker.index] or not self._restarts[worker.index].allow():
+            raise EnvLost(failed.why, stopped=failed.stopped)
+        log.warning(f"Restarting worker[{worker.index}] after '{failed.why}'")
+        self._workers[worker.index] = Worker(worker.index, next(self._worlds), self._make)
+        self._workers[worker.index].tell(Reset(self._parameters))
+
+
+def _family(pid: int | None) -> list[psutil.Process]:
+    """Return the processes that a process has started."""
+    try:
+        family: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    return family

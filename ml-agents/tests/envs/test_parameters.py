@@ -1,0 +1,39 @@
+from mlagents.envs.parameters import first_lessons
+from mlagents.envs.settings import SAMPLERS, Lesson, ParameterSettings, SamplerSettings
+from mlagents_envs.samplers import Gaussian, MultiRangeUniform, Uniform
+
+
+def lesson(kind, **numbers):
+    settings = SamplerSettings(sampler_type=kind, sampler_parameters=SAMPLERS[kind](**numbers))
+    return Lesson(value=settings, name=kind)
+
+
+def parameters(**lessons):
+    return {name: ParameterSettings(curriculum=given) for name, given in lessons.items()}
+
+
+def test_each_parameter_has_the_value_of_its_first_lesson():
+    values = first_lessons(
+        parameters(
+            mass=[lesson("constant", value=3.0)],
+            scale=[lesson("uniform", min_value=1, max_value=2, seed=7)],
+            wind=[lesson("gaussian", mean=0, st_dev=2, seed=8)],
+            gap=[lesson("multirangeuniform", intervals=[[0, 1], [4, 6]], seed=9), lesson("constant")],
+        ),
+        seed=0,
+    )
+    assert values == {
+        "mass": 3.0, "scale": Uniform(1, 2, 7), "wind": Gaussian(0, 2, 8), "gap": MultiRangeUniform([[0, 1], [4, 6]], 9),
+    }  # fmt: skip
+
+
+def test_seeds_that_are_not_given_count_up_from_the_runs_over_all_lessons():
+    values = first_lessons(
+        parameters(
+            a=[lesson("uniform")],
+            b=[lesson("uniform", seed=99), lesson("uniform"), lesson("constant")],
+            c=[lesson("uniform")],
+        ),
+        seed=40,
+    )
+    assert [values[name].seed for name in "abc"] == [40, 99, 43]
