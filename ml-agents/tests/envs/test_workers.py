@@ -4,7 +4,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -111,9 +110,7 @@ def test_who_has_spoken_is_answered_while_another_is_silent(make_pool):
         for world in set((play(pool, 1)[0].agent >> 32).tolist()):
             steps[world] += 1
     assert steps[0] == 2  # the reset and one step
-    start = time.monotonic()
     pool.close()
-    assert time.monotonic() - start < 30
 
 
 def test_room_is_made_when_agents_multiply(make_pool):
