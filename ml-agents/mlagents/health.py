@@ -1,0 +1,205 @@
+"""The state of this machine: versions, strangers under our names, torch, caches, ports and display. Light to import."""
+
+from __future__ import annotations
+
+import importlib.metadata as metadata
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+OURS = {"mlagents": "learn.py", "mlagents_envs": "wire/launch.py"}  # package -> a file that only ours has
+NEEDED = (
+    "numpy",
+    "protobuf",
+    "grpcio",
+    "pillow",
+    "psutil",
+    "pyyaml",
+    "filelock",
+    "pydantic",
+    "rich",
+    "onnx",
+    "tensorboard",
+)
+OLDEST, NEWEST = (3, 10), (3, 14)  # Python
+EDITOR_PORT = 5004
+
+
+class Level(Enum):
+    """How much a finding matters."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found; unless all is well, the text says what to do."""
+
+    level: Level
+    text: str
+
+
+def ok(text: str) -> Finding:
+    """Return a finding that asks for nothing."""
+    return Finding(Level.OK, text)
+
+
+def warning(text: str) -> Finding:
+    """Return a finding that may matter."""
+    return Finding(Level.WARNING, text)
+
+
+def problem(text: str) -> Finding:
+    """Return a finding that stops a run."""
+    return Finding(Level.PROBLEM, text)
+
+
+def attempt(check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield what a check finds; a package that it needs and that cannot be imported is a finding too."""
+    try:
+        yield from check()
+    except ImportError as error:
+        missing = error.name or "a package"
+        yield problem(f"{missing} cannot be imported ({error}); install it: pip install --upgrade mlagents")
+
+
+def check_machine(*, base_port: int, no_graphics: bool) -> Iterator[Finding]:
+    """Yield the state of this machine."""
+    for check in (check_python, check_packages, check_strangers, check_torch, check_kernels):
+        yield from attempt(check)
+    for port in dict.fromkeys((EDITOR_PORT, base_port)):
+        yield from attempt(partial(check_port, port))
+    yield from attempt(partial(check_display, no_graphics=no_graphics))
+
+
+def check_python() -> list[Finding]:
+    """Is this Python one that we are tested with?"""
+    text = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {sys.executable}"
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return [ok(text)]
+    known = f"{'.'.join(map(str, OLDEST))} to {'.'.join(map(str, NEWEST))}"
+    return [warning(f"{text}; nothing is tested with it: use Python {known}")]
+
+
+def check_packages() -> list[Finding]:
+    """Are all packages installed, and ours of one release?"""
+    versions = {name: version_of(name) for name in ("mlagents", "mlagents-envs", *NEEDED)}
+    found = [ok(", ".join(f"{name} {version}" for name, version in versions.items() if version))]
+    if missing := [name for name, version in versions.items() if version is None]:
+        found.append(problem(f"{' and '.join(missing)} not installed; pip install {' '.join(missing)}"))
+    ours = (versions["mlagents"], versions["mlagents-envs"])
+    if None not in ours and ours[0] != ours[1]:
+        found.append(
+            problem(
+                f"mlagents {ours[0]} and mlagents-envs {ours[1]} are of different releases; "
+                f"pip install mlagents-envs=={ours[0]}"
+            )
+        )
+    return found
+
+
+def version_of(distribution: str) -> str | None:
+    """Return which version is installed, None if there is none."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def check_strangers(path: Sequence[str] | None = None) -> list[Finding]:
+    """Does something else answer to our names, or wait to do so?
+
+    path: where Python looks for packages, sys.path if None. The working directory is looked at too.
+    """
+    places = [Path(place or ".") for place in (sys.path if path is None else path)]
+    found = []
+    for name, mark in OURS.items():
+        folders = dict.fromkeys((place / name).resolve() for place in [*places, Path(".")])
+        copies = [folder for folder in folders if (folder / "__init__.py").is_file()]
+        for rank, copy in enumerate(copies):
+            if not (copy / mark).is_file():
+                found.append(_stranger(name, copy, hidden=rank > 0))
+            elif rank > 0:
+                found.append(warning(f"{copy} is a second {name} beside {copies[0]}; remove the one that is not meant"))
+    return found or [ok("no other package answers to the names mlagents and mlagents_envs")]
+
+
+def _stranger(name: str, copy: Path, *, hidden: bool) -> Finding:
+    said = f"{copy} is Unity's own {name}, or an old one"
+    if hidden:
+        return warning(f"{said}, and a script that starts beside it may import it; remove it or start elsewhere")
+    package = name.replace("_", "-")
+    return problem(f"{said}, and is imported in place of ours; pip uninstall {package}, then install ours again")
+
+
+def check_torch() -> list[Finding]:
+    """Can torch be loaded, and what does it compute on?"""
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
+        return [problem(f"torch cannot be imported ({error}); install it as https://pytorch.org says for this machine")]
+    if torch.cuda.is_available():
+        return [ok(f"torch {torch.__version__} on {torch.cuda.get_device_name()}, and on the processor")]
+    return [ok(f"torch {torch.__version__} on the processor")]
+
+
+def check_kernels() -> list[Finding]:
+    """Is there numba, and does it keep what it compiled?"""
+    version = version_of("numba")
+    if version is None:
+        return [warning("numba is not installed: 3DBall and reading messages are slower; pip install numba")]
+    folder = kernel_cache()
+    if not _writable(folder):
+        return [
+            warning(
+                f"numba {version} cannot write to {folder} and compiles anew in every process; "
+                "set NUMBA_CACHE_DIR to a folder that can be written"
+            )
+        ]
+    compiled = sum(1 for _ in folder.rglob("*.nbc"))
+    state = f"{compiled} compiled kernels in {folder}" if compiled else f"will compile once into {folder}"
+    return [ok(f"numba {version}, {state}")]
+
+
+def kernel_cache() -> Path:
+    """Return where compiled kernels are kept: as NUMBA_CACHE_DIR says, beside the sources, or in a temporary folder."""
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(given)
+    package = find_spec("mlagents_envs")
+    places = package.submodule_search_locations if package is not None else None
+    if places and os.access(places[0], os.W_OK):
+        return Path(places[0])
+    return Path(tempfile.gettempdir()) / "mlagents-numba"
+
+
+def _writable(folder: Path) -> bool:
+    """Can files be written there, if need be after making the folder?"""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
+
+
+def check_port(port: int) -> list[Finding]:
+    """Can a player be listened for?"""
+    from mlagents_envs.wire.ports import port_held
+
+    held = port_held(port)
+    return [ok(f"port {port} is free") if held is None else warning(held)]
+
+
+def check_display(*, no_graphics: bool) -> list[Finding]:
+    """Could a player open a window?"""
+    from mlagents_envs.wire.diagnosis import no_display
+
+    missing = no_display(no_graphics=no_graphics)
+    if missing is not None:
+        return [warning(missing)]
+    return [ok("players are started without graphics" if no_graphics else "players have a display")]

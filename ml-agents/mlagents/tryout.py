@@ -1,0 +1,239 @@
+"""A run's file and environment tried out: is all sound, and what do the agents say in a handful of steps?"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mlagents.health import Finding, Level, ok, problem, warning
+from mlagents.mistakes import SettingsError
+from mlagents.reading import load
+from mlagents.settings import RunOptions
+from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
+from mlagents_envs.examples.catalog import make
+from mlagents_envs.exception import UnityEnvironmentException, UnityException
+from mlagents_envs.wire.builds import find_player, lacks_data, wrong_file
+from mlagents_envs.wire.diagnosis import behaviors_differ
+
+BUILTIN = "builtin:"
+STEPS = 50
+
+
+def check_run(file: str | None, flags: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield the mistakes of a configuration, and what its environment says if there is one.
+
+    flags: section -> key -> value, as given on the command line; they win over the file.
+    """
+    try:
+        options, warnings = load(file, flags)
+        yield from (warning(text) for text in warnings)
+    except SettingsError as error:
+        yield from (problem(str(mistake)) for mistake in error.mistakes)
+        if file is not None:
+            yield from check_run(None, flags)  # the environment can be tried without the file
+        return
+    if file is not None:
+        yield ok(f"{file} can be read")
+    path = options.env_settings.env_path
+    if path is None:
+        return
+    if not path.startswith(BUILTIN):
+        build = check_build(path)
+        yield from build
+        if any(finding.level is Level.PROBLEM for finding in build):
+            return
+    yield from check_talk(path, options, file)
+
+
+def check_build(path: str) -> list[Finding]:
+    """Can this build be started here?"""
+    try:
+        player = find_player(path)
+    except UnityEnvironmentException as error:
+        return [problem(str(error))]
+    if (wrong := wrong_file(player)) is not None:
+        return [problem(wrong)]
+    alone = lacks_data(player)  # a program that is no Unity player may speak the protocol as well
+    return [ok(f"the player is {player}"), *([warning(alone)] if alone is not None else [])]
+
+
+def check_talk(path: str, options: RunOptions, file: str | None) -> Iterator[Finding]:
+    """Start the environment, listen to it, and compare its behaviors with the file's."""
+    heard: list[Finding] = []
+    try:
+        with remarks(heard):
+            env = open_environment(path, options)
+    except UnityException as error:
+        yield from heard
+        yield problem(str(error))
+        return
+    yield from heard
+    try:
+        yield from check_environment(env)
+        if file is not None and env.behavior_specs:
+            yield from check_behaviors(list(env.behavior_specs), options, file)
+    finally:
+        with suppress(UnityEnvironmentException):  # it is closed already where the conversation broke
+            env.close()
+
+
+def open_environment(path: str, options: RunOptions) -> BaseEnv:
+    """Return an example or a build that said hello; raises UnityException."""
+    if path.startswith(BUILTIN):
+        return make(path.removeprefix(BUILTIN))
+    from mlagents_envs.environment import UnityEnvironment  # here, so that an example needs no grpc
+
+    said = options.env_settings
+    return UnityEnvironment(
+        path,
+        base_port=said.base_port if "base_port" in said.model_fields_set else None,
+        no_graphics=options.engine_settings.no_graphics,
+        timeout_wait=said.timeout_wait,
+        additional_args=said.env_args,
+    )
+
+
+@contextmanager
+def remarks(heard: list[Finding]) -> Iterator[None]:
+    """Add what mlagents_envs logs to the findings: the versions of a player, and warnings."""
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            heard.append(ok(text) if record.levelno < logging.WARNING else warning(text))
+
+    logger, listener = logging.getLogger("mlagents_envs"), Listener(logging.INFO)
+    level, spreads = logger.level, logger.propagate
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(listener)
+        logger.setLevel(level)
+        logger.propagate = spreads
+
+
+# what the agents say
+
+
+@dataclass
+class _Said:
+    """What the agents of one behavior said in all steps."""
+
+    asked: set[int] = field(default_factory=set)
+    ended: set[int] = field(default_factory=set)
+    decisions: int = 0
+    broken: set[str] = field(default_factory=set)  # sensors with values that are no numbers
+
+    def take(self, spec: BehaviorSpec, decision: DecisionSteps, terminal: TerminalSteps) -> None:
+        """Add one step."""
+        self.asked.update(decision.agent_id.tolist())
+        self.ended.update(terminal.agent_id.tolist())
+        self.decisions += len(decision)
+        for steps in (decision, terminal):
+            for sensor, column in zip(spec.observation_specs, steps.obs, strict=True):
+                if not np.isfinite(column).all():
+                    self.broken.add(sensor.name)
+
+
+def check_environment(env: BaseEnv, *, steps: int = STEPS) -> list[Finding]:
+    """Reset, take a handful of random steps, and return what each behavior sees, does and says."""
+    said: defaultdict[str, _Said] = defaultdict(_Said)
+    chance = np.random.default_rng(0)
+    taken, seconds, trouble = 0, 0.0, []
+    try:
+        env.reset()
+        _listen(env, said)
+        for _ in range(steps):
+            _answer(env, chance)
+            begun = time.perf_counter()
+            env.step()
+            seconds += time.perf_counter() - begun
+            taken += 1
+            _listen(env, said)
+    except (UnityException, RuntimeError) as error:  # values that are no numbers are told as a RuntimeError
+        trouble.append(problem(str(error)))
+    found = [
+        finding for name, spec in env.behavior_specs.items() for finding in _behavior(name, spec, said[name], taken)
+    ]
+    if taken and seconds > 0:
+        decisions = sum(one.decisions for one in said.values())
+        found.append(
+            ok(f"{taken} steps at {taken / seconds:,.0f} a second, with {decisions / (taken + 1):.1f} decisions each")
+        )
+    if not env.behavior_specs and not trouble:
+        trouble.append(
+            problem(
+                "no behavior appeared after the reset; check that the scene has an active agent with a Decision "
+                "Requester, and that its Behavior Type is Default"
+            )
+        )
+    return found + trouble
+
+
+def _listen(env: BaseEnv, said: defaultdict[str, _Said]) -> None:
+    for name, spec in env.behavior_specs.items():
+        said[name].take(spec, *env.get_steps(name))
+
+
+def _answer(env: BaseEnv, chance: np.random.Generator) -> None:
+    """Answer every agent at random, as far as its mask allows."""
+    for name, spec in env.behavior_specs.items():
+        decision, _ = env.get_steps(name)
+        n, action = len(decision), spec.action_spec
+        if n == 0:
+            continue
+        discrete = np.zeros((n, action.discrete_size), np.int32)
+        for branch, size in enumerate(action.discrete_branches):
+            wish = chance.random((n, size))
+            if decision.action_mask is not None:
+                wish[decision.action_mask[branch]] = -1.0
+            discrete[:, branch] = wish.argmax(1)
+        env.set_actions(name, ActionTuple(chance.uniform(-1, 1, (n, action.continuous_size)), discrete))
+
+
+def _behavior(name: str, spec: BehaviorSpec, said: _Said, taken: int) -> Iterator[Finding]:
+    """Yield what one behavior is, and what is wrong with it."""
+    sensors = ", ".join(
+        f"'{sensor.name}' {sensor.shape} {sensor.observation_type.name}" for sensor in spec.observation_specs
+    )
+    yield ok(f"{name}: sees {sensors or 'nothing'}; does {spec.action_spec}")
+    if not spec.observation_specs:
+        yield problem(f"{name}: its agents see nothing; give them a sensor, or vector observations")
+    if not (spec.action_spec.continuous_size or spec.action_spec.discrete_size):
+        yield problem(f"{name}: its agents can do nothing; give Behavior Parameters continuous or discrete actions")
+    if said.broken:
+        yield problem(f"{name}: sensor {', '.join(sorted(said.broken))} has values that are NaN or infinite")
+    counts = (
+        f"{name}: agents of {len(said.asked)} episodes asked for an action and {len(said.ended)} episodes ended, "
+        f"in {taken} steps"
+    )
+    silent = len(said.ended - said.asked)
+    if not said.asked:
+        yield problem(f"{counts}; give its agents a Decision Requester, or call RequestDecision")
+    elif silent:
+        yield warning(
+            f"{counts}; in {silent} of these no agent asked: give every agent a Decision Requester whose Decision "
+            "Period is shorter than an episode"
+        )
+    else:
+        yield ok(counts)
+
+
+def check_behaviors(in_build: list[str], options: RunOptions, file: str) -> list[Finding]:
+    """Lay the behaviors of the environment and of the file beside each other."""
+    if not options.behaviors:
+        return [warning(f"{file} names no behavior: {', '.join(in_build)} would be trained by default_settings or PPO")]
+    differences = behaviors_differ(in_build, options.behaviors)
+    untrained = any(options.for_behavior(name.partition("?")[0]) is None for name in in_build)
+    weigh = problem if untrained else warning
+    return [weigh(f"{file}: {text}") for text in differences] or [ok(f"{file} names every behavior of the environment")]
