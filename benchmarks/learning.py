@@ -1,9 +1,10 @@
 """Does PPO learn the example environments with Unity's published settings? Seeds, steps, seconds, and a picture.
 
-    python benchmarks/learning.py [--seeds 1 2 3] [--results DIR] [--picture docs/learning-curves.png]
+    python benchmarks/learning.py [--seeds 1 2 3] [--players N] [--results DIR] [--picture docs/learning-curves.png]
 
 Trains each environment for its budget of steps through `mlagents-learn`, reads the curves that it wrote, and plays the
-exported model through onnxruntime. Ends with status 1 if a threshold is missed.
+exported model through onnxruntime. With --players, the environments are not in process: so many players of our own are
+trained in as if they were Unity builds. Ends with status 1 if a threshold is missed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlagents_envs.examples.check import scores, unity_policy
+from mlagents_envs.examples.executable import make_executable
 
 ROOT = Path(__file__).parents[1]
 REWARD = "Environment/Cumulative Reward"
@@ -41,7 +43,15 @@ TASKS = (Task("3DBall", 95.0, 300_000, "96k-108k", 1001), Task("Basic", 0.92, 30
 Curve = list[tuple[int, float]]
 
 
-def train(task: Task, seed: int, results: Path) -> tuple[Curve, float, Path]:
+def environment(task: Task, players: int, results: Path) -> list[str]:
+    """Return the flags that name the environment; players: 0 for one in process."""
+    if not players:
+        return ["--env", f"builtin:{task.name}"]
+    make_executable(results / "builds", task.name)
+    return ["--env", str(results / "builds" / task.name), "--num-envs", str(players)]
+
+
+def train(task: Task, seed: int, players: int, results: Path) -> tuple[Curve, float, Path]:
     """Return the curve, the seconds it took, and the exported model.
 
     The settings are the published ones, schedules and all: the run is told to stop, as by Ctrl-C, at its budget.
@@ -49,7 +59,8 @@ def train(task: Task, seed: int, results: Path) -> tuple[Curve, float, Path]:
     run = f"{task.name}-{seed}"
     command = [
         sys.executable, "-m", "mlagents", str(ROOT / "config" / "ppo" / f"{task.name}.yaml"),
-        "--env", f"builtin:{task.name}", "--seed", str(seed), "--results-dir", str(results), "--run-id", run, "--force",
+        *environment(task, players, results), "--seed", str(seed), "--results-dir", str(results), "--run-id", run,
+        "--force",
     ]  # fmt: skip
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -91,21 +102,22 @@ def main() -> int:
     """Train, print the table, draw; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--players", type=int, default=0, metavar="N", help="train in so many players of our own")
     parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
     parser.add_argument("--picture", type=Path, help="where the curves are drawn")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return compare(flags.seeds, flags.results or Path(folder), flags.picture)
+        return compare(flags.seeds, flags.players, flags.results or Path(folder), flags.picture)
 
 
-def compare(seeds: list[int], results: Path, picture: Path | None) -> int:
+def compare(seeds: list[int], players: int, results: Path, picture: Path | None) -> int:
     """Train every task with every seed and print what came of it."""
     print(f"{'environment':12s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
           f"{'budget':>8s} {'last':>7s} {'seconds':>7s} {'exported model':>14s}")  # fmt: skip
     missed, curves = 0, {}
     for task in TASKS:
         for seed in seeds:
-            curve, seconds, model = train(task, seed, results)
+            curve, seconds, model = train(task, seed, players, results)
             curves.setdefault(task, []).append(curve)
             reached = next((step for step, reward in curve if reward >= task.threshold), None)
             played = scores(task.name, unity_policy(model), task.decisions, seed=100 + seed).mean()

@@ -67,6 +67,11 @@ class UnityEnvironment(BaseEnv):
         """
         if file_name is None and worker_id:
             raise UnityEnvironmentException(f"worker_id is {worker_id}; without a file_name it must be 0: one Editor")
+        if self.LISTEN_ADDRESS not in (LOOPBACK, "localhost"):
+            log.warning(
+                f"Listening on {self.LISTEN_ADDRESS}: any program that reaches this address can say that it is the "
+                "player, for the protocol knows no password."
+            )
         channels = side_channels if side_channels is not None else []
         self._analytics = _add_analytics(channels)
         self._side_channel_manager = SideChannelManager(channels)

@@ -185,3 +185,14 @@ def test_a_player_writes_its_log_where_it_is_told(start, tmp_path):
     env = start(log_folder=str(tmp_path / "logs"))
     env.reset()
     assert "3DBall, served" in (tmp_path / "logs" / "Player-0.log").read_text()
+
+
+@pytest.mark.parametrize(("address", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_listening_to_the_network_is_said_aloud(builds, caplog, address, warned):
+    class Open(UnityEnvironment):
+        LISTEN_ADDRESS = address
+
+    env = Open(builds())
+    env.reset()
+    env.close()
+    assert ("any program that reaches this address" in caplog.text) is warned
