@@ -89,3 +89,15 @@ def test_no_file_is_longer_than_four_hundred_lines():
         if "_pb2" not in file.name and (lines := len(file.read_text(encoding="utf-8").splitlines())) > 400
     ]
     assert not long, "\n".join(long)
+
+
+def test_the_wire_knows_no_example_and_no_environment():
+    package = ROOT / "ml-agents-envs" / "mlagents_envs"
+    strangers = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for folder in ("wire", "side_channel")
+        for file in (package / folder).rglob("*.py")
+        for name in imports(file)
+        if name.startswith(("mlagents_envs.examples", "mlagents_envs.environment", "mlagents_envs.envs"))
+    ]
+    assert not strangers, "\n".join(strangers)

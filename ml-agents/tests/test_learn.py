@@ -225,6 +225,7 @@ def test_the_model_plays_like_the_policy(learn):
         ),
         (["basic.yaml", "--num-envs", "2"], "--num-envs: is 2; there is one Editor, so name a build with --env"),
         (["basic.yaml", "--env", "./Game"], "--env: ./Game"),
+        (["basic.yaml", "--env", "basic.yaml"], "basic.yaml may not be executed; chmod +x"),
         (["basic.yaml", "--env", "gym:CartPole-v9"], "--env: gym:CartPole-v9"),
         (["basic.yaml", "--env", "pettingzoo:no.such.module"], "--env: pettingzoo:no.such.module"),
         (["basic.yaml", "--env", "builtin:Basic", "--torch-device", "cuda"], "--torch-device: 'cuda' is not built yet"),

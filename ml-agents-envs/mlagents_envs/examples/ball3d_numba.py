@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mlagents_envs.examples.compiled import compiled
+from mlagents_envs.compiled import compiled
 
 F = np.float32
 DT = F(0.02)

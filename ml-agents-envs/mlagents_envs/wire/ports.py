@@ -75,6 +75,6 @@ def _described(pid: int) -> str:
         with suppress(psutil.Error):
             said += time.strftime(", started %Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
         with suppress(psutil.Error):
-            command = " ".join(process.cmdline())
+            command = " ".join(" ".join(process.cmdline()).split())  # a program may stand on many lines
             said += f", command {command[:SHOWN]}{'...' if len(command) > SHOWN else ''}" if command else ""
     return said + (", which is this very process" if pid == os.getpid() else "")

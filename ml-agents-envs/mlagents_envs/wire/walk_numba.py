@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlagents_envs.examples.compiled import compiled
+from mlagents_envs.compiled import compiled
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 

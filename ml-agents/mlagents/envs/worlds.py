@@ -40,9 +40,11 @@ def check(settings: EnvironmentSettings) -> None:
 
         check_module(name)
     elif name:
-        from mlagents_envs.wire.launch import find_player
+        from mlagents_envs.exception import UnityEnvironmentException
+        from mlagents_envs.wire.builds import find_player, wrong_file
 
-        find_player(name)
+        if (wrong := wrong_file(find_player(name))) is not None:
+            raise UnityEnvironmentException(wrong)
 
 
 def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, logs: Path) -> MakeWorker:
