@@ -16,6 +16,7 @@ from mlagents_envs.exception import (
     UnityEnvironmentException,
     UnityWorkerInUseException,
 )
+from mlagents_envs.samplers import MultiRangeUniform, Uniform
 from mlagents_envs.side_channel import (
     DefaultTrainingAnalyticsSideChannel,
     IncomingMessage,
@@ -104,6 +105,21 @@ def test_parameters_sent_with_a_reset_hold_from_it_on(start):
         for _ in range(20):
             each.step()
     assert np.array_equal(env.get_steps(BALL)[0].obs[0], twin.get_steps(BALL)[0].obs[0])
+
+
+def test_sampled_parameters_are_the_same_behind_the_wire_and_in_process(start):
+    parameters = EnvironmentParametersChannel()
+    env, twin = start(seed=2, side_channels=[parameters]), make("3DBall", seed=2)
+    sampled = {"scale": Uniform(0.5, 2.0, seed=5), "gravity": MultiRangeUniform([(2.0, 4.0), (8.0, 16.0)], seed=6)}
+    parameters.set_parameters(sampled)
+    twin.set_parameters(sampled)
+    for each in (env, twin):
+        each.reset()
+    for _ in range(60):
+        for each in (env, twin):
+            each.set_actions(BALL, ActionTuple(np.ones((12, 2), np.float32)))
+            each.step()
+        assert np.array_equal(env.get_steps(BALL)[0].obs[0], twin.get_steps(BALL)[0].obs[0])
 
 
 def test_the_analytics_channel_joins_the_callers_list_once(start, free_port):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MISTAKE = 2  # exit status for what the user can mend
 FAILED = 1  # and for what the user cannot
+NOTHING = "Stopped before training began; nothing was written."
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return MISTAKE
         return run_cli(options)
     except KeyboardInterrupt:
-        print("Stopped before training began; nothing was written.", file=sys.stderr)
+        print(NOTHING, file=sys.stderr)
         return 128 + signal.SIGINT
 
 
@@ -130,6 +131,9 @@ def work(house: House, options: RunOptions) -> None:
 
 def farewell(house: House) -> None:
     """Say what the agents now score and where everything lies."""
+    if not house.run.residents:
+        print(NOTHING)
+        return
     for resident in house.run.residents.values():
         behavior, name = resident.behavior, resident.name
         score = "no episode ended"
@@ -147,7 +151,8 @@ def stopping(house: House) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the loop after the present tick; a second one does not wait."""
 
     def stop(number: int, _: object) -> None:
-        log.info("Learning was interrupted. Please wait while the graph is generated.")
+        if house.run.residents:
+            log.info("Learning was interrupted. Please wait while the graph is generated.")
         house.run.stop()
         signal.signal(number, hurry if number == signal.SIGINT else signal.SIG_DFL)
 

@@ -250,3 +250,37 @@ def test_a_second_interruption_does_not_wait(launch):
     assert process.returncode in (0, 130), said
     assert "Traceback" not in said
     assert "nothing was written" not in said
+
+
+@POSIX
+def test_waiting_for_the_editor_can_be_stopped_and_leaves_nothing(launch):
+    process = launch()
+    process.kill()  # only its files are wanted
+    command = [sys.executable, "-m", "mlagents", "basic.yaml", "--run-id", "editor"]
+    editor = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    read_until(editor, "Listening on port 5004")
+    editor.send_signal(signal.SIGINT)
+    said, _ = editor.communicate(timeout=60)
+    assert editor.returncode == 0, said
+    assert said.splitlines()[-1] == "Stopped before training began; nothing was written."
+    assert not Path("results/editor").exists()
+
+
+def test_a_run_goes_on_and_is_played_in_builds(learn, capsys):
+    assert learn(steps=400) == 0
+    assert learn("--resume", steps=800) == 0
+    assert "Resuming training from step 4" in capsys.readouterr().out
+    assert torch.load("results/run/Basic/checkpoint.pt", weights_only=True)["global_step"][
+        "_GlobalSteps__global_step"
+    ] > 800
+
+
+def test_arguments_of_the_build_reach_it(learn, capsys):
+    configure(200)
+    make_executable(Path("builds"), "Basic")
+    flags = ["--env", "builds/Basic", "--run-id", "run", "--no-graphics", "--env-args", "--areas", "3", "--own", "x"]
+    assert main(["basic.yaml", *flags]) == 0
+    log = Path("results/run/run_logs/Player-0.log").read_text()
+    assert "arguments that are not known and ignored: --own x" in log
+    status = json.loads(Path("results/run/run_logs/training_status.json").read_text())
+    assert status["Basic"]["checkpoints"][-1]["steps"] % 3 == 0  # three agents move at once

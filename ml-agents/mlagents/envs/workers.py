@@ -36,6 +36,7 @@ class Worker:
         self.index = index
         self.world = world
         self.told: Told | None = None  # what it said last, until it is answered
+        self.spoke = False  # did it ever say something?
         self._blocks: dict[str, Block] = {}
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
@@ -58,7 +59,7 @@ class Worker:
             self._process.join(PATIENCE)
             return Failed(f"the process of the environment ended with status {self._process.exitcode}", stopped=False)
         if isinstance(message, Told):
-            self.told = message
+            self.told, self.spoke = message, True
         return message
 
     def block(self, behavior: str, spec: BehaviorSpec) -> Block:
@@ -156,7 +157,7 @@ class WorkerPool:
         for worker in workers:
             worker.tell(Order.CLOSE)
         for worker in workers:
-            worker.end(PATIENCE)
+            worker.end(PATIENCE if worker.spoke else 0)  # one that waits for its player hears nothing else
 
     def _listen(self) -> list[tuple[Worker, Told]]:
         """Return who has spoken: at least one, unless all are silent for a while."""
