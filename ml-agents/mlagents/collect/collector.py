@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from mlagents_envs.base_env import ActionTuple
 
 
 class Waiting(NamedTuple):
-    """Agents whose answers are out, in the order in which they were asked."""
+    """Agents whose answers went out together, in the order in which they were asked."""
 
     agent: Array  # (n,) int64
     lane: Array  # (n,) int64
@@ -47,7 +48,7 @@ class Collector:
         self.memory_size = memory_size
         self.horizon = horizon  # rows after which a segment is closed
         self._lanes = Lanes()
-        self._waiting: Waiting | None = None
+        self._waiting: list[Waiting] = []  # one for each answer: environments that were asked apart come home apart
         self._asking: Asking | None = None
         self._length = np.zeros(0, np.int64)  # per lane: rows of the open segment
         self._total = np.zeros(0, np.float32)  # per lane: rewards of this episode
@@ -57,12 +58,12 @@ class Collector:
         """Return the rows that came home with `step`, if any, and the episodes that ended; remember who asks."""
         obs = tuple(torch.from_numpy(column) for column in step.obs)
         mask = torch.from_numpy(step.mask)
-        waiting = self._waiting
-        if waiting is not None and np.array_equal(step.agent, waiting.agent) and not step.done.any():
-            tick = self._come_home(waiting, step, obs)
-            self._waiting = None
-            self._asking = Asking(waiting.agent, waiting.lane, PolicyInput(obs, mask, waiting.output.memory))
-            return tick, _NO_EPISODES
+        if not step.done.any():
+            for turn, waiting in enumerate(self._waiting):  # as many as environments move at once
+                if np.array_equal(step.agent, waiting.agent):
+                    del self._waiting[turn]
+                    self._asking = Asking(waiting.agent, waiting.lane, PolicyInput(obs, mask, waiting.output.memory))
+                    return self._come_home(waiting, step, obs), _NO_EPISODES
         return self._receive_some(step, obs, mask)
 
     def act(self, policy: Policy, *, explore: bool = True) -> tuple[ActionTuple, Tensor]:
@@ -71,16 +72,16 @@ class Collector:
         if asking is None:
             raise RuntimeError("nobody asked: act follows receive")
         output = policy.act(asking.input, explore=explore)
-        new = Waiting(asking.agent, asking.lane, asking.input, output)
-        self._waiting = new if self._waiting is None or not len(self._waiting.agent) else _both(self._waiting, new)
+        if len(asking.agent):
+            self._waiting.append(Waiting(asking.agent, asking.lane, asking.input, output))
         self._asking = None
         told = policy.env_action(output.action)
         return ActionTuple(told.continuous.numpy(), told.discrete.numpy().astype(np.int32)), output.entropy
 
     def lose(self, world: int) -> Tensor:
         """Forget the agents of a world that is gone, and return the (n,) lanes they had."""
-        if self._waiting is not None:
-            self._waiting = _without(self._waiting, np.flatnonzero(self._waiting.agent >> 32 == world))
+        rest = [_without(waiting, np.flatnonzero(waiting.agent >> 32 == world)) for waiting in self._waiting]
+        self._waiting = [waiting for waiting in rest if len(waiting.agent)]
         return torch.from_numpy(self._lanes.retire(world))
 
     def drop(self) -> None:
@@ -89,11 +90,13 @@ class Collector:
 
     def _receive_some(self, step: StepBatch, obs: tuple[Tensor, ...], mask: Tensor) -> tuple[Tick | None, Episodes]:
         """Handle a tick in which agents come, go, or stay silent."""
-        waiting, tick = self._waiting, None
-        place = _place(waiting.agent, step.agent) if waiting is not None else np.full(len(step.agent), -1)
-        home = np.flatnonzero(place >= 0)
+        tick = None
         memory = torch.zeros(len(step.agent), self.memory_size)
-        if waiting is not None and len(home):
+        concerned = [bool(np.isin(waiting.agent, step.agent).any()) for waiting in self._waiting]
+        if any(concerned):
+            waiting = _together(list(compress(self._waiting, concerned)))
+            place = _place(waiting.agent, step.agent)
+            home = np.flatnonzero(place >= 0)
             row = torch.from_numpy(place[home])
             here = Waiting(
                 waiting.agent[place[home]], waiting.lane[place[home]], waiting.input[row], waiting.output[row]
@@ -101,7 +104,9 @@ class Collector:
             memory[torch.from_numpy(home)] = here.output.memory
             at = torch.from_numpy(home)
             tick = self._come_home(here, _rows(step, home), tuple(column[at] for column in obs))
-            self._waiting = _without(waiting, place[home])
+            rest = _without(waiting, place[home])
+            self._waiting = [own for own, meant in zip(self._waiting, concerned, strict=True) if not meant]
+            self._waiting += [rest] if len(rest.agent) else []
         ended = step.agent[step.done]
         episodes = self._end(ended)
         asks = np.flatnonzero(~step.done)
@@ -159,9 +164,7 @@ _NO_EPISODES = Episodes(np.empty(0, np.float32), np.empty(0, np.int64))
 
 
 def _place(among: Array, agent: Array) -> Array:
-    """Return (n,) the place of each agent in `among`, -1 where it is not there."""
-    if not len(among):
-        return np.full(len(agent), -1)
+    """Return (n,) the place of each agent in `among`, which is not empty; -1 where it is not there."""
     order = np.argsort(among, kind="stable")
     place = order[np.minimum(np.searchsorted(among, agent, sorter=order), len(among) - 1)]
     return np.where(among[place] == agent, place, -1)
@@ -173,19 +176,19 @@ def _rows(step: StepBatch, rows: Array) -> StepBatch:
     return StepBatch(step.agent[rows], (), *(column[rows] for column in columns))
 
 
-def _without(waiting: Waiting, gone: Array) -> Waiting | None:
-    if len(gone) == len(waiting.agent):
-        return None
+def _without(waiting: Waiting, gone: Array) -> Waiting:
     stay = np.ones(len(waiting.agent), bool)
     stay[gone] = False
     rows = torch.from_numpy(stay)
     return Waiting(waiting.agent[stay], waiting.lane[stay], waiting.input[rows], waiting.output[rows])
 
 
-def _both(old: Waiting, new: Waiting) -> Waiting:
+def _together(parts: list[Waiting]) -> Waiting:
+    if len(parts) == 1:
+        return parts[0]
     return Waiting(
-        np.concatenate([old.agent, new.agent]),
-        np.concatenate([old.lane, new.lane]),
-        PolicyInput.concat([old.input, new.input]),
-        PolicyOutput.concat([old.output, new.output]),
+        np.concatenate([part.agent for part in parts]),
+        np.concatenate([part.lane for part in parts]),
+        PolicyInput.concat([part.input for part in parts]),
+        PolicyOutput.concat([part.output for part in parts]),
     )
