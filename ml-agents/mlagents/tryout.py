@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from mlagents.envs.worlds import split, world
 from mlagents.health import Finding, Level, ok, problem, warning
 from mlagents.mistakes import SettingsError
 from mlagents.reading import load
 from mlagents.settings import RunOptions
 from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
-from mlagents_envs.examples.catalog import make
 from mlagents_envs.exception import UnityEnvironmentException, UnityException
 from mlagents_envs.wire.builds import find_player, lacks_data, wrong_file
 from mlagents_envs.wire.diagnosis import behaviors_differ
 
-BUILTIN = "builtin:"
 STEPS = 50
 
 
@@ -44,12 +43,12 @@ def check_run(file: str | None, flags: Mapping[str, Mapping[str, Any]]) -> Itera
     path = options.env_settings.env_path
     if path is None:
         return
-    if not path.startswith(BUILTIN):
+    if not split(path)[0]:
         build = check_build(path)
         yield from build
         if any(finding.level is Level.PROBLEM for finding in build):
             return
-    yield from check_talk(path, options, file)
+    yield from check_talk(options, file)
 
 
 def check_build(path: str) -> list[Finding]:
@@ -64,12 +63,12 @@ def check_build(path: str) -> list[Finding]:
     return [ok(f"the player is {player}"), *([warning(alone)] if alone is not None else [])]
 
 
-def check_talk(path: str, options: RunOptions, file: str | None) -> Iterator[Finding]:
+def check_talk(options: RunOptions, file: str | None) -> Iterator[Finding]:
     """Start the environment, listen to it, and compare its behaviors with the file's."""
     heard: list[Finding] = []
     try:
         with remarks(heard):
-            env = open_environment(path, options)
+            env = world(options.env_settings, options.engine_settings, seed=0, logs=None)(0)
     except UnityException as error:
         yield from heard
         yield problem(str(error))
@@ -82,22 +81,6 @@ def check_talk(path: str, options: RunOptions, file: str | None) -> Iterator[Fin
     finally:
         with suppress(UnityEnvironmentException):  # it is closed already where the conversation broke
             env.close()
-
-
-def open_environment(path: str, options: RunOptions) -> BaseEnv:
-    """Return an example or a build that said hello; raises UnityException."""
-    if path.startswith(BUILTIN):
-        return make(path.removeprefix(BUILTIN))
-    from mlagents_envs.environment import UnityEnvironment  # here, so that an example needs no grpc
-
-    said = options.env_settings
-    return UnityEnvironment(
-        path,
-        base_port=said.base_port if "base_port" in said.model_fields_set else None,
-        no_graphics=options.engine_settings.no_graphics,
-        timeout_wait=said.timeout_wait,
-        additional_args=said.env_args,
-    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Faces of a `BaseEnv`: gymnasium's in `unity_gym_env` and `unity_vector_env`, PettingZoo's in the other modules.
 
 Each environment of the registry is an attribute that makes it with PettingZoo's face: `envs.Basic.env()`. An id that
-begins with a digit is spelled out: `envs.ThreeDBall`. The registry is read when such a name is first asked for.
+begins with a digit is spelled out: `envs.ThreeDBall`. The registry is read for names that are no built-in example's.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from mlagents_envs.envs.pettingzoo_env_factory import PettingZooEnvFactory
+from mlagents_envs.examples.catalog import NAMES
 
 __all__ = ["PettingZooEnvFactory"]
 
@@ -22,9 +23,11 @@ def __getattr__(name: str) -> PettingZooEnvFactory:
     """Return the factory of an environment of the registry."""
     if name.startswith("_") or find_spec(f"{__name__}.{name}") is not None:  # `from ... import module` asks here first
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from mlagents_envs.registry import default_registry
+    names = {_attribute(identifier): identifier for identifier in NAMES}
+    if name not in names:  # only now, for it may ask the network
+        from mlagents_envs.registry import default_registry
 
-    names = {_attribute(identifier): identifier for identifier in default_registry}
+        names = {_attribute(identifier): identifier for identifier in default_registry}
     if name not in names:
         known = ", ".join(sorted(filter(str.isidentifier, names)))
         raise AttributeError(f"module {__name__!r} has no environment {name!r}; the registry has {known}")

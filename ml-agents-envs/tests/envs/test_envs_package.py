@@ -106,3 +106,8 @@ print("fine")
 """).strip()
         == "fine"
     )
+
+
+def test_a_built_in_example_needs_no_registry(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlagents_envs.registry", None)  # reading it would fail
+    assert envs.ThreeDBallHard.env_id == "3DBallHard"

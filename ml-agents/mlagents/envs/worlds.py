@@ -47,8 +47,8 @@ def check(settings: EnvironmentSettings) -> None:
             raise UnityEnvironmentException(wrong)
 
 
-def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, logs: Path) -> MakeWorker:
-    """Return how a worker makes its environment. logs: the folder of the builds' logs."""
+def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, logs: Path | None) -> MakeWorker:
+    """Return how a worker makes its environment. logs: the folder of the builds' logs; None keeps none."""
     scheme, name = split(settings.env_path)
     given = settings.model_fields_set
     if scheme:
@@ -66,7 +66,7 @@ def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, l
         no_graphics=engine.no_graphics,
         no_graphics_monitor=engine.no_graphics_monitor,
         num_areas=settings.num_areas,
-        log_folder=str(logs.absolute()),
+        log_folder=None if logs is None else str(logs.absolute()),
         listen=settings.listen,
         limit=settings.max_message_mib * 2**20,
     )
