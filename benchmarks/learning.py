@@ -1,10 +1,12 @@
 """Does PPO learn the example environments with Unity's published settings? Seeds, steps, seconds, and a picture.
 
-    python benchmarks/learning.py [--seeds 1 2 3] [--players N] [--results DIR] [--picture docs/learning-curves.png]
+    python benchmarks/learning.py [--seeds 1 2 3] [--players N [--kill STEP]] [--results DIR]
+                                  [--picture docs/learning-curves.png]
 
 Trains each environment for its budget of steps through `mlagents-learn`, reads the curves that it wrote, and plays the
 exported model through onnxruntime. With --players, the environments are not in process: so many players of our own are
-trained in as if they were Unity builds. Ends with status 1 if a threshold is missed.
+trained in as if they were Unity builds; with --kill, one of them is killed at that step. Ends with status 1 if a threshold is
+missed.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlagents_envs.examples.check import scores, unity_policy
@@ -51,7 +54,13 @@ def environment(task: Task, players: int, results: Path) -> list[str]:
     return ["--env", str(results / "builds" / task.name), "--num-envs", str(players)]
 
 
-def train(task: Task, seed: int, players: int, results: Path) -> tuple[Curve, float, Path]:
+def kill_a_player(trainer: int) -> None:
+    """Kill the first player of a run, as a crash would."""
+    family = psutil.Process(trainer).children(recursive=True)
+    next(one for one in family if "mlagents_envs.examples.serve" in one.cmdline()).kill()
+
+
+def train(task: Task, seed: int, players: int, kill: int | None, results: Path) -> tuple[Curve, float, Path]:
     """Return the curve, the seconds it took, and the exported model.
 
     The settings are the published ones, schedules and all: the run is told to stop, as by Ctrl-C, at its budget.
@@ -67,6 +76,9 @@ def train(task: Task, seed: int, players: int, results: Path) -> tuple[Curve, fl
     assert process.stdout is not None
     for line in process.stdout:
         step = re.search(r"Step: (\d+)\.", line)
+        if step and kill is not None and int(step[1]) >= kill:
+            kill_a_player(process.pid)
+            kill = None
         if step and int(step[1]) >= task.budget and process.poll() is None:
             process.send_signal(signal.SIGINT)
             break
@@ -103,21 +115,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--players", type=int, default=0, metavar="N", help="train in so many players of our own")
+    parser.add_argument("--kill", type=int, metavar="STEP", help="kill one of the players at this step")
     parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
     parser.add_argument("--picture", type=Path, help="where the curves are drawn")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return compare(flags.seeds, flags.players, flags.results or Path(folder), flags.picture)
+        return compare(flags.seeds, flags.players, flags.kill, flags.results or Path(folder), flags.picture)
 
 
-def compare(seeds: list[int], players: int, results: Path, picture: Path | None) -> int:
+def compare(seeds: list[int], players: int, kill: int | None, results: Path, picture: Path | None) -> int:
     """Train every task with every seed and print what came of it."""
     print(f"{'environment':12s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
           f"{'budget':>8s} {'last':>7s} {'seconds':>7s} {'exported model':>14s}")  # fmt: skip
     missed, curves = 0, {}
     for task in TASKS:
         for seed in seeds:
-            curve, seconds, model = train(task, seed, players, results)
+            curve, seconds, model = train(task, seed, players, kill, results)
             curves.setdefault(task, []).append(curve)
             reached = next((step for step, reward in curve if reward >= task.threshold), None)
             played = scores(task.name, unity_policy(model), task.decisions, seed=100 + seed).mean()

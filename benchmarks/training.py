@@ -59,6 +59,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--peer", help="the mlagents-learn of Unity's own packages")
     flags = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin deaf to it
     contestants = {"ours": OURS, **({"official": (flags.peer,)} if flags.peer else {})}
     print(f"{'players':>7s} {'agents':>6s} " + " ".join(f"{name:>10s}" for name in contestants) + f" {'ratio':>6s}")
     with tempfile.TemporaryDirectory() as folder:

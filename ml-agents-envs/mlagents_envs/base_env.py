@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, IntFlag
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlagents_envs.exception import UnityActionException
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 AgentId = int
 GroupId = int
@@ -299,6 +303,14 @@ class BaseEnv(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the environment."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:  # fmt: skip
+        self.close()
 
     @property
     @abstractmethod

@@ -6,6 +6,7 @@ import atexit
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from mlagents_envs.base_env import (
@@ -169,6 +170,11 @@ class UnityEnvironment(BaseEnv):
         if self._conversation is None:
             raise UnityEnvironmentException("No Unity environment is loaded.")
         self._close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:  # fmt: skip
+        self._close()  # a player that broke is closed already
 
     def _close(self, patience: float | None = None) -> None:
         atexit.unregister(self._close)

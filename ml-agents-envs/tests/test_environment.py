@@ -55,6 +55,18 @@ def test_a_player_says_step_for_step_what_the_same_seed_says_in_process(start, n
     assert ended > 0
 
 
+def test_it_closes_at_the_end_of_a_with_block_also_after_a_failure(builds, players):
+    with UnityEnvironment(builds()) as env:
+        env.reset()
+        assert len(players()) == 1
+    assert not players()
+    with pytest.raises(ZeroDivisionError), UnityEnvironment(builds()) as env:
+        1 / 0  # noqa: B018
+    assert not players()
+    with UnityEnvironment(builds()) as env:
+        env.close()
+
+
 def test_the_first_step_is_a_reset(start):
     env = start()
     assert len(env.behavior_specs) == 0

@@ -83,6 +83,17 @@ def test_a_message_beyond_the_limit_ends_that_player_only(builds, players):
     assert not players()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
+def test_a_player_that_is_killed_while_it_waits_did_not_stop_by_itself(start, players):
+    env = start()
+    env.reset()
+    (player,) = players()
+    player.kill()
+    time.sleep(0.5)  # until the connection is known to be lost
+    with pytest.raises(UnityEnvironmentException, match="was ended by signal SIGKILL"):
+        env.step()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_player_that_is_killed_or_stalled_gets_a_sentence(start, number, players):

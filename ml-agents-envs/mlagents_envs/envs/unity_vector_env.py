@@ -44,8 +44,8 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         """
         self._env = unity_env
         self._patience = patience
-        self.behavior_name, self.behavior_spec = choose_behavior(unity_env, behavior_name)
         unity_env.reset()
+        self.behavior_name, self.behavior_spec = choose_behavior(unity_env, behavior_name)
         self.num_envs = self._first_asking() if num_envs is None else num_envs
         self.single_observation_space = observation_space(self.behavior_spec)
         self.single_action_space = action_space(self.behavior_spec.action_spec)

@@ -23,6 +23,7 @@ from mlagents_envs.wire.replies import WELL, closing
 from mlagents_envs.wire.server import LOOPBACK, MESSAGE_LIMIT, ExchangeServer, Interruption
 
 LOOKED_AT_EVERY = 0.5  # seconds: is the player still alive?
+TIME_TO_END = 1.0  # seconds between a player's hanging up and the end of its process
 PORTS_TRIED = 1000
 
 
@@ -107,6 +108,7 @@ class Conversation:
             if time.monotonic() >= until:
                 raise UnityTimeOutException(self._silence(self._stage))
         if message is Interruption.HUNG_UP:
+            self._check_ended(TIME_TO_END)
             raise UnityCommunicatorStoppedException("The player hung up: it was closed, or its scene was stopped.")
         if isinstance(message, Interruption):
             raise UnityCommunicationException(self._silence(Stage.REJECTED))
@@ -116,6 +118,16 @@ class Conversation:
                 f"The player has stopped: {said.reason}" if said.reason else "The player has stopped."
             )
         return said
+
+    def _check_ended(self, seconds: float) -> None:
+        """Raise UnityEnvironmentException if the player ends in so many seconds, and not because all was well."""
+        until = time.monotonic() + seconds
+        while self._player is not None and time.monotonic() < until:
+            if status := self._player.poll():
+                raise UnityEnvironmentException(why_exited(self._player))
+            if status == 0:
+                return
+            time.sleep(0.01)
 
     def _silence(self, stage: Stage) -> str:
         return why_silent(
