@@ -5,8 +5,8 @@
 
 Trains each environment for its budget of steps through `mlagents-learn`, reads the curves that it wrote, and plays the
 exported model through onnxruntime. With --players, the environments are not in process: so many players of our own are
-trained in as if they were Unity builds; with --kill, one of them is killed at that step. Ends with status 1 if a threshold is
-missed.
+trained in as if they were Unity builds; with --kill, one of them is killed at that step.
+Ends with status 1 if a threshold is missed.
 """
 
 from __future__ import annotations
