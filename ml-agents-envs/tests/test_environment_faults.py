@@ -46,7 +46,7 @@ def test_a_player_of_another_protocol_is_refused(start, players):
 
 
 def test_a_scene_in_which_nobody_asks_for_a_decision_gets_a_sentence(start, players):
-    env = start("3DBall", "--fault", "silent", timeout_wait=3)
+    env = start("3DBall", "--fault", "silent", timeout_wait=5)
     with pytest.raises(UnityTimeOutException, match=r"no agent asks for a decision.*Decision Requester"):
         env.reset()
     assert not players()
@@ -56,12 +56,12 @@ def test_a_scene_in_which_nobody_asks_for_a_decision_gets_a_sentence(start, play
     ("fault", "error", "sentence"),
     [
         ("crash:5", UnityEnvironmentException, r"(?s)ended with status 7.*Crash!!! As was asked for"),
-        ("hang:5", UnityTimeOutException, "answered before and has said nothing for 3 s"),
+        ("hang:5", UnityTimeOutException, "answered before and has said nothing for 5 s"),
         ("garbage:5", UnityCommunicationException, "no message of the protocol"),
     ],
 )
 def test_a_player_that_breaks_in_the_middle_gets_a_sentence_and_is_cleared_away(start, fault, error, sentence, players):
-    env = start("3DBall", "--fault", fault, timeout_wait=3)
+    env = start("3DBall", "--fault", fault, timeout_wait=5)
     env.reset()
     with pytest.raises(error, match=sentence):
         for _ in range(10):
@@ -97,7 +97,7 @@ def test_a_player_that_is_killed_while_it_waits_did_not_stop_by_itself(start, pl
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_player_that_is_killed_or_stalled_gets_a_sentence(start, number, players):
-    env = start(timeout_wait=2)
+    env = start(timeout_wait=5)
     env.reset()
     (player,) = players()
     player.send_signal(number)
@@ -109,22 +109,21 @@ def test_a_player_that_is_killed_or_stalled_gets_a_sentence(start, number, playe
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal")
-def test_a_player_ends_with_a_program_that_is_killed(builds):
+def test_a_player_ends_with_a_program_that_is_killed(builds, free_port):
     program = (
         "import time\nfrom mlagents_envs.environment import UnityEnvironment\n"
-        f"env = UnityEnvironment({builds()!r})\nenv.reset()\n"
-        "print(env._conversation._player.pid, env._conversation.port, flush=True)\ntime.sleep(3600)\n"
+        f"env = UnityEnvironment({builds()!r}, base_port={free_port})\nenv.reset()\n"
+        "print(env._conversation._player.pid, flush=True)\ntime.sleep(3600)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    pid, port = (int(word) for word in process.stdout.readline().split())
-    player = psutil.Process(pid)
+    player = psutil.Process(int(process.stdout.readline()))
     process.kill()
     process.wait()
     process.stdout.close()
     assert not psutil.wait_procs([player], timeout=5)[1]
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port))
+        probe.bind(("127.0.0.1", free_port))
 
 
 def test_a_program_that_forgets_to_close_leaves_no_player(builds):

@@ -200,7 +200,7 @@ def test_a_behavior_that_the_file_does_not_have_is_named_with_the_near_one(learn
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_players_that_are_killed_or_stalled_in_the_middle_are_replaced(launch, number):
-    process = launch("--num-envs", "2", "--timeout-wait", "4")
+    process = launch("--num-envs", "2", "--timeout-wait", "8")
     read_until(process, "Step: 400.")
     for player in players(process):
         player.send_signal(number)  # both at once
