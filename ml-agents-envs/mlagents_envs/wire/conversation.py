@@ -51,6 +51,7 @@ class Conversation:
         """
         self._patience = patience
         self._stage = Stage.NOBODY
+        self._hidden = build is not None and build.no_graphics
         self._player: Player | None = None
         executable = find_player(build.path) if build is not None else None
         self._server = _listen(port, worker, search, address, limit)
@@ -103,7 +104,8 @@ class Conversation:
             if self._player is not None and self._player.poll() is not None:
                 message = self._server.receive(0)  # its last word
                 if message is None:
-                    raise UnityEnvironmentException(why_exited(self._player))
+                    wanted_window = self._stage is Stage.NOBODY and not self._hidden
+                    raise UnityEnvironmentException(why_exited(self._player, wanted_window=wanted_window))
                 break
             if time.monotonic() >= until:
                 raise UnityTimeOutException(self._silence(self._stage))

@@ -129,13 +129,19 @@ def _is_halted(player: Player) -> bool:
 # the end of a player
 
 
-def why_exited(player: Player) -> str:
-    """Return how a player ended, what its log lets one think of it, and its last lines."""
+def why_exited(player: Player, *, wanted_window: bool = False) -> str:
+    """Return how a player ended, what its log lets one think of it, and its last lines.
+
+    wanted_window: it was to draw, and ended before it connected.
+    """
     status = player.poll()
     if status is None:
         return _with_log(f"{player.executable} (process {player.pid}) still runs.", player)
     said = f"{player.executable} (process {player.pid}) {_ending(status)}."
-    return _with_log(said, player, missing=lacks_data(player.executable) if player.executable.is_file() else None)
+    missing = lacks_data(player.executable) if player.executable.is_file() else None
+    if wanted_window and missing is None and (screen := no_display(no_graphics=False)) is not None:
+        missing = f"If it wanted a window: {screen}"
+    return _with_log(said, player, missing=missing)
 
 
 def _ending(status: int) -> str:

@@ -316,3 +316,14 @@ def test_behaviors_of_build_and_file_are_laid_beside_each_other():
         "the file has 'Snake', and the build does not",
         "the file has 'walkr', and the build does not; is 'Walker' meant?",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux may be without a screen")
+def test_a_player_that_ends_without_a_word_may_have_wanted_a_window(play, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    player = ended(play("raise SystemExit(1)"))
+    assert "If it wanted a window: no display is here" in why_exited(player, wanted_window=True)
+    assert "display" not in why_exited(player)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert "display" not in why_exited(player, wanted_window=True)
