@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mlagents.algorithms.base import OffPolicyTrainer, OnPolicyTrainer, TrainerSetup
+from mlagents.algorithms.base import OnPolicyTrainer, TrainerSetup
+from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings, PPOSettings
 from mlagents.collect.behavior import Behavior
