@@ -12,8 +12,8 @@ $(VENV)/installed: constraints.txt ml-agents-envs/pyproject.toml ml-agents/pypro
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e "./ml-agents-envs[examples,check]" -e ./ml-agents
 	@touch $@
 
-$(VENV)/tested: $(VENV)/installed requirements-dev.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt
+$(VENV)/tested: $(VENV)/installed requirements-dev.txt ml-agents-trainer-plugin/pyproject.toml
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ./ml-agents-trainer-plugin -r requirements-dev.txt
 	@touch $@
 
 # A second `make demo` takes up where the first one stood; one that was killed before its first checkpoint begins anew.

@@ -22,7 +22,7 @@ from mlagents.envs.restarts import Restarts
 from mlagents.envs.workers import WorkerPool
 from mlagents.envs.worlds import InProcess, world
 from mlagents.nn.body import UnsupportedNetwork
-from mlagents.plugins import trainer_class
+from mlagents.plugins import Catalog, writers
 from mlagents.reading import near
 from mlagents.rewards.signal import Extrinsic
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
@@ -71,7 +71,10 @@ def make_house(options: RunOptions) -> House:
     pool = make_pool(options, seed, results)
     display = Display()
     board = TensorBoardWriter(results.root)
-    recorder = Recorder([board, ConsoleWriter(), GaugeWriter(timers)])
+    others, failed = writers(options)
+    for sentence in failed:
+        log.warning(sentence)
+    recorder = Recorder([board, ConsoleWriter(), GaugeWriter(timers), *others])
     admit = partial(admit_behavior, options, results, status, board)
     plan = Plan(
         train=not said.inference,
@@ -106,7 +109,7 @@ def admit_behavior(
     """
     name = name.partition("?")[0]
     settings = settings_for(options, name)
-    trainer = make_trainer(settings, spec, name)
+    trainer = make_trainer(options, settings, spec, name)
     behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=not options.checkpoint_settings.inference)
     checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
     begin_with(behavior, options, settings, checkpoints)
@@ -137,7 +140,7 @@ def settings_for(options: RunOptions, name: str) -> TrainerSettings:
     return TrainerSettings()
 
 
-def make_trainer(settings: TrainerSettings, spec: BehaviorSpec, name: str) -> Any:
+def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorSpec, name: str) -> Any:
     """Return the trainer that the settings name; raises RunError if it cannot learn this behavior."""
     signals = [
         Extrinsic(gamma=signal.gamma, strength=signal.strength)
@@ -148,7 +151,9 @@ def make_trainer(settings: TrainerSettings, spec: BehaviorSpec, name: str) -> An
         raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
     setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps)
     try:
-        return trainer_class(settings.trainer_type)(setup, settings.hyperparameters)
+        kind = Catalog(options.plugins).find(settings.trainer_type)
+        assert kind is not None  # its settings were read with it
+        return kind.trainer()(setup, settings.hyperparameters)
     except UnsupportedNetwork as error:
         raise RunError(f"behaviors.{name}: {error}") from error
 

@@ -86,6 +86,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("trainer_config_path", nargs="?", metavar="CONFIG.yaml", help="how each behavior is trained")
     parser.add_argument("--debug", dest="debug", action="store_true", help="say more")
+    parser.add_argument(
+        "--plugin", dest="plugins", action="append", metavar="FILE.py",
+        help="a file or module whose trainers CONFIG.yaml may name; may be given several times",
+    )  # fmt: skip
     for title, flags in _GROUPS.items():
         group = parser.add_argument_group(title)
         for flag, where, options, text in flags:

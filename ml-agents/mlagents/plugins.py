@@ -1,22 +1,237 @@
-"""Trainers by name. Their settings are read before torch is loaded; the trainers themselves after."""
+"""Trainers and stats writers by name: built in, installed as plug-ins, or in a file.
+
+A plug-in is loaded when its name is used, and not before; the built-in trainers' settings need no torch.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from mlagents.algorithms.settings import HyperparamSettings, POCASettings, PPOSettings, SACSettings
 
-SETTINGS: dict[str, type[HyperparamSettings]] = {"ppo": PPOSettings, "sac": SACSettings, "poca": POCASettings}
-_TRAINERS = {"ppo": ("mlagents.algorithms.ppo", "PPOTrainer")}
+TRAINERS = "mlagents.trainer_type"  # group of entry points; the name is Unity's
+WRITERS = "mlagents.stats_writer"  # likewise
+BUILTIN: dict[str, type[HyperparamSettings]] = {"ppo": PPOSettings, "sac": SACSettings, "poca": POCASettings}
+_BUILT = {"ppo": ("mlagents.algorithms.ppo", "PPOTrainer")}
+
+
+class PluginError(Exception):
+    """A plug-in cannot be used; the text says which, whose it is, and why."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A trainer that can be named in a configuration."""
+
+    name: str
+    origin: str  # whose it is, in words
+    settings: type[HyperparamSettings]
+    trainer: Callable[[], Any]  # returns the class; loads torch
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that may hold trainers, not loaded yet."""
+
+    origin: str
+    names: tuple[str, ...]  # those that it announces; a function may give others
+    load: Callable[[], Mapping[str, Any]]  # name -> trainer class, or (trainer class, settings class)
 
 
 def is_built(name: str) -> bool:
     """Is there a trainer behind this name, beside its settings?"""
-    return name in _TRAINERS
+    return name not in BUILTIN or name in _BUILT
 
 
-def trainer_class(name: str) -> Any:
-    """Return the trainer class of this name; loads torch."""
-    module, kind = _TRAINERS[name]
-    return getattr(import_module(module), kind)
+@dataclass
+class Catalog:
+    """All trainers that a run may name.
+
+    files: what `--plugin` and the YAML's `plugins` say, `FILE.py` or `package.module`.
+    """
+
+    files: Sequence[str] = ()
+    _loaded: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)  # origin -> what it holds
+    _failed: dict[str, PluginError] = field(default_factory=dict, init=False)
+
+    def names(self) -> list[str]:
+        """Return every name that is known without loading a plug-in, and those of plug-ins that were loaded."""
+        announced = [name for source in self._sources() for name in source.names]
+        found = [name for held in self._loaded.values() for name in held]
+        return list(dict.fromkeys([*BUILTIN, *announced, *found]))
+
+    def find(self, name: str) -> Kind | None:
+        """Return the trainer of this name, None if nobody has it; raises PluginError if it cannot be used."""
+        if name in BUILTIN:
+            return Kind(name, "mlagents", BUILTIN[name], lambda: _built_in(name))
+        holders = [source for source in self._sources() if name in source.names or self._gives(source, name)]
+        if not holders:  # perhaps a function gives it under a name that its entry point does not say
+            holders = [source for source in self._sources() if name in self._held(source)]
+        if len(holders) > 1:
+            both = " and ".join(source.origin for source in holders)
+            raise PluginError(f"'{name}' comes from {both}; uninstall one of them")
+        return self._kind(name, holders[0]) if holders else None
+
+    def doubtful(self, name: str) -> list[str]:
+        """Return a sentence for each plug-in that claims the name of a built-in trainer."""
+        return [
+            f"'{name}' is built in; that of {source.origin} is not used"
+            for source in self._sources()
+            if name in BUILTIN and (name in source.names or self._gives(source, name))
+        ]
+
+    def broken_files(self) -> list[str]:
+        """Return a sentence for each file that cannot be loaded: those were asked for by name."""
+        files = [source for source in self._sources() if not source.names]
+        return [str(self._failed[source.origin]) for source in files if not self._held(source) and self._fails(source)]
+
+    def _gives(self, source: Source, name: str) -> bool:
+        """Does a file define this trainer? Files announce nothing, so they are loaded."""
+        return not source.names and name in self._held(source)
+
+    def _fails(self, source: Source) -> bool:
+        return source.origin in self._failed
+
+    def _kind(self, name: str, source: Source) -> Kind:
+        held = self._held(source)
+        if self._fails(source):
+            raise PluginError(f"'{name}' comes from {self._failed[source.origin]}")
+        if name not in held:
+            has = ", ".join(held) or "none"
+            raise PluginError(f"'{name}' comes from {source.origin}, which has no such trainer; it has {has}")
+        trainer, settings = _checked(name, held[name], source.origin)
+        return Kind(name, source.origin, settings, lambda: trainer)
+
+    def _held(self, source: Source) -> Mapping[str, Any]:
+        """Load a plug-in, once; one that fails holds nothing."""
+        if source.origin not in self._loaded:
+            try:
+                self._loaded[source.origin] = source.load()
+            except PluginError as error:
+                self._loaded[source.origin] = {}
+                self._failed[source.origin] = error
+        return self._loaded[source.origin]
+
+    def _sources(self) -> list[Source]:
+        installed = [
+            Source(_origin(entry), (entry.name,), lambda entry=entry: _entered(entry))
+            for entry in entry_points(group=TRAINERS)
+        ]
+        return [*installed, *(Source(file, (), lambda file=file: _filed(file)) for file in self.files)]
+
+
+def writers(options: Any) -> tuple[list[Any], list[str]]:
+    """Return the stats writers of all plug-ins for these run options, and a sentence for each that failed."""
+    found: list[Any] = []
+    failed: list[str] = []
+    for entry in entry_points(group=WRITERS):
+        _add_writers(entry, options, found, failed)
+    return found, failed
+
+
+def _add_writers(entry: EntryPoint, options: Any, found: list[Any], failed: list[str]) -> None:
+    try:
+        found += _guarded(_origin(entry), lambda: list(entry.load()(options)))
+    except PluginError as error:
+        failed.append(f"statistics are not written by {error}")
+
+
+def _built_in(name: str) -> Any:
+    module, kind = _BUILT[name]
+    return getattr(importlib.import_module(module), kind)
+
+
+def _origin(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
+
+
+def _entered(entry: EntryPoint) -> Mapping[str, Any]:
+    """Return what an entry point names: a trainer class, or a function in the shape of Unity's tutorial."""
+    target = _guarded(_origin(entry), entry.load)
+    if isinstance(target, type):
+        return {entry.name: target}
+    trainers, settings = _guarded(_origin(entry), lambda: _pair(target()))
+    return {name: (trainer, settings.get(name)) for name, trainer in trainers.items()}
+
+
+def _pair(given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    trainers, settings = given
+    if not isinstance(trainers, Mapping) or not isinstance(settings, Mapping):
+        raise TypeError("its function must return ({name: trainer class}, {name: settings class})")
+    return trainers, settings
+
+
+def _filed(file: str) -> Mapping[str, Any]:
+    """Return the trainers that a file or a module defines, each under the name of its class without `Trainer`."""
+    module = _guarded(file, lambda: _module(file))
+    return {
+        re.sub("trainer$", "", name.lower()): kind
+        for name, kind in vars(module).items()
+        if isinstance(kind, type) and kind.__module__ == module.__name__ and hasattr(kind, "Settings")
+    }
+
+
+def _module(file: str) -> Any:
+    if not file.endswith(".py"):
+        return importlib.import_module(file)
+    path = Path(file).absolute()
+    name = f"mlagents_plugin_{path.stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(path):
+        return known
+    specification = importlib.util.spec_from_file_location(name, path)
+    if specification is None or specification.loader is None or not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    module = sys.modules[name] = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _guarded(origin: str, work: Callable[[], Any]) -> Any:
+    """Do what a plug-in may fail at, in any way that it likes."""
+    try:
+        return work()
+    except (Exception, SystemExit) as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        shown = cause if isinstance(error, (ImportError, FileNotFoundError)) else f"{type(error).__name__}: {cause}"
+        raise PluginError(f"{origin}, which failed to load: {shown}{_place(error)}") from error
+
+
+def _place(error: BaseException) -> str:
+    """Return the file and line where a plug-in failed, if it was inside one."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<") and Path(file).parent != Path(__file__).parent and "importlib" not in file:
+            place = f" ({file}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return place
+
+
+def _checked(name: str, given: Any, origin: str) -> tuple[Any, type[HyperparamSettings]]:
+    """Return the trainer and settings classes; raises PluginError for classes that are none."""
+    trainer, settings = given if isinstance(given, tuple) else (given, None)
+    settings = settings or getattr(trainer, "Settings", None)
+    if not all(callable(getattr(trainer, method, None)) for method in ("receive", "learn", "state_dict")):
+        raise PluginError(
+            f"'{name}' comes from {origin}, but {trainer!r} is no trainer of this package: let it extend "
+            "OnPolicyTrainer or OffPolicyTrainer of mlagents.api"
+        )
+    if not (isinstance(settings, type) and issubclass(settings, HyperparamSettings)):
+        raise PluginError(
+            f"'{name}' comes from {origin}, but its settings {settings!r} do not extend those of mlagents.api"
+        )
+    return trainer, settings
+

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.envs.settings import (
     SAMPLERS,
     CompletionCriteria,
@@ -20,7 +21,7 @@ from mlagents.envs.settings import (
 )
 from mlagents.mistakes import Mistake, SettingsError
 from mlagents.nn.settings import MemorySettings, NetworkSettings
-from mlagents.plugins import SETTINGS
+from mlagents.plugins import Catalog, PluginError
 from mlagents.rewards.settings import SIGNALS
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import LenientSettings
@@ -63,6 +64,7 @@ class Reader:
     def __init__(self, document: Document, flags: Mapping[str, Mapping[str, Any]]) -> None:
         self.document = document
         self.flags = flags
+        self.catalog = Catalog(self.plugins())
         self.mistakes = list(document.mistakes)
         self.warnings: list[Mistake] = []
 
@@ -75,6 +77,9 @@ class Reader:
         for name, kind in _TOP.items():
             given = self._mapping(raw.get(name), (name,))
             read[name] = self.section(kind, {**given, **self.flags.get(name, {})}, (name,))
+        read["plugins"] = self.plugins()
+        for sentence in self.catalog.broken_files():
+            self.mistake(("plugins",), sentence)
         read["debug"] = self.flags.get("", {}).get("debug", raw.get("debug", False))
         default = self._mapping(raw.get("default_settings"), ("default_settings",))
         read["default_settings"] = self.trainer(default, ("default_settings",)) if default else None
@@ -89,6 +94,28 @@ class Reader:
         } or None
         return None if self.mistakes else self.section(RunOptions, read, ())
 
+    def plugins(self) -> list[str]:
+        """Return the files and modules of plug-ins, those of the command line first."""
+        given = self.document.values.get("plugins") or []
+        written = [str(name) for name in (given if isinstance(given, list) else [given])]
+        return list(dict.fromkeys([*self.flags.get("", {}).get("plugins", []), *written]))
+
+    def kind(self, name: str, path: Path_) -> type[HyperparamSettings] | None:
+        """Return the settings of a trainer, or None after noting why it cannot be used."""
+        try:
+            found = self.catalog.find(name)
+        except PluginError as error:
+            self.mistake((*path, "trainer_type"), str(error))
+            return None
+        for sentence in self.catalog.doubtful(name):
+            self.warn((*path, "trainer_type"), sentence)
+        if found is None:
+            names = self.catalog.names()
+            self.mistake(
+                (*path, "trainer_type"), f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}"
+            )
+        return found and found.settings
+
     def trainer(self, raw: dict[str, Any], path: Path_) -> TrainerSettings | None:
         """Return how one behavior is trained."""
         raw = dict(raw)
@@ -96,15 +123,15 @@ class Reader:
             self.warn((*path, "framework"), "has no effect: everything is trained with PyTorch")
             del raw["framework"]
         name = str(raw.get("trainer_type", "ppo"))
-        if name not in SETTINGS:
-            self.mistake((*path, "trainer_type"), f"'{name}' is no known trainer{near(name, SETTINGS)}"
-                         f" Known: {', '.join(SETTINGS)}")  # fmt: skip
+        kind = self.kind(name, path)
+        if kind is None:
+            pass
         elif "hyperparameters" in raw and "trainer_type" not in raw:
             self.mistake((*path, "hyperparameters"), "needs a trainer_type beside it")
             del raw["hyperparameters"]
         else:
             given = self._mapping(raw.get("hyperparameters"), (*path, "hyperparameters"))
-            raw["hyperparameters"] = self.section(SETTINGS[name], given, (*path, "hyperparameters"))
+            raw["hyperparameters"] = self.section(kind, given, (*path, "hyperparameters"))
         if "reward_signals" in raw:
             raw["reward_signals"] = self.signals(raw["reward_signals"], (*path, "reward_signals"))
         if self.flags.get("network_settings"):
@@ -113,7 +140,7 @@ class Reader:
         play = raw.get("self_play")
         if isinstance(play, dict) and "team_change" not in play and isinstance(play.get("save_steps"), int):
             raw["self_play"] = {**play, "team_change": 5 * play["save_steps"]}
-        if name not in SETTINGS or raw.get("hyperparameters", 0) is None or raw.get("reward_signals", 0) is None:
+        if kind is None or raw.get("hyperparameters", 0) is None or raw.get("reward_signals", 0) is None:
             raw = {key: value for key, value in raw.items() if key not in ("hyperparameters", "reward_signals")}
         settings = self.section(TrainerSettings, raw, path)
         return None if settings is None else self._consistent(settings, raw, path)
@@ -244,14 +271,21 @@ class Reader:
         merged = _deep(default, own)
         name = str(merged.get("trainer_type", "ppo"))
         inherited = default.get("hyperparameters")
-        if name in SETTINGS and isinstance(inherited, dict) and name != str(default.get("trainer_type", "ppo")):
-            own_keys = own.get("hyperparameters") or {}
+        if isinstance(inherited, dict) and name != str(default.get("trainer_type", "ppo")):
+            own_keys, kind = own.get("hyperparameters") or {}, self._settings_if_any(name)
             merged["hyperparameters"] = {
                 key: value
                 for key, value in merged["hyperparameters"].items()
-                if key in own_keys or key in SETTINGS[name].model_fields
+                if key in own_keys or (kind is not None and key in kind.model_fields)
             }
         return merged
+
+    def _settings_if_any(self, name: str) -> type[HyperparamSettings] | None:
+        try:
+            found = self.catalog.find(name)
+        except PluginError:  # it is noted where the behavior is read
+            return None
+        return found and found.settings
 
     def _consistent(self, settings: TrainerSettings, raw: dict[str, Any], path: Path_) -> TrainerSettings:
         """Check what must fit together in one behavior; settle what follows from something else."""

@@ -108,10 +108,14 @@ class RunOptions(Settings):
     """How networks are computed."""
     debug: bool = False
     """Say more."""
+    plugins: list[str] = []
+    """Files or modules whose trainers may be named, beside those that are installed."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values in the order in which files are saved."""
         plain = self.model_dump()
+        if not self.plugins:
+            del plain["plugins"]  # a file that Unity's tools read too
         for behavior, settings in [(plain["default_settings"], self.default_settings)] + [
             (plain["behaviors"][name], settings) for name, settings in self.behaviors.items()
         ]:

@@ -15,6 +15,11 @@ BUILTIN = {"env_settings": {"env_path": "builtin:3DBall"}}
 PUBLISHED = sorted(CONFIG.rglob("*.yaml"))
 
 
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch):
+    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+
+
 @pytest.fixture
 def yaml(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

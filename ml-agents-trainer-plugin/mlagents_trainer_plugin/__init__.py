@@ -1,0 +1,1 @@
+"""Trainers as plug-ins: examples to begin one's own from."""

@@ -1,0 +1,58 @@
+"""What authors of trainers may lean on: these names are kept; everything else of the package may move."""
+
+from mlagents.algorithms.base import Batch, Metrics, OnPolicyTrainer, TrainerSetup
+from mlagents.algorithms.objectives import clipped_surrogate, gae, normalized
+from mlagents.algorithms.off_policy import OffPolicyTrainer
+from mlagents.algorithms.ppo import PPOTrainer
+from mlagents.algorithms.schedules import Schedule
+from mlagents.algorithms.settings import (
+    HyperparamSettings,
+    OffPolicyHyperparamSettings,
+    OnPolicyHyperparamSettings,
+    PPOSettings,
+)
+from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
+from mlagents.data.replay import ReplayBuffer, Transition
+from mlagents.data.rollout import Rollout, Segments
+from mlagents.nn.body import NetworkBody, UnsupportedNetwork, linear
+from mlagents.nn.policy import Actor
+from mlagents.nn.settings import NetworkSettings
+from mlagents.nn.values import Critic
+from mlagents.rewards.signal import RewardSignal
+from mlagents.run.recorder import StatsSummary, StatsWriter
+from mlagents.schema import Int
+
+__all__ = [
+    "Actions",
+    "Actor",
+    "Batch",
+    "Critic",
+    "Experience",
+    "HyperparamSettings",
+    "Int",
+    "Metrics",
+    "NetworkBody",
+    "NetworkSettings",
+    "OffPolicyHyperparamSettings",
+    "OffPolicyTrainer",
+    "OnPolicyHyperparamSettings",
+    "OnPolicyTrainer",
+    "PPOSettings",
+    "PPOTrainer",
+    "PolicyInput",
+    "PolicyOutput",
+    "ReplayBuffer",
+    "RewardSignal",
+    "Rollout",
+    "Schedule",
+    "Segments",
+    "StatsSummary",
+    "StatsWriter",
+    "TrainerSetup",
+    "Transition",
+    "UnsupportedNetwork",
+    "clipped_surrogate",
+    "gae",
+    "linear",
+    "normalized",
+]
