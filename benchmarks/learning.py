@@ -1,6 +1,6 @@
 """Does PPO learn the example environments with Unity's published settings? Seeds, steps, seconds, and a picture.
 
-    python benchmarks/learning.py [--seeds 1 2 3] [--players N [--kill STEP]] [--results DIR]
+    python benchmarks/learning.py [--seeds 1 2 3] [--plugin] [--players N [--kill STEP]] [--results DIR]
                                   [--picture docs/learning-curves.png]
 
 Trains each environment for its budget of steps through `mlagents-learn`, reads the curves that it wrote, and plays the
@@ -40,9 +40,15 @@ class Task:
     budget: int  # steps
     official: str  # steps that the official trainer needed
     decisions: int  # enough for every episode to end when the model is played
+    config: Path
 
 
-TASKS = (Task("3DBall", 95.0, 300_000, "96k-108k", 1001), Task("Basic", 0.92, 30_000, "18k", 200))
+TASKS = (
+    Task("3DBall", 95.0, 300_000, "96k-108k", 1001, ROOT / "config" / "ppo" / "3DBall.yaml"),
+    Task("Basic", 0.92, 30_000, "18k", 200, ROOT / "config" / "ppo" / "Basic.yaml"),
+)
+PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
+PLUGIN_TASKS = (Task("3DBall", 90.0, 500_000, "-", 1001, PLUGIN / "a2c" / "a2c_3DBall.yaml"),)
 Curve = list[tuple[int, float]]
 
 
@@ -67,7 +73,7 @@ def train(task: Task, seed: int, players: int, kill: int | None, results: Path) 
     """
     run = f"{task.name}-{seed}"
     command = [
-        sys.executable, "-m", "mlagents", str(ROOT / "config" / "ppo" / f"{task.name}.yaml"),
+        sys.executable, "-m", "mlagents", str(task.config),
         *environment(task, players, results), "--seed", str(seed), "--results-dir", str(results), "--run-id", run,
         "--force",
     ]  # fmt: skip
@@ -114,21 +120,25 @@ def main() -> int:
     """Train, print the table, draw; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--plugin", action="store_true", help="train the trainers of ml-agents-trainer-plugin instead")
     parser.add_argument("--players", type=int, default=0, metavar="N", help="train in so many players of our own")
     parser.add_argument("--kill", type=int, metavar="STEP", help="kill one of the players at this step")
     parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
     parser.add_argument("--picture", type=Path, help="where the curves are drawn")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        return compare(flags.seeds, flags.players, flags.kill, flags.results or Path(folder), flags.picture)
+        tasks = PLUGIN_TASKS if flags.plugin else TASKS
+        return compare(tasks, flags.seeds, flags.players, flags.kill, flags.results or Path(folder), flags.picture)
 
 
-def compare(seeds: list[int], players: int, kill: int | None, results: Path, picture: Path | None) -> int:
+def compare(
+    tasks: tuple[Task, ...], seeds: list[int], players: int, kill: int | None, results: Path, picture: Path | None
+) -> int:
     """Train every task with every seed and print what came of it."""
     print(f"{'environment':12s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
           f"{'budget':>8s} {'last':>7s} {'seconds':>7s} {'exported model':>14s}")  # fmt: skip
     missed, curves = 0, {}
-    for task in TASKS:
+    for task in tasks:
         for seed in seeds:
             curve, seconds, model = train(task, seed, players, kill, results)
             curves.setdefault(task, []).append(curve)
