@@ -1,0 +1,87 @@
+"""`mlagents-plugin` as an author types it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlagents.plugin_tool import main
+
+TRAINER = '''
+from typing import Literal
+from pydantic import Field
+from mlagents.api import Int, OnPolicyHyperparamSettings, OnPolicyTrainer
+
+class OwnSettings(OnPolicyHyperparamSettings):
+    num_epoch: Literal[1] = 1
+    """Once."""
+    width: Int = Field(8, ge=2, lt=64)
+    """How wide it is."""
+    kind: Literal["soft", "hard"] = "soft"
+    """Which one."""
+
+class OwnTrainer(OnPolicyTrainer):
+    """Does it its own way."""
+    Settings = OwnSettings
+'''
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+    Path("own.py").write_text(TRAINER)
+    sys.modules.pop("mlagents_plugin_own", None)
+
+
+def test_a_list_says_whose_each_trainer_is(capsys):
+    assert main(["list", "--plugin", "own.py"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "ppo   mlagents" in lines
+    assert "own   own.py" in lines
+    assert any(line.startswith("sac") and "not built yet" in line for line in lines)
+
+
+def test_a_file_that_fails_is_in_the_list_with_its_cause(capsys):
+    Path("own.py").write_text("import nothing_of_that_name")
+    assert main(["list", "--plugin", "own.py"]) == 0
+    said = capsys.readouterr().out
+    assert "own.py, which failed to load: No module named 'nothing_of_that_name'" in said
+    assert "ppo" in said
+
+
+def test_a_trainer_is_explained_with_its_settings(capsys):
+    assert main(["explain", "own", "--plugin", "own.py"]) == 0
+    said = capsys.readouterr().out
+    assert "own, of own.py" in said
+    assert "Does it its own way." in said
+    assert f"{Path('own.py').absolute()}, class OwnTrainer" in said
+    rows = [line.split() for line in said.splitlines()]
+    assert ["width", "int", ">=", "2", "<", "64", "8", "How", "wide", "it", "is."] in rows
+    assert ["kind", "soft", "or", "hard", "soft", "Which", "one."] in rows
+
+
+def test_settings_of_a_trainer_that_is_not_built_are_explained_too(capsys):
+    assert main(["explain", "sac"]) == 0
+    assert "init_entcoef" in capsys.readouterr().out
+
+
+def test_a_name_that_nobody_has_gets_the_near_one(capsys):
+    assert main(["explain", "pppo"]) == 2
+    assert "'pppo' is no known trainer, did you mean 'ppo'?" in capsys.readouterr().err
+
+
+def test_a_trainer_that_cannot_be_used_is_explained_by_its_traceback(monkeypatch, capsys):
+    Path("own.py").write_text(TRAINER.replace("Settings = OwnSettings", "Settings = int"))
+    assert main(["explain", "own", "--plugin", "own.py"]) == 1
+    assert "do not extend those of mlagents.api" in capsys.readouterr().err
+
+
+def test_help_is_light():
+    program = (
+        "import sys\nfrom mlagents.plugin_tool import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+        "print('pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
