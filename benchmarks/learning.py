@@ -48,7 +48,10 @@ TASKS = (
     Task("Basic", 0.92, 30_000, "18k", 200, ROOT / "config" / "ppo" / "Basic.yaml"),
 )
 PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
-PLUGIN_TASKS = (Task("3DBall", 90.0, 500_000, "-", 1001, PLUGIN / "a2c" / "a2c_3DBall.yaml"),)
+PLUGIN_TASKS = (
+    Task("3DBall", 90.0, 500_000, "-", 1001, PLUGIN / "a2c" / "a2c_3DBall.yaml"),
+    Task("Basic", 0.9, 12_000, "-", 200, PLUGIN / "dqn" / "dqn_basic.yaml"),
+)
 Curve = list[tuple[int, float]]
 
 

@@ -44,7 +44,7 @@ class OffPolicyHyperparamSettings(HyperparamSettings):
     buffer_size: Int = Field(50000, ge=1)
     """Rows remembered at most."""
     buffer_init_steps: Int = Field(0, ge=0)
-    """Rows gathered before the first update."""
+    """Rows gathered before the first update; anew after a resume, unless the remembered rows were saved."""
     steps_per_update: float = Field(1.0, gt=0)
     """Rows gathered per gradient step."""
     save_replay_buffer: bool = False

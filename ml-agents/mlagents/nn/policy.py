@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,9 @@ class Actor(nn.Module):
 
     One head says both: the means first, then the logits of each branch.
     """
+
+    samples: ClassVar[bool] = True
+    """Are discrete choices drawn, with the head's numbers as logits? One whose head says values takes the best."""
 
     def __init__(self, spec: BehaviorSpec, settings: NetworkSettings) -> None:
         super().__init__()

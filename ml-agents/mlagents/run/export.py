@@ -57,7 +57,7 @@ def build(actor: Actor, *, opset: int = 9) -> onnx.ModelProto:
         _continuous(graph, mean, _numpy(actor.log_sigma), continuous)
     if actor.branches:
         logits = graph.gemm("logits", features, weight[continuous:], bias[continuous:])
-        _discrete(graph, logits, actor.branches)
+        _discrete(graph, logits, actor.branches, samples=actor.samples)
     return graph.model()
 
 
@@ -83,6 +83,8 @@ def check(actor: Actor, model: onnx.ModelProto, *, rows: int = 7) -> None:
     if actor.branches:
         if not np.array_equal(said["deterministic_discrete_actions"], known.discrete.numpy()):
             raise ExportError("the exported model differs from the policy in discrete actions")
+        if not actor.samples and not np.array_equal(said["discrete_actions"], known.discrete.numpy()):
+            raise ExportError("the exported model samples discrete actions, but the policy takes the best")
         _check_masks(said["discrete_actions"], asked.mask.numpy(), actor.branches)
 
 
@@ -130,7 +132,7 @@ def _body(graph: _Graph, actor: Actor) -> str:
         start = stop
     features = graph.add("Concat", parts, axis=1)
     for i, layer in enumerate(actor.body.layers):
-        z = graph.gemm(f"layer_{i}", features, _numpy(layer.weight), _numpy(layer.bias))
+        z = graph.gemm(f"layer_{i}", features, *(_numpy(layer.get_parameter(name)) for name in ("weight", "bias")))
         features = graph.add("Mul", [z, graph.add("Sigmoid", [z])])
     return features
 
@@ -148,24 +150,28 @@ def _continuous(graph: _Graph, mean: str, log_sigma: Array, size: int) -> None:
         graph.output(name, TensorProto.FLOAT, ["batch", size])
 
 
-def _discrete(graph: _Graph, logits: str, branches: tuple[int, ...]) -> None:
-    """Write one masked categorical per branch: a sample and the most probable choice."""
+def _discrete(graph: _Graph, logits: str, branches: tuple[int, ...], *, samples: bool) -> None:
+    """Write one masked categorical per branch: a sample and the most probable choice, or that one twice."""
     masks = graph.input("action_masks", (sum(branches),))
     sampled, best, start = [], [], 0
     one, minus = graph.constant("one", np.array(1.0, np.float32)), graph.constant("minus", np.array(-1.0, np.float32))
     blocked = graph.constant("blocked", np.array(BLOCKED, np.float32))
-    tiny = graph.constant("tiny", np.array(1e-7, np.float32))
     for size in branches:
         mask, own = graph.slice(masks, start, start + size), graph.slice(logits, start, start + size)
         forbidden = graph.add("Add", [graph.add("Mul", [mask, minus]), one])
         kept = graph.add("Sub", [graph.add("Mul", [own, mask]), graph.add("Mul", [forbidden, blocked])])
+        if not samples:
+            best.append(graph.add("ArgMax", [kept], axis=1, keepdims=1))
+            start += size
+            continue
         chances = graph.add("Softmax", [kept], axis=1)
+        tiny = graph.constant(f"tiny_{start}", np.array(1e-7, np.float32))
         # forbidden choices stay impossible: their chance is 0, and the mask takes the rest of the logarithm's floor
         weights = graph.add("Log", [graph.add("Add", [chances, graph.add("Mul", [mask, tiny])])])
         sampled.append(graph.add("Multinomial", [weights], dtype=TensorProto.INT64, sample_size=1))
         best.append(graph.add("ArgMax", [chances], axis=1, keepdims=1))
         start += size
-    graph.add("Concat", sampled, into="discrete_actions", axis=1)
+    graph.add("Concat", sampled if samples else best, into="discrete_actions", axis=1)
     graph.output("discrete_actions", TensorProto.INT64, ["batch", len(branches)])
     graph.constant_output("discrete_action_output_shape", np.array([branches], np.float32))
     graph.add("Concat", best, into="deterministic_discrete_actions", axis=1)
