@@ -41,6 +41,7 @@ class Kind:
 class Source:
     """Something that may hold trainers, not loaded yet."""
 
+    key: str  # no other source has it; one origin may have several
     origin: str
     names: tuple[str, ...]  # those that it announces; a function may give others
     load: Callable[[], Mapping[str, Any]]  # name -> trainer class, or (trainer class, settings class)
@@ -59,7 +60,7 @@ class Catalog:
     """
 
     files: Sequence[str] = ()
-    _loaded: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)  # origin -> what it holds
+    _loaded: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)  # key of a source -> what it holds
     _failed: dict[str, PluginError] = field(default_factory=dict, init=False)
 
     def names(self) -> list[str]:
@@ -91,19 +92,19 @@ class Catalog:
     def broken_files(self) -> list[str]:
         """Return a sentence for each file that cannot be loaded: those were asked for by name."""
         files = [source for source in self._sources() if not source.names]
-        return [str(self._failed[source.origin]) for source in files if not self._held(source) and self._fails(source)]
+        return [str(self._failed[source.key]) for source in files if not self._held(source) and self._fails(source)]
 
     def _gives(self, source: Source, name: str) -> bool:
         """Does a file define this trainer? Files announce nothing, so they are loaded."""
         return not source.names and name in self._held(source)
 
     def _fails(self, source: Source) -> bool:
-        return source.origin in self._failed
+        return source.key in self._failed
 
     def _kind(self, name: str, source: Source) -> Kind:
         held = self._held(source)
         if self._fails(source):
-            raise PluginError(f"'{name}' comes from {self._failed[source.origin]}")
+            raise PluginError(f"'{name}' comes from {self._failed[source.key]}")
         if name not in held:
             has = ", ".join(held) or "none"
             raise PluginError(f"'{name}' comes from {source.origin}, which has no such trainer; it has {has}")
@@ -112,20 +113,20 @@ class Catalog:
 
     def _held(self, source: Source) -> Mapping[str, Any]:
         """Load a plug-in, once; one that fails holds nothing."""
-        if source.origin not in self._loaded:
+        if source.key not in self._loaded:
             try:
-                self._loaded[source.origin] = source.load()
+                self._loaded[source.key] = source.load()
             except PluginError as error:
-                self._loaded[source.origin] = {}
-                self._failed[source.origin] = error
-        return self._loaded[source.origin]
+                self._loaded[source.key] = {}
+                self._failed[source.key] = error
+        return self._loaded[source.key]
 
     def _sources(self) -> list[Source]:
         installed = [
-            Source(_origin(entry), (entry.name,), lambda entry=entry: _entered(entry))
+            Source(f"{entry.name} = {entry.value}", _origin(entry), (entry.name,), lambda entry=entry: _entered(entry))
             for entry in entry_points(group=TRAINERS)
         ]
-        return [*installed, *(Source(file, (), lambda file=file: _filed(file)) for file in self.files)]
+        return [*installed, *(Source(file, file, (), lambda file=file: _filed(file)) for file in self.files)]
 
 
 def writers(options: Any) -> tuple[list[Any], list[str]]:

@@ -144,6 +144,17 @@ def test_an_installed_class_is_found_by_its_entry_point(installed):
     assert run() == 0
 
 
+def test_one_distribution_may_have_several_trainers_and_one_may_fail(installed):
+    Path("broken.py").write_text("raise RuntimeError('no')")
+    sys.modules.pop("broken", None)
+    installed(reinforce="mine:ReinforceTrainer", smooth="mine:SmoothTrainer", torn="broken:Trainer")
+    catalog = Catalog()
+    assert [catalog.find(name).trainer().__name__ for name in ("reinforce", "smooth")] == ["ReinforceTrainer", "SmoothTrainer"]
+    with pytest.raises(PluginError, match="'torn' comes from"):
+        catalog.find("torn")
+    assert catalog.find("reinforce") is not None
+
+
 def test_an_installed_function_in_the_shape_of_unitys_tutorial_is_called(installed):
     Path("tutorial.py").write_text(
         "from mine import ReinforceTrainer, ReinforceSettings\n"
