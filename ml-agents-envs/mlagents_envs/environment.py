@@ -86,10 +86,13 @@ class UnityEnvironment(BaseEnv):
         self._was_reset = False
         build = None
         if file_name is not None:
-            folder = Path(log_folder) / f"Player-{worker_id}.log" if log_folder else None
+            log_file = Path(log_folder) / f"Player-{worker_id}.log" if log_folder else None
             hidden = no_graphics or (no_graphics_monitor and worker_id != 0)
-            build = Build(file_name, hidden, additional_args or (), folder)
-        port = base_port if base_port is not None else self._default_port(build)
+            build = Build(file_name, hidden, additional_args or (), log_file)
+        default = self.DEFAULT_EDITOR_PORT if build is None else self.BASE_ENVIRONMENT_PORT
+        port = base_port if base_port is not None else default
+        if build is None:
+            log.info(f"Listening on port {port}. Start training by pressing the Play button in the Unity Editor.")
         self._conversation: Conversation | None = Conversation(
             port + worker_id, build, worker=worker_id, patience=timeout_wait,
             search=base_port is None and build is not None, address=self.LISTEN_ADDRESS, limit=self.MESSAGE_LIMIT,
@@ -100,16 +103,6 @@ class UnityEnvironment(BaseEnv):
         except (UnityException, KeyboardInterrupt):
             self._close(0)
             raise
-
-    @classmethod
-    def _default_port(cls, build: Build | None) -> int:
-        if build is not None:
-            return cls.BASE_ENVIRONMENT_PORT
-        log.info(
-            f"Listening on port {cls.DEFAULT_EDITOR_PORT}. "
-            "Start training by pressing the Play button in the Unity Editor."
-        )
-        return cls.DEFAULT_EDITOR_PORT
 
     @property
     def academy_capabilities(self) -> UnityRLCapabilitiesProto:
@@ -199,7 +192,6 @@ class UnityEnvironment(BaseEnv):
             f"and communication version {theirs.communication_version}"
         )
         self._capabilities = theirs.capabilities
-        self._package = theirs.package_version
         if not theirs.capabilities.baseRLCapabilities:
             log.warning("The player does not say that it can be trained: its package is very old. Update it in Unity.")
         version = tuple(int(part) for part in theirs.communication_version.split(".")[:2])

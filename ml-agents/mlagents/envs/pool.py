@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mlagents.envs.steps import StepBatch
-from mlagents_envs.base_env import ActionTuple, BehaviorSpec
+from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec
 from mlagents_envs.exception import UnityException
 
 Stat = tuple[str, float, int]  # a name, a value, and the number of how values are aggregated, as Unity counts them
+MakeWorker = Callable[[int], BaseEnv]  # number of a worker -> its environment
 
 
 class EnvLost(UnityException):

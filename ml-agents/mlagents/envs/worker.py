@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from mlagents.envs.blocks import Block
+from mlagents.envs.pool import Stat
 from mlagents.envs.steps import step_batch
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec
 from mlagents_envs.exception import UnityCommunicatorStoppedException, UnityEnvironmentException, UnityException
@@ -22,7 +23,6 @@ from mlagents_envs.exception import UnityCommunicatorStoppedException, UnityEnvi
 NICENESS = 10  # the learner goes first
 
 Make = Callable[[], BaseEnv]
-Stat = tuple[str, float, int]  # name, value, number of its aggregation
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,16 @@ from typing import Any
 import psutil
 
 from mlagents.envs.blocks import Block, join
-from mlagents.envs.pool import EnvLost, Stat
+from mlagents.envs.pool import EnvLost, MakeWorker, Stat
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.steps import StepBatch
 from mlagents.envs.worker import Failed, Line, Order, Reset, Told, serve
-from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec
+from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
 QUIET = 0.5  # seconds after which `recv` returns although nobody spoke: the caller may have something else to do
 PATIENCE = 5.0  # seconds for an environment to close
 MOST_RECENT = 1  # how a number may be aggregated: only the first environment's counts
-
-MakeWorker = Callable[[int], BaseEnv]  # number of a worker -> its environment
 
 
 class Worker:

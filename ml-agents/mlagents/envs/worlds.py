@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlagents.envs.pool import MakeWorker
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 BUILTIN, GYM, PETTINGZOO = "builtin", "gym", "pettingzoo"
 SCHEMES = (BUILTIN, GYM, PETTINGZOO)
 SEEDS = 1000  # from one worker to the next: as many copies have seeds of their own
-MakeWorker = Callable[[int], "BaseEnv"]  # number of a worker -> its environment
 
 
 def split(path: str | None) -> tuple[str, str]:
