@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import mlagents_trainer_plugin
+from mlagents.algorithms.capabilities import Needs
 from mlagents.api import (
     Actions,
     Experience,
@@ -17,7 +18,6 @@ from mlagents.api import (
     PolicyOutput,
     TrainerSetup,
     Transition,
-    UnsupportedNetwork,
 )
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
@@ -278,15 +278,18 @@ def test_a_target_becomes_a_copy_at_its_interval_and_only_then():
     assert same == [False, False, True, False, False, True]
 
 
-@pytest.mark.parametrize("action", [ActionSpec.create_continuous(2), ActionSpec.create_hybrid(1, (2,))])
-def test_continuous_actions_are_refused_with_the_names_of_trainers_that_take_them(action):
-    with pytest.raises(UnsupportedNetwork, match="discrete actions only; ppo and a2c"):
-        made(BehaviorSpec([vector_sensor(2, "seen")], action))
-
-
-def test_several_reward_signals_are_refused():
-    with pytest.raises(UnsupportedNetwork, match="dqn learns from one, not from 2"):
-        made(spec(2), signals=2)
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [
+        (Needs(continuous=True), "continuous actions"),
+        (Needs(continuous=True, discrete=True), "continuous actions beside discrete ones"),
+        (Needs(discrete=True, several_signals=True), "several reward signals"),
+        (Needs(discrete=True, memory=True), "recurrent networks"),
+        (Needs(discrete=True, demonstrations=True), None),
+    ],
+)
+def test_what_it_cannot_learn_is_declared(needs, words):
+    assert DQNTrainer.can.lacks(needs) == words
 
 
 @pytest.mark.parametrize("opset", [OPSETS[0], 11, OPSETS[-1]])

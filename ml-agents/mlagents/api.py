@@ -1,6 +1,7 @@
 """What authors of trainers may lean on: these names are kept; everything else of the package may move."""
 
 from mlagents.algorithms.base import Batch, Metrics, OnPolicyTrainer, TrainerSetup
+from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.objectives import clipped_surrogate, gae, normalized
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
@@ -26,6 +27,7 @@ __all__ = [
     "Actions",
     "Actor",
     "Batch",
+    "Capabilities",
     "Critic",
     "Experience",
     "HyperparamSettings",

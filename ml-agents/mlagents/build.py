@@ -14,13 +14,14 @@ import numpy as np
 import torch
 
 from mlagents.algorithms.base import TrainerSetup
+from mlagents.capable import misfit, misfits
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
 from mlagents.envs.parameters import first_lessons
 from mlagents.envs.pool import EnvPool
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.workers import WorkerPool
-from mlagents.envs.worlds import InProcess, world
+from mlagents.envs.worlds import InProcess, foreseen, world
 from mlagents.nn.body import UnsupportedNetwork
 from mlagents.plugins import Catalog, writers
 from mlagents.reading import near
@@ -60,6 +61,8 @@ def make_house(options: RunOptions) -> House:
     Raises RunError or UnityException with a sentence.
     """
     said = options.checkpoint_settings
+    if sentences := misfits(options, foreseen(options.env_settings)):
+        raise RunError("\n".join(sentences))
     results = ResultsFolder(Path(said.results_dir) / said.run_id)
     results.check(said)
     seed = options.env_settings.seed if options.env_settings.seed >= 0 else random.randrange(10000)
@@ -142,6 +145,9 @@ def settings_for(options: RunOptions, name: str) -> TrainerSettings:
 
 def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorSpec, name: str) -> Any:
     """Return the trainer that the settings name; raises RunError if it cannot learn this behavior."""
+    catalog = Catalog(options.plugins)
+    if (sentence := misfit(catalog, f"behaviors.{name}", settings, spec)) is not None:
+        raise RunError(sentence)
     signals = [
         Extrinsic(gamma=signal.gamma, strength=signal.strength)
         for kind, signal in settings.reward_signals.items()
@@ -151,7 +157,7 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
         raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
     setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps)
     try:
-        kind = Catalog(options.plugins).find(settings.trainer_type)
+        kind = catalog.find(settings.trainer_type)
         assert kind is not None  # its settings were read with it
         return kind.trainer()(setup, settings.hyperparameters)
     except UnsupportedNetwork as error:

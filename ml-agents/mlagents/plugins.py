@@ -64,8 +64,8 @@ class Catalog:
     _failed: dict[str, PluginError] = field(default_factory=dict, init=False)
 
     def names(self) -> list[str]:
-        """Return every name that is known without loading a plug-in, and those of plug-ins that were loaded."""
-        announced = [name for source in self._sources() for name in source.names]
+        """Return every name that is known without loading what is installed; files announce nothing and are loaded."""
+        announced = [name for source in self._sources() for name in source.names or self._held(source)]
         found = [name for held in self._loaded.values() for name in held]
         return list(dict.fromkeys([*BUILTIN, *announced, *found]))
 

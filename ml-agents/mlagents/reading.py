@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mlagents.algorithms.settings import HyperparamSettings
+from mlagents.demonstrations.settings import DemonstrationSettings, SourceSettings
 from mlagents.envs.settings import (
     SAMPLERS,
     CompletionCriteria,
@@ -27,6 +28,7 @@ from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import LenientSettings
 from mlagents.settings import BehavioralCloningSettings, RunOptions, SelfPlaySettings, TrainerSettings
 from mlagents.yaml_file import Document, Path_, read
+from mlagents_envs.demonstration import demonstration_files
 
 Section = TypeVar("Section", bound=BaseModel)
 _SECTIONS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {  # sections inside sections, read key by key
@@ -35,8 +37,10 @@ _SECTIONS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {  # sections ins
         "network_settings": NetworkSettings,
         "self_play": SelfPlaySettings,
         "behavioral_cloning": BehavioralCloningSettings,
+        "demonstrations": DemonstrationSettings,
     },
 }
+_LISTS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {DemonstrationSettings: {"sources": SourceSettings}}
 _TOP: dict[str, type[BaseModel]] = {
     "env_settings": EnvironmentSettings,
     "engine_settings": EngineSettings,
@@ -217,6 +221,11 @@ class Reader:
         for name, below in _SECTIONS.get(kind, {}).items():
             if isinstance(raw.get(name), dict):
                 raw[name] = self.section(below, raw[name], (*path, name))
+        for name, below in _LISTS.get(kind, {}).items():
+            if isinstance(raw.get(name), list):
+                places = [(*path, name, str(number)) for number in range(len(raw[name]))]
+                given = [self._mapping(entry, place) for entry, place in zip(raw[name], places, strict=True)]
+                raw[name] = [self.section(below, entry, place) for entry, place in zip(given, places, strict=True)]
         if len(self.mistakes) > before:
             raw = {key: value for key, value in raw.items() if value is not None}
         try:
@@ -366,4 +375,18 @@ def check_paths(options: RunOptions) -> list[str]:
     results = Path(options.checkpoint_settings.results_dir)
     if source is not None and not (results / source).is_dir():
         missing.append(f"--initialize-from: there is no run '{source}' in {results}")
+    for name, settings in options.behaviors.items():
+        files = [entry.file for entry in settings.demonstrations.sources] if settings.demonstrations else []
+        problems = filter(None, map(_no_demonstration, files))
+        missing += [f"behaviors.{name}.demonstrations: {problem}" for problem in problems]
     return missing
+
+
+def _no_demonstration(path: str | None) -> str | None:
+    """Return why there is no demonstration at a path, None if there is one or none is asked for."""
+    try:
+        if path is not None:
+            demonstration_files(path)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
+    return None

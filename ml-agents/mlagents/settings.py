@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, SerializeAsAny
 
 from mlagents.algorithms.settings import HyperparamSettings, PPOSettings
+from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings, ParameterSettings
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.plugins import is_built
@@ -16,9 +17,9 @@ from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import Int, LenientSettings, Settings
 
 __all__ = [
-    "BehavioralCloningSettings", "CheckpointSettings", "EngineSettings", "EnvironmentSettings", "HyperparamSettings",
-    "MemorySettings", "NetworkSettings", "RewardSignalSettings", "RunOptions", "SelfPlaySettings", "TorchSettings",
-    "TrainerSettings",
+    "BehavioralCloningSettings", "CheckpointSettings", "DemonstrationSettings", "EngineSettings",
+    "EnvironmentSettings", "HyperparamSettings", "MemorySettings", "NetworkSettings", "RewardSignalSettings",
+    "RunOptions", "SelfPlaySettings", "TorchSettings", "TrainerSettings",
 ]  # fmt: skip
 
 
@@ -87,6 +88,8 @@ class TrainerSettings(Settings):
     """Present: agents play against earlier selves."""
     behavioral_cloning: BehavioralCloningSettings | None = None
     """Present: agents imitate demonstrations too."""
+    demonstrations: DemonstrationSettings | None = None
+    """Present: off-policy trainers learn from what others did too."""
 
 
 class RunOptions(Settings):
@@ -120,6 +123,8 @@ class RunOptions(Settings):
             (plain["behaviors"][name], settings) for name, settings in self.behaviors.items()
         ]:
             if settings is not None:
+                if settings.demonstrations is None:
+                    del behavior["demonstrations"]  # likewise
                 given = behavior["hyperparameters"]
                 order = [key for key in settings.hyperparameters.ORDER if key in given]
                 behavior["hyperparameters"] = {**{key: given[key] for key in order}, **given}

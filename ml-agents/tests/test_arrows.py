@@ -14,7 +14,8 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
     "data": set(),
     "nn": {"data", "schema"},
     "rewards": {"nn", "data", "schema"},
-    "algorithms": {"rewards", "nn", "data", "schema"},
+    "demonstrations": {"data", "schema"},
+    "algorithms": {"demonstrations", "rewards", "nn", "data", "schema"},
     "collect": {"algorithms", "nn", "data", "envs.steps"},
     "run": {"collect", "nn", "data", "envs.pool", "schema"},
 }
@@ -22,7 +23,7 @@ NEVER = {  # folder -> packages it never imports
     "envs": {"torch"},
     "data": {"onnx", "tensorboard"},
 }
-TORCH_FREE = ["settings", "yaml_file", "cli", "plugins", "reading", "schema", "doctor", "health", "tryout"]
+TORCH_FREE = ["capable", "settings", "yaml_file", "cli", "plugins", "reading", "schema", "doctor", "health", "tryout"]
 
 
 def imports(file: Path) -> Iterator[str]:

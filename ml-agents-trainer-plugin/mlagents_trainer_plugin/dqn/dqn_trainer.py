@@ -77,6 +77,7 @@ class DQNTrainer(ml.OffPolicyTrainer):
     """All branches on one body, and one goal for all of them. Tavakoli et al. 2018, arXiv:1711.08946, eq. 5."""
 
     Settings = DQNSettings
+    can = ml.Capabilities(continuous=False, hybrid=False, several_signals=False, demonstrations=True)
     policy: GreedyActor
 
     def __init__(self, setup: ml.TrainerSetup, settings: Any) -> None:
@@ -85,10 +86,6 @@ class DQNTrainer(ml.OffPolicyTrainer):
         self.optimizer = self.make_optimizer(list(self.policy.parameters()))
 
     def make_policy(self, setup: ml.TrainerSetup) -> GreedyActor:
-        if setup.spec.action_spec.continuous_size:
-            raise ml.UnsupportedNetwork("trainer_type: dqn takes discrete actions only; ppo and a2c take others too")
-        if len(setup.signals) != 1:
-            raise ml.UnsupportedNetwork(f"reward_signals: dqn learns from one, not from {len(setup.signals)}")
         return GreedyActor(setup, dueling=self.settings.dueling)
 
     def make_schedules(self, max_steps: int) -> dict[str, ml.Schedule]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
+from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.objectives import gae, normalized
 from mlagents.algorithms.schedules import Schedule
@@ -32,6 +33,8 @@ class Trainer(Protocol):
 
     Settings: ClassVar[type[HyperparamSettings]]
     """What the YAML's `hyperparameters` may say."""
+    can: ClassVar[Capabilities]
+    """What it can learn."""
     policy: Actor
     """What acts, and what is exported."""
 
@@ -77,6 +80,7 @@ class OnPolicyTrainer:
     """Collect a rollout, set its targets once, then walk it `num_epoch` times. Subclasses write `loss`."""
 
     Settings: ClassVar[type[OnPolicyHyperparamSettings]] = OnPolicyHyperparamSettings
+    can: ClassVar[Capabilities] = Capabilities()
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         self.settings = settings

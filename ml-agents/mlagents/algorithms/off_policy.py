@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mlagents.algorithms.base import Metrics, State, TrainerSetup, title
+from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
@@ -27,6 +28,7 @@ class OffPolicyTrainer:
     """
 
     Settings: ClassVar[type[OffPolicyHyperparamSettings]] = OffPolicyHyperparamSettings
+    can: ClassVar[Capabilities] = Capabilities(demonstrations=True)
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         self.settings = settings

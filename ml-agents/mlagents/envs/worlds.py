@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from mlagents.envs.pool import MakeWorker
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings
 
 if TYPE_CHECKING:
-    from mlagents_envs.base_env import BaseEnv
+    from mlagents_envs.base_env import BaseEnv, BehaviorSpec
 
 BUILTIN, GYM, PETTINGZOO = "builtin", "gym", "pettingzoo"
 SCHEMES = (BUILTIN, GYM, PETTINGZOO)
@@ -44,6 +45,16 @@ def check(settings: EnvironmentSettings) -> None:
 
         if (wrong := wrong_file(find_player(name))) is not None:
             raise UnityEnvironmentException(wrong)
+
+
+def foreseen(settings: EnvironmentSettings) -> Mapping[str, BehaviorSpec]:
+    """Return the behaviors that are known before an environment starts: those of the example environments."""
+    scheme, name = split(settings.env_path)
+    if scheme != BUILTIN:
+        return {}
+    from mlagents_envs.examples.catalog import make
+
+    return make(name, areas=1).behavior_specs
 
 
 def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, logs: Path | None) -> MakeWorker:

@@ -1,0 +1,67 @@
+"""Can the trainer that a behavior names learn it? If not, which can?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from mlagents.algorithms.capabilities import Capabilities, Needs
+from mlagents.plugins import Catalog, PluginError, is_built
+from mlagents.settings import RunOptions, TrainerSettings
+from mlagents_envs.base_env import BehaviorSpec
+
+
+def misfits(options: RunOptions, specs: Mapping[str, BehaviorSpec]) -> list[str]:
+    """Return a sentence for each behavior whose trainer cannot learn it; loads the trainers.
+
+    specs: of behaviors that are known already, as the environment names them.
+    """
+    catalog = Catalog(options.plugins)
+    known = {name.partition("?")[0]: spec for name, spec in specs.items()}
+    entries = {f"behaviors.{name}": (settings, known.get(name)) for name, settings in options.behaviors.items()}
+    for name, spec in known.items():
+        if name not in options.behaviors and options.default_settings is not None:
+            entries[f"default_settings, for {name}"] = (options.default_settings, spec)
+    found = (misfit(catalog, place, settings, spec) for place, (settings, spec) in entries.items())
+    return [sentence for sentence in found if sentence is not None]
+
+
+def misfit(catalog: Catalog, place: str, settings: TrainerSettings, spec: BehaviorSpec | None) -> str | None:
+    """Return why a trainer cannot learn a behavior and which can, or None if it can. spec: None if not known yet."""
+    needs = needs_of(settings, spec)
+    lacks = capabilities(catalog, settings.trainer_type).lacks(needs)
+    if lacks is None:
+        return None
+    who = ", ".join(able(catalog, needs)) or "none"
+    return f"{place}.trainer_type: '{settings.trainer_type}' cannot learn with {lacks}; those who can: {who}"
+
+
+def needs_of(settings: TrainerSettings, spec: BehaviorSpec | None) -> Needs:
+    """Return what a behavior and its settings ask. spec: None if not known yet."""
+    return replace(
+        Needs() if spec is None else Needs.of_actions(spec.action_spec),
+        memory=settings.network_settings.memory is not None,
+        demonstrations=settings.demonstrations is not None,
+        several_signals=len(settings.reward_signals) > 1,
+    )
+
+
+def able(catalog: Catalog, needs: Needs) -> list[str]:
+    """Return the names of all trainers that could do it."""
+    return [name for name in catalog.names() if is_built(name) and _does(catalog, name, needs)]
+
+
+def _does(catalog: Catalog, name: str, needs: Needs) -> bool:
+    try:
+        return capabilities(catalog, name).lacks(needs) is None
+    except PluginError:  # it is in nobody's way
+        return False
+
+
+def capabilities(catalog: Catalog, name: str) -> Capabilities:
+    """Return what a trainer says of itself; raises PluginError if it cannot be loaded."""
+    kind = catalog.find(name)
+    if kind is None:
+        raise PluginError(f"'{name}' is no known trainer")
+    said: Capabilities = getattr(kind.trainer(), "can", Capabilities())
+    return said

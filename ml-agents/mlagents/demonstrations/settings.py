@@ -1,0 +1,46 @@
+"""What the YAML's `demonstrations` may say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from mlagents.schema import Int, Settings
+
+
+class SourceSettings(Settings):
+    """Where demonstrations come from: one of these keys."""
+
+    file: str | None = None
+    """A .demo file, a folder of them, or a pattern; read before training begins."""
+    live: str | None = None
+    """A .demo file that is still being written, or a folder into which new ones fall; followed during training."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            said = f"has {' and '.join(given)}" if given else "says nothing"
+            raise ValueError(f"{said}; must have one of {', '.join(type(self).model_fields)}")
+        return self
+
+
+class DemonstrationSettings(Settings):
+    """What others did, in line with what the agents do themselves; for every off-policy trainer."""
+
+    sources: list[SourceSettings] = Field(min_length=1)
+    """Where they come from."""
+    ratio: float = Field(0.5, ge=0, le=1)
+    """Share of every batch that comes from demonstrations, at the start."""
+    ratio_schedule: Literal["constant", "linear"] = "constant"
+    """Whether the share stays, or goes to ratio_final in a straight line."""
+    ratio_final: float = Field(0.0, ge=0, le=1)
+    """Share when the line has ended."""
+    ratio_steps: Int = Field(0, ge=0)
+    """Steps that the line takes; 0 takes all of max_steps."""
+    protect: bool = True
+    """Keep all rows; otherwise the oldest make room for new ones once there are buffer_size."""
+    bc_init_steps: Int = Field(0, ge=0)
+    """Gradient steps that only imitate, before the first update."""
