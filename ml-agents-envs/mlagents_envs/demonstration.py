@@ -2,13 +2,14 @@
 
 A file has 33 bytes for its metadata, then the behavior's parameters, then one record per decision. Unity appends a
 second, bare copy of the metadata when it closes a file, so reading stops after as many records as the metadata says.
+recording.py writes such files, growing.py reads them while they are written.
 """
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,17 @@ from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParamet
 from mlagents_envs.communicator_objects.demonstration_meta_pb2 import DemonstrationMetaProto
 from mlagents_envs.communicator_objects.observation_pb2 import ObservationProto
 from mlagents_envs.exception import DemonstrationException, UnityException, UnityObservationException
-from mlagents_envs.wire.fields import varint
 from mlagents_envs.wire.images import decode_png
-from mlagents_envs.wire.specs import behavior_spec, brain_parameters
+from mlagents_envs.wire.specs import behavior_spec
 
 Array = NDArray[Any]
 SUFFIX = ".demo"
 HEADER = 33  # bytes before the behavior's parameters
 API_VERSIONS = (0, 1)
-NAME_LENGTH = 16  # letters of a demonstration's name that fit into the header
+
+
+class CutShort(DemonstrationException):
+    """A file ends in the middle of a message."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ class Demonstration:
     def __len__(self) -> int:
         return len(self.reward)
 
+    def __getitem__(self, rows: slice) -> Demonstration:
+        """Return some of the records."""
+        return replace(
+            self,
+            obs=tuple(column[rows] for column in self.obs),
+            reward=self.reward[rows],
+            done=self.done[rows],
+            interrupted=self.interrupted[rows],
+            mask=self.mask[rows],
+            action=ActionTuple(self.action.continuous[rows], self.action.discrete[rows]),
+        )
+
     @property
     def episodes(self) -> int:
         """How many episodes ended, and one more if the last is unfinished."""
@@ -69,16 +84,22 @@ def read(path: str | Path) -> Demonstration:
     if path.suffix != SUFFIX:
         raise ValueError(f"{path} is no demonstration: its name does not end in {SUFFIX}")
     data = path.read_bytes()
-    meta = DemonstrationMetaProto()
-    _parse(meta, data, 0, path)
-    if meta.api_version not in API_VERSIONS:
-        raise DemonstrationException(f"{path} has version {meta.api_version}; only 0 and 1 are known")
+    meta = metadata(data, path)
     parameters = BrainParametersProto()
-    place = _parse(parameters, data, HEADER, path)
+    place = parse(parameters, data, HEADER, path)
     records = list(_records(data, place, meta.number_steps, path))
     if not records:
         raise DemonstrationException(f"{path} holds no record")
-    return _columns(meta.demonstration_name, parameters, records, path)
+    return columns(meta.demonstration_name, parameters, records, path)
+
+
+def metadata(data: bytes, path: Path) -> DemonstrationMetaProto:
+    """Return what a file says of itself."""
+    meta = DemonstrationMetaProto()
+    parse(meta, data, 0, path)
+    if meta.api_version not in API_VERSIONS:
+        raise DemonstrationException(f"{path} has version {meta.api_version}; only 0 and 1 are known")
+    return meta
 
 
 def demonstration_files(path: str | Path) -> list[Path]:
@@ -101,31 +122,12 @@ def demonstration_files(path: str | Path) -> list[Path]:
     return found
 
 
-def write(path: str | Path, demonstration: Demonstration) -> None:
-    """Write a demonstration as Unity's recorder does; images are written as numbers."""
-    total = float(demonstration.reward.sum())
-    episodes = int(demonstration.done.sum()) + 1  # as Unity counts
-    meta = DemonstrationMetaProto(
-        api_version=1,
-        demonstration_name=demonstration.name[:NAME_LENGTH],
-        number_steps=len(demonstration),
-        number_episodes=episodes,
-        mean_reward=total / episodes,
-    )
-    with open(path, "wb") as file:
-        file.write(_delimited(meta).ljust(HEADER, b"\0")[:HEADER])
-        file.write(_delimited(brain_parameters(demonstration.behavior, demonstration.spec.action_spec)))
-        for row in range(len(demonstration)):
-            file.write(_delimited(_record(demonstration, row)))
-        file.write(meta.SerializeToString())
-
-
-def _parse(message: Message, data: bytes, place: int, path: Path) -> int:
-    """Read a message behind its length at `place`; return where the next one begins."""
+def parse(message: Message, data: bytes, place: int, path: Path) -> int:
+    """Read a message behind its length at `place`; return where the next one begins. Raises CutShort at the end."""
     length, shift = 0, 0
     while True:
         if place >= len(data):
-            raise DemonstrationException(f"{path} ends too early: it was cut, or its recording never finished")
+            raise CutShort(f"{path} ends too early: it was cut, or its recording never finished")
         byte = data[place]
         place += 1
         length |= (byte & 0x7F) << shift
@@ -135,7 +137,7 @@ def _parse(message: Message, data: bytes, place: int, path: Path) -> int:
         if shift > 35:
             raise DemonstrationException(f"{path} is damaged at byte {place}")
     if place + length > len(data):
-        raise DemonstrationException(f"{path} ends too early: it was cut, or its recording never finished")
+        raise CutShort(f"{path} ends too early: it was cut, or its recording never finished")
     try:
         message.ParseFromString(data[place : place + length])
     except DecodeError as error:
@@ -146,13 +148,14 @@ def _parse(message: Message, data: bytes, place: int, path: Path) -> int:
 def _records(data: bytes, place: int, count: int, path: Path) -> Iterator[AgentInfoActionPairProto]:
     for _ in range(count):
         record = AgentInfoActionPairProto()
-        place = _parse(record, data, place, path)
+        place = parse(record, data, place, path)
         yield record
 
 
-def _columns(
+def columns(
     name: str, parameters: BrainParametersProto, records: Sequence[AgentInfoActionPairProto], path: Path
 ) -> Demonstration:
+    """Return the table of at least one record."""
     try:
         spec = behavior_spec(parameters, records[0].agent_info)
     except UnityException as error:
@@ -208,26 +211,3 @@ def _acted(records: Sequence[AgentInfoActionPairProto], spec: ActionSpec) -> Act
         if did.discrete_actions or (not typed and old and not spec.continuous_size):
             discrete[row] = did.discrete_actions or [int(choice) for choice in old]
     return ActionTuple(continuous, discrete)
-
-
-def _record(demonstration: Demonstration, row: int) -> AgentInfoActionPairProto:
-    record = AgentInfoActionPairProto()
-    info = record.agent_info
-    info.reward = float(demonstration.reward[row])
-    info.done = bool(demonstration.done[row])
-    info.max_step_reached = bool(demonstration.interrupted[row])
-    if not demonstration.mask[row].all():
-        info.action_mask.extend(np.logical_not(demonstration.mask[row]).tolist())
-    for sensor, column in zip(demonstration.spec.observation_specs, demonstration.obs, strict=True):
-        observation = info.observations.add(name=sensor.name, observation_type=sensor.observation_type.value)
-        observation.shape.extend(sensor.shape)
-        observation.dimension_properties.extend(int(value) for value in sensor.dimension_property)
-        observation.float_data.data.extend(column[row].ravel().tolist())
-    record.action_info.continuous_actions.extend(demonstration.action.continuous[row].tolist())
-    record.action_info.discrete_actions.extend(demonstration.action.discrete[row].tolist())
-    return record
-
-
-def _delimited(message: Message) -> bytes:
-    body: bytes = message.SerializeToString()
-    return varint(len(body)) + body

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
-from mlagents_envs.demonstration import Demonstration, demonstration_files, read, write
+from mlagents_envs.demonstration import Demonstration, demonstration_files, read
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.exception import DemonstrationException
+from mlagents_envs.growing import GrowingDemonstration
+from mlagents_envs.recording import write
 
 
 def reference(name):
@@ -127,3 +129,19 @@ def test_a_file_a_folder_and_a_pattern_can_be_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"holds no .demo file"):
         demonstration_files(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["ExpertBasic", "Expert3DBall", "ExpertPushBlock"])
+def test_what_unity_recorded_can_be_followed_as_if_it_were_just_written(tmp_path, name):
+    whole, file = reference(name).read_bytes(), tmp_path / "a.demo"
+    empty = bytes([2, 8, 1]).ljust(33, b"\0")  # metadata of a recording that goes on: its version alone
+    growing, rewards = GrowingDemonstration(file), []
+    for size in [*range(40, len(whole), max(len(whole) // 60, 1)), len(whole)]:
+        file.write_bytes(empty + whole[33:size])
+        if (part := growing.more()) is not None:
+            rewards += part.reward.tolist()
+    file.write_bytes(whole)
+    if (part := growing.more()) is not None:
+        rewards += part.reward.tolist()
+    assert rewards == read(reference(name)).reward.tolist()
+    assert growing.finished
