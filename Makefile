@@ -26,7 +26,7 @@ test: $(VENV)/tested
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
-	$(BIN)/mypy ml-agents-envs/mlagents_envs $(addprefix ml-agents/mlagents/,envs data algorithms doctor.py health.py tryout.py)
+	$(BIN)/mypy ml-agents-envs/mlagents_envs $(addprefix ml-agents/mlagents/,envs data demonstrations algorithms capable.py doctor.py health.py tryout.py)
 
 clean:
 	rm -rf $(VENV) build

@@ -93,6 +93,22 @@ def read(path: str | Path) -> Demonstration:
     return columns(meta.demonstration_name, parameters, records, path)
 
 
+def joined(one: Demonstration, other: Demonstration) -> Demonstration:
+    """Return the records of one and then those of another that goes on where it ended."""
+    return replace(
+        other,
+        obs=tuple(np.concatenate(pair) for pair in zip(one.obs, other.obs, strict=True)),
+        reward=np.concatenate([one.reward, other.reward]),
+        done=np.concatenate([one.done, other.done]),
+        interrupted=np.concatenate([one.interrupted, other.interrupted]),
+        mask=np.concatenate([one.mask, other.mask]),
+        action=ActionTuple(
+            np.concatenate([one.action.continuous, other.action.continuous]),
+            np.concatenate([one.action.discrete, other.action.discrete]),
+        ),
+    )
+
+
 def metadata(data: bytes, path: Path) -> DemonstrationMetaProto:
     """Return what a file says of itself."""
     meta = DemonstrationMetaProto()

@@ -21,6 +21,7 @@ class GrowingDemonstration:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.finished = False  # was its recording closed, and everything handed out?
+        self.takes = 1  # recordings that were seen in this place
         self._parameters: BrainParametersProto | None = None
         self._place = HEADER  # byte at which the next message begins
         self._taken = 0  # records
@@ -33,7 +34,9 @@ class GrowingDemonstration:
         """
         size = self.path.stat().st_size if self.path.is_file() else 0
         if size < self._place and self._parameters is not None:
+            takes = self.takes
             self.__init__(self.path)  # type: ignore[misc]
+            self.takes = takes + 1
         if size <= HEADER or self.finished:
             return None
         with self.path.open("rb") as file:

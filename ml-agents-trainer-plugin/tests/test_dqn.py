@@ -192,7 +192,7 @@ def transition(obs, choice, after, after_mask, returns, discount):
     rows = Experience(
         PolicyInput((obs,), mask, none), output, torch.zeros(n), torch.zeros(n), torch.zeros(n), flags, flags
     )
-    return Transition(rows, (after,), after_mask, returns, discount)
+    return Transition(rows, (after,), after_mask, returns, discount, flags)
 
 
 def fixed(network, bias):

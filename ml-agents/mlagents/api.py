@@ -2,7 +2,7 @@
 
 from mlagents.algorithms.base import Batch, Metrics, OnPolicyTrainer, TrainerSetup
 from mlagents.algorithms.capabilities import Capabilities
-from mlagents.algorithms.objectives import clipped_surrogate, gae, normalized
+from mlagents.algorithms.objectives import clipped_surrogate, gae, margin_loss, normalized
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.schedules import Schedule
@@ -56,5 +56,6 @@ __all__ = [
     "clipped_surrogate",
     "gae",
     "linear",
+    "margin_loss",
     "normalized",
 ]

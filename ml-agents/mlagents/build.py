@@ -39,6 +39,7 @@ from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, 
 from mlagents.settings import RunOptions, TrainerSettings
 from mlagents_envs import __version__ as envs_version
 from mlagents_envs.base_env import BehaviorSpec
+from mlagents_envs.exception import DemonstrationException
 
 VERSION = envs_version  # the packages are released together
 PROTOCOL = "1.5.0"
@@ -155,13 +156,17 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
     ]
     if not signals:
         raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
-    setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps)
+    playing = options.checkpoint_settings.inference
+    shown = None if playing else settings.demonstrations
+    setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps, shown)
     try:
         kind = catalog.find(settings.trainer_type)
         assert kind is not None  # its settings were read with it
         return kind.trainer()(setup, settings.hyperparameters)
     except UnsupportedNetwork as error:
         raise RunError(f"behaviors.{name}: {error}") from error
+    except DemonstrationException as error:
+        raise RunError(f"behaviors.{name}.demonstrations: {error}") from error
 
 
 def begin_with(behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints) -> None:

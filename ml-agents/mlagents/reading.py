@@ -215,9 +215,8 @@ class Reader:
 
     def section(self, kind: type[Section], raw: Mapping[str, Any], path: Path_) -> Section | None:
         """Return a checked section, or None after noting what is wrong with it."""
-        raw = dict(raw)
+        raw, before = dict(raw), len(self.mistakes)
         self._unknown(raw, kind.model_fields, path, lenient=issubclass(kind, LenientSettings))
-        before = len(self.mistakes)
         for name, below in _SECTIONS.get(kind, {}).items():
             if isinstance(raw.get(name), dict):
                 raw[name] = self.section(below, raw[name], (*path, name))
@@ -226,6 +225,8 @@ class Reader:
                 places = [(*path, name, str(number)) for number in range(len(raw[name]))]
                 given = [self._mapping(entry, place) for entry, place in zip(raw[name], places, strict=True)]
                 raw[name] = [self.section(below, entry, place) for entry, place in zip(given, places, strict=True)]
+                if None in raw[name]:
+                    return None
         if len(self.mistakes) > before:
             raw = {key: value for key, value in raw.items() if value is not None}
         try:
@@ -234,6 +235,8 @@ class Reader:
             for problem in error.errors():
                 if problem["type"] == "literal_error" and problem["loc"][0] not in raw:
                     continue  # a key that follows another, whose own value is the mistake
+                if problem["type"] == "value_error" and not problem["loc"] and len(self.mistakes) > before:
+                    continue  # keys that must fit together, of which one is told of already
                 where = (*path, *(str(part) for part in problem["loc"]))
                 self.mistake(where, explain(problem, where))
             return None
@@ -376,7 +379,8 @@ def check_paths(options: RunOptions) -> list[str]:
     if source is not None and not (results / source).is_dir():
         missing.append(f"--initialize-from: there is no run '{source}' in {results}")
     for name, settings in options.behaviors.items():
-        files = [entry.file for entry in settings.demonstrations.sources] if settings.demonstrations else []
+        shown = None if options.checkpoint_settings.inference else settings.demonstrations
+        files = [entry.file for entry in shown.sources] if shown is not None else []
         problems = filter(None, map(_no_demonstration, files))
         missing += [f"behaviors.{name}.demonstrations: {problem}" for problem in problems]
     return missing

@@ -30,6 +30,8 @@ class DQNSettings(ml.OffPolicyHyperparamSettings):
     """Chance of a random choice when the line has ended."""
     exploration_steps: ml.Int = Field(20000, ge=0)
     """Steps that the line takes; 0 takes all of max_steps."""
+    margin: float = Field(0.8, ge=0)
+    """How much more than any other a demonstrated choice must be worth. arXiv:1704.03732."""
 
 
 class GreedyActor(ml.Actor):
@@ -98,15 +100,16 @@ class DQNTrainer(ml.OffPolicyTrainer):
         return super().learn(step)
 
     def update(self, batch: ml.Transition) -> ml.Metrics:
-        value = self.policy.chosen(self.policy.values(batch.rows.input.obs), batch.rows.output.action.discrete)
-        loss = nn.functional.smooth_l1_loss(value, self.goal(batch).expand_as(value))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        interval = self.settings.target_update_interval
-        if interval == 0 or (self.updates + 1) % interval == 0:
-            self.soft_update(self.target, self.policy, tau=1.0 if interval else self.settings.tau)
-        return {"Losses/Value Loss": loss.item(), "Policy/Value Estimate": value.mean().item()}
+        worth, choice = self.policy.values(batch.rows.input.obs), batch.rows.output.action.discrete
+        value = self.policy.chosen(worth, choice)
+        regret = ml.margin_loss(worth, choice, batch.rows.input.mask, self.policy.branches, self.settings.margin)
+        error = nn.functional.smooth_l1_loss(value, self.goal(batch).expand_as(value))
+        self.take_step(self.optimizer, error + (batch.demonstrated[:, None] * regret).mean())
+        self.move_target(self.target, self.policy, self.settings.tau, interval=self.settings.target_update_interval)
+        return {"Losses/Value Loss": error.item(), "Policy/Value Estimate": value.mean().item()}
+
+    def imitate(self, batch: ml.Transition) -> ml.Metrics:
+        return self.update(batch)
 
     @torch.no_grad()
     def goal(self, batch: ml.Transition) -> Tensor:

@@ -17,6 +17,7 @@ from mlagents.algorithms.settings import HyperparamSettings, OnPolicyHyperparamS
 from mlagents.data.experience import Experience
 from mlagents.data.rollout import Rollout, Segments, Tick
 from mlagents.data.rows import Rows
+from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
 from mlagents.nn.values import Critic
@@ -65,6 +66,7 @@ class TrainerSetup:
     network: NetworkSettings
     signals: Sequence[RewardSignal]
     max_steps: int  # where linear schedules reach their minimum
+    demonstrations: DemonstrationSettings | None = None  # for trainers that can learn from them
 
 
 @dataclass(frozen=True, slots=True)

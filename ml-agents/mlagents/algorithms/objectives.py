@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -38,6 +40,20 @@ def gae(
 def normalized(advantage: Tensor) -> Tensor:
     """(n,) to mean 0 and standard deviation 1 over all rows (population)."""
     return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-10)
+
+
+def margin_loss(worth: Tensor, choice: Tensor, mask: Tensor, branches: Sequence[int], margin: float) -> Tensor:
+    """(n, B) how much the best allowed choice of each branch is worth above `choice`, if others count a margin more.
+
+    worth, mask: (n, sum of branch sizes); choice: (n, B).
+    max_a [Q(s, a) + l(a, a_E)] - Q(s, a_E).  Hester et al. 2018, arXiv:1704.03732, eq. 2
+    """
+    tables = zip(worth.split(list(branches), 1), mask.split(list(branches), 1), choice.split(1, 1), strict=True)
+    regret = []
+    for values, allowed, own in tables:
+        rivals = (values + margin).masked_fill(~allowed, -torch.inf).scatter(1, own, values.gather(1, own))
+        regret.append(rivals.amax(1, keepdim=True) - values.gather(1, own))
+    return torch.cat(regret, 1)
 
 
 def clipped_surrogate(log_prob: Tensor, old: Tensor, advantage: Tensor, epsilon: float) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -16,8 +17,11 @@ from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
 from mlagents.data.rollout import Segments, Tick
+from mlagents.demonstrations.sources import make_source
+from mlagents.demonstrations.stock import Stock
 from mlagents.nn.policy import Actor
 
+IMITATED_AT_ONCE = 100  # gradient steps that imitate between two looks at the world
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -36,26 +40,54 @@ class OffPolicyTrainer:
         self.policy = self.make_policy(setup)
         self.memory = ReplayBuffer(settings.buffer_size)
         self.schedules = self.make_schedules(setup.max_steps)
-        self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
         self.updates = 0  # gradient steps
+        self.imitated = 0  # gradient steps that only imitated, before the others
         self._seen = 0  # rows that came home, of which the first are for warm-up
         self._owed = 0.0  # rows after warm-up that no update has answered yet
         self._episodes = EpisodeSums(len(setup.signals))
         self._ended: list[Tensor] = []  # (k, S) sums of episodes that no metric has told yet
-        self._waiting = NStepReturns(
+        returns = partial(
+            NStepReturns,
             getattr(settings, "n_step", 1),
             gamma=[signal.gamma for signal in setup.signals],
             ignores_done=[signal.ignores_done for signal in setup.signals],
         )
+        self._waiting = returns()
+        self.demonstrations: Stock | None = None
+        self._imitations = 0  # gradient steps that are to imitate
+        if (said := setup.demonstrations) is not None:
+            linear, steps = said.ratio_schedule == "linear", said.ratio_steps or setup.max_steps
+            self.schedules["demonstration_ratio"] = Schedule(said.ratio, said.ratio_final, steps, linear)
+            self._imitations = said.bc_init_steps
+            self.demonstrations = Stock(
+                [make_source(source, setup.spec) for source in said.sources],
+                capacity=None if said.protect else settings.buffer_size,
+                as_sampled=self.policy.as_sampled,
+                reward=self._reward,
+                returns=partial(returns, demonstrated=True),
+            )
+        self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
 
     def update(self, batch: Transition) -> Metrics:
         """Descend once on random rows, and return what to record."""
         raise NotImplementedError(f"{type(self).__name__} has no update: an OffPolicyTrainer writes update(batch)")
 
+    def imitate(self, batch: Transition) -> Metrics:
+        """Descend once toward what was demonstrated, and return what to record.
+
+        Here the policy's means are drawn to the actions and its choices made more probable; a policy of another kind
+        needs another way.
+        """
+        log_prob, _ = self.policy.evaluate(batch.rows.input, batch.rows.output.action)
+        loss = -log_prob.sum(1).mean()
+        self.take_step(self._imitator, loss)
+        return {"Losses/Imitation Loss": loss.item()}
+
     def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """Return what a checkpoint holds, by name: every network and every optimizer that is an attribute."""
+        """Return what a checkpoint holds, by name: every network and optimizer that is a public attribute."""
         kinds = (nn.Module, torch.optim.Optimizer)
-        return {title(name): value for name, value in vars(self).items() if isinstance(value, kinds)}
+        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return {title(name): value for name, value in public.items() if isinstance(value, kinds)}
 
     def make_policy(self, setup: TrainerSetup) -> Actor:
         """Return what acts, and what is exported."""
@@ -82,6 +114,20 @@ class OffPolicyTrainer:
         for mine, theirs in zip(target.parameters(), source.parameters(), strict=True):
             mine.lerp_(theirs, tau)
 
+    def move_target(self, target: nn.Module, source: nn.Module, tau: float, *, interval: int = 0) -> None:
+        """Let a target follow by tau at this update; with an interval, only by a copy after so many updates."""
+        if interval == 0:
+            self.soft_update(target, source, tau=tau)
+        elif (self.updates + 1) % interval == 0:
+            self.soft_update(target, source, tau=1.0)
+
+    @staticmethod
+    def take_step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Descend a loss once."""
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
     def receive(self, tick: Tick) -> None:
         rows = len(tick.lane)
         reward = self._reward(tick)
@@ -97,7 +143,12 @@ class OffPolicyTrainer:
     def learn(self, step: int) -> Metrics | None:
         """Make one update per `steps_per_update` rows that came home after the first `buffer_init_steps`."""
         self.now = {name: schedule(step) for name, schedule in self.schedules.items()}
-        enough = min(self.settings.batch_size, self.memory.capacity)
+        if self.demonstrations is not None:
+            if unseen := self.demonstrations.poll():
+                self.policy.observe(tuple(torch.cat(column) for column in zip(*unseen, strict=True)))
+            if self.imitated < self._imitations and len(self.demonstrations):
+                return self._imitate(self.demonstrations)
+        enough = min(self.settings.batch_size, self.settings.buffer_size)
         if self._owed < self.settings.steps_per_update or len(self.memory) < enough:
             return None
         for module in self.modules().values():
@@ -105,10 +156,11 @@ class OffPolicyTrainer:
                 group["lr"] = self.now["learning_rate"]
         told: list[Metrics] = []
         while self._owed >= self.settings.steps_per_update:
-            told.append(self.update(self.memory.sample(self.settings.batch_size)))
+            batch = self._batch()
+            told.append({**self.update(batch), **self._origins(batch)})
             self.updates += 1
             self._owed -= self.settings.steps_per_update
-        metrics = {name: sum(float(each[name]) for each in told) / len(told) for name in told[-1]}
+        metrics = _means(told)
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
         return {**metrics, **self._episode_rewards()}
 
@@ -123,6 +175,8 @@ class OffPolicyTrainer:
     def state_dict(self) -> State:
         state: State = {name: module.state_dict() for name, module in self.modules().items()}
         state["updates"] = self.updates
+        if self.demonstrations is not None:
+            state["demonstrations"] = {"imitated": self.imitated, "observed": self.demonstrations.state_dict()}
         if self.settings.save_replay_buffer:
             state["replay"] = {"memory": self.memory.state_dict(), "seen": self._seen, "owed": self._owed}
         return state
@@ -131,11 +185,45 @@ class OffPolicyTrainer:
         for name, module in self.modules().items():
             module.load_state_dict(state[name])
         self.updates = state["updates"]
+        if self.demonstrations is not None and "demonstrations" in state:
+            self.imitated = state["demonstrations"]["imitated"]
+            self.demonstrations.load_state_dict(state["demonstrations"]["observed"])
         if self.settings.save_replay_buffer and "replay" in state:
             replay = state["replay"]
             self.memory.load_state_dict(replay["memory"])
             self._seen, self._owed = replay["seen"], replay["owed"]
         # Otherwise the memory begins empty, and the pace with warm-up.
+
+    def _batch(self) -> Transition:
+        """Return random rows, of which an exact share was demonstrated."""
+        size = self.settings.batch_size
+        if self.demonstrations is None:
+            return self.memory.sample(size)
+        shown = self.demonstrations.share(self.now["demonstration_ratio"], size)
+        parts: list[tuple[ReplayBuffer | Stock, int]] = [(self.memory, size - shown), (self.demonstrations, shown)]
+        return Transition.concat([memory.sample(rows) for memory, rows in parts if rows])
+
+    def _origins(self, batch: Transition) -> Metrics:
+        """Return where the rows of a batch, and all that are remembered, came from."""
+        if self.demonstrations is None:
+            return {}
+        return {
+            "Replay/Demonstration Share": batch.demonstrated.float().mean().item(),
+            "Replay/Own Rows": len(self.memory),
+            "Replay/Demonstration Rows": len(self.demonstrations),
+            **{f"Replay/Rows of {source}": rows for source, rows in self.demonstrations.rows_of.items()},
+        }
+
+    def _imitate(self, shown: Stock) -> Metrics:
+        """Imitate for a while."""
+        turns = min(IMITATED_AT_ONCE, self._imitations - self.imitated)
+        self.imitated += turns
+        return _means([self.imitate(shown.sample(self.settings.batch_size)) for _ in range(turns)])
+
+    @cached_property
+    def _imitator(self) -> torch.optim.Optimizer:
+        """Takes the steps of `imitate`; how widely a policy explores is not for demonstrations to say."""
+        return self.make_optimizer([p for p in self.policy.parameters() if p is not self.policy.log_sigma])
 
     def _remember(self, parts: Sequence[Transition]) -> None:
         for part in parts:  # two at most: rows that were followed, and rows whose episode ended
@@ -154,3 +242,8 @@ class OffPolicyTrainer:
         ended = torch.cat(self._ended)
         self._ended.clear()
         return {f"Policy/{title(signal.name)} Reward": ended[:, i].numpy() for i, signal in enumerate(self.signals)}
+
+
+def _means(told: Sequence[Metrics]) -> dict[str, Any]:
+    """Return the mean of each number over several updates."""
+    return {name: sum(float(each[name]) for each in told) / len(told) for name in told[-1]}

@@ -26,6 +26,7 @@ class Transition(Rows):
     after_mask: Tensor  # (n, sum of branch sizes) bool, True = allowed then; all, where nobody was asked any more
     returns: Tensor  # (n, S) float32, rewards until then, discounted and summed
     discount: Tensor  # (n, S) float32, gamma to the number of those rows; 0 if the episode terminated
+    demonstrated: Tensor  # (n,) bool, somebody else did this
 
 
 class NStepReturns:
@@ -35,9 +36,12 @@ class NStepReturns:
     episode ends or its lane is closed, at the last thing its agent saw.
     """
 
-    def __init__(self, n: int, *, gamma: Sequence[float], ignores_done: Sequence[bool]) -> None:
+    def __init__(
+        self, n: int, *, gamma: Sequence[float], ignores_done: Sequence[bool], demonstrated: bool = False
+    ) -> None:
         """gamma, ignores_done: one per reward signal; one that ignores done counts on beyond a terminated episode."""
         self.n = n
+        self.demonstrated = demonstrated
         self.gamma = torch.tensor(gamma)
         self.beyond = torch.tensor(ignores_done, dtype=torch.float32)
         self._rows: Experience | None = None  # of lane l, slot s at l n + s; known with the first row
@@ -89,7 +93,8 @@ class NStepReturns:
             return []
         self._waits[lane, slot] = False
         rows = held[lane * self.n + slot]
-        return [Transition(rows, after, mask, self._returns[lane, slot], self._discount[lane, slot])]
+        others = torch.full((len(lane),), self.demonstrated)
+        return [Transition(rows, after, mask, self._returns[lane, slot], self._discount[lane, slot], others)]
 
     def _hold(self, tick: Tick) -> Experience:
         """Return the table of held rows, with room for every lane of this tick."""
@@ -109,24 +114,35 @@ class NStepReturns:
 
 
 class ReplayBuffer:
-    """The newest `capacity` rows; sampled uniformly, with replacement."""
+    """The newest `capacity` rows, or all of them; sampled uniformly, with replacement."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int | None) -> None:
+        """capacity: None keeps every row."""
         self.capacity = capacity
         self.seen = 0  # rows ever appended
         self._ring: Transition | None = None  # allocated with the first row, when its columns are known
 
     def __len__(self) -> int:
-        return min(self.seen, self.capacity)
+        return self.seen if self.capacity is None else min(self.seen, self.capacity)
 
     def append(self, rows: Transition) -> None:
         """Take more rows; of more than `capacity` rows, the newest stay."""
-        new = rows[-self.capacity :]
-        if self._ring is None:
-            self._ring = new.blank(self.capacity)
+        ring = self._with_room(rows)
+        new = rows[-len(ring) :]
         skipped = len(rows) - len(new)
-        self._ring[(self.seen + skipped + torch.arange(len(new))) % self.capacity] = new
+        ring[(self.seen + skipped + torch.arange(len(new))) % len(ring)] = new
         self.seen += len(rows)
+
+    def _with_room(self, rows: Transition) -> Transition:
+        """Return the ring; one without a capacity grows to twice what it must hold."""
+        needed = self.seen + len(rows)
+        if self._ring is None:
+            self._ring = rows.blank(2 * needed if self.capacity is None else self.capacity)
+        elif self.capacity is None and needed > len(self._ring):
+            ring = rows.blank(2 * needed)
+            ring[: self.seen] = self._ring[: self.seen]
+            self._ring = ring
+        return self._ring
 
     def sample(self, n: int) -> Transition:
         """Return n random rows; raises IndexError if there is none."""
@@ -142,7 +158,7 @@ class ReplayBuffer:
         """Return the rows, oldest first, as a plain list of columns."""
         if self._ring is None or not len(self):
             return {"seen": 0, "sensors": 0, "columns": []}
-        rows = self._ring[torch.arange(self.seen - len(self), self.seen) % self.capacity]
+        rows = self._ring[torch.arange(self.seen - len(self), self.seen) % len(self._ring)]
         return {"seen": self.seen, "sensors": len(rows.after), "columns": list(rows.columns())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -166,4 +182,4 @@ def _empty(sensors: int) -> Transition:
     obs = (none,) * sensors
     output = PolicyOutput(Actions(none, none), none, none, none)
     rows = Experience(PolicyInput(obs, none, none), output, none, none, none, none, none)
-    return Transition(rows, obs, none, none, none)
+    return Transition(rows, obs, none, none, none, none)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, model_serializer, model_validator
 from typing_extensions import Self
 
 from mlagents.schema import Int, Settings
@@ -25,6 +25,10 @@ class SourceSettings(Settings):
             said = f"has {' and '.join(given)}" if given else "says nothing"
             raise ValueError(f"{said}; must have one of {', '.join(type(self).model_fields)}")
         return self
+
+    @model_serializer
+    def _said(self) -> dict[str, str]:
+        return {name: value for name, value in self if value is not None}
 
 
 class DemonstrationSettings(Settings):

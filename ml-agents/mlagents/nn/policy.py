@@ -28,6 +28,9 @@ class Policy(Protocol):
     def env_action(self, action: Actions) -> Actions:
         """Return what the world is told of sampled actions."""
 
+    def as_sampled(self, told: Actions) -> Actions:
+        """Return the sampled actions of which the world would be told this: the inverse of `env_action`."""
+
 
 class Actor(nn.Module):
     """A policy with a Gaussian for continuous actions and one categorical per discrete branch.
@@ -76,6 +79,9 @@ class Actor(nn.Module):
 
     def env_action(self, action: Actions) -> Actions:
         return Actions(action.continuous.clamp(-REACH, REACH) / REACH, action.discrete)
+
+    def as_sampled(self, told: Actions) -> Actions:
+        return Actions(told.continuous * REACH, told.discrete)
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
         """Let the normalizer see more rows."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlagents.algorithms.episodes import EpisodeSums
-from mlagents.algorithms.objectives import clipped_surrogate, gae, normalized
+from mlagents.algorithms.objectives import clipped_surrogate, gae, margin_loss, normalized
 from mlagents.algorithms.schedules import Schedule
 
 
@@ -131,3 +131,12 @@ def test_schedules_equal_the_numbers_of_the_official_trainers():
     for known in vectors()["schedule_linear"]:
         got = Schedule(known["initial"], known["min"], known["max_step"], linear=True)(known["step"])
         assert got == pytest.approx(known["value"])
+
+
+def test_the_margin_is_asked_of_every_other_allowed_choice_in_each_branch():
+    worth = torch.tensor([[1.0, 2.0, 9.0, 0.5, 0.0], [3.0, 1.0, 0.0, 0.0, 4.0]])
+    mask = torch.tensor([[True, True, False, True, True], [True, True, True, True, True]])
+    choice = torch.tensor([[0, 0], [0, 1]])
+    got = margin_loss(worth, choice, mask, (3, 2), 0.75)
+    # branch 1: 2 + .75 - 1, the 9 is forbidden; 3 - 3 = 0: the others stay below.  Branch 2: 0 + .75 - .5; 4 - 4
+    assert got.tolist() == [[1.75, 0.25], [0.0, 0.0]]

@@ -12,7 +12,7 @@ from mlagents.data.rollout import Tick
 
 def transitions(experience, obs):
     rows, one = experience(obs), torch.ones(len(obs), 1)
-    return Transition(rows, (rows.input.obs[0] + 0.5,), torch.ones(len(obs), 0, dtype=torch.bool), one, one)
+    return Transition(rows, (rows.input.obs[0] + 0.5,), torch.ones(len(obs), 0, dtype=torch.bool), one, one, one[:, 0] > 1)
 
 
 def values(buffer):

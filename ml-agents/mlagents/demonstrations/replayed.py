@@ -1,0 +1,69 @@
+"""From records to rows: what was demonstrated comes home as if its agents had been our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
+from mlagents.data.rollout import Tick
+from mlagents_envs.demonstration import Array, Demonstration, joined
+
+
+class ReplayedDemonstration:
+    """One demonstration, piece by piece. Its episodes are walked side by side, each in a lane of its own."""
+
+    def __init__(self, as_sampled: Callable[[Actions], Actions]) -> None:
+        """as_sampled: from what the world was told to what the policy would have said."""
+        self._as_sampled = as_sampled
+        self._last: Demonstration | None = None  # the record of an episode that goes on
+        self._lane = 0  # where that episode sits
+
+    def ticks(self, records: Demonstration) -> Iterator[Tick]:
+        """Yield the rows that these records complete: a row needs the record that follows it."""
+        if self._last is not None:
+            records = joined(self._last, records)
+        rows = np.flatnonzero(~records.done[:-1])  # where an episode ended, nothing was done
+        episode = np.cumsum(records.done) - records.done  # (n,) the number of each record's episode
+        lane = (episode + self._lane) % (max(int(episode[-1]), self._lane) + 1)  # the first goes on where it sat
+        self._last = None if records.done[-1] else records[-1:]
+        self._lane = 0 if self._last is None else int(lane[-1])
+        if not len(rows):
+            return
+        table, after = self._table(records, rows), _tensors(records, rows + 1)
+        place = _places(episode[rows])
+        for turn in range(int(place.max()) + 1):
+            here = torch.from_numpy(np.flatnonzero(place == turn))
+            part = table[here]
+            seats = torch.from_numpy(lane[rows])[here]
+            yield Tick(part, seats, part.done, tuple(column[here] for column in after), 0)
+
+    def _table(self, records: Demonstration, rows: Array) -> Experience:
+        n, then = len(rows), rows + 1
+        nothing = torch.zeros(n, 0)
+        action = Actions(
+            torch.from_numpy(records.action.continuous[rows]), torch.from_numpy(records.action.discrete[rows]).long()
+        )
+        log_prob = torch.zeros(n, action.continuous.shape[1] + action.discrete.shape[1])
+        return Experience(
+            PolicyInput(_tensors(records, rows), torch.from_numpy(records.mask[rows]), nothing),
+            PolicyOutput(self._as_sampled(action), log_prob, torch.zeros(n), nothing),
+            reward=torch.from_numpy(records.reward[then]),
+            group=torch.zeros(n, dtype=torch.int64),
+            group_reward=torch.zeros(n),
+            done=torch.from_numpy(records.done[then]),
+            interrupted=torch.from_numpy(records.interrupted[then] & records.done[then]),
+        )
+
+
+def _tensors(records: Demonstration, rows: Array) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(column[rows]) for column in records.obs)
+
+
+def _places(episode: Array) -> Array:
+    """Return (n,) how many rows of the same episode lie before each row; episodes follow each other."""
+    first = np.searchsorted(episode, episode, side="left")
+    return np.arange(len(episode)) - first

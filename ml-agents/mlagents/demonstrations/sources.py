@@ -1,0 +1,126 @@
+"""Where demonstrations come from: files that are there, and files that are still being made."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from mlagents.demonstrations.settings import SourceSettings
+from mlagents_envs.base_env import BehaviorSpec
+from mlagents_envs.demonstration import SUFFIX, Demonstration, demonstration_files, read
+from mlagents_envs.exception import DemonstrationException
+from mlagents_envs.growing import GrowingDemonstration
+
+LOOKS = 0.5  # seconds between looks at what is being made
+log = logging.getLogger(__name__)
+
+
+class Piece(NamedTuple):
+    """Records of one demonstration that follow each other."""
+
+    file: Path
+    records: Demonstration | None  # None where that it is finished is all the news
+    finished: bool  # nothing more will come of it
+    take: int = 1  # another recording in the same place has another number
+
+
+class Source(Protocol):
+    """What demonstrations come from. Another one, for example a person at the keys, needs no more than this."""
+
+    name: str
+    """As it is recorded: file:PATH."""
+
+    def poll(self) -> list[Piece]:
+        """Return what has come since the last call."""
+
+
+class FileSource:
+    """Files that are whole."""
+
+    def __init__(self, path: str, spec: BehaviorSpec) -> None:
+        """Raise DemonstrationException if a file is damaged or its agents are others than the behavior's."""
+        self.name = f"file:{path}"
+        self._pieces = [Piece(file, read(file), True) for file in demonstration_files(path)]
+        for piece in self._pieces:
+            check_fit(piece.file, piece.records, spec)
+
+    def poll(self) -> list[Piece]:
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+
+class LiveSource:
+    """A file that is being written, or a folder into which files fall; either may not be there yet.
+
+    A file that is damaged or of other agents is told of once, and left alone: training goes on.
+    """
+
+    def __init__(self, path: str, spec: BehaviorSpec, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = f"live:{path}"
+        self._path, self._spec, self._clock = Path(path), spec, clock
+        self._files: dict[Path, GrowingDemonstration] = {}
+        self._unfit: set[Path] = set()
+        self._next_look = clock()
+
+    def poll(self) -> list[Piece]:
+        """Return what has come since the last call; looks at most every half second."""
+        if self._clock() < self._next_look:
+            return []
+        looked = [self._look(self._files.setdefault(file, GrowingDemonstration(file))) for file in self._present()]
+        self._next_look = self._clock() + LOOKS
+        return [piece for piece in looked if piece is not None]
+
+    def _present(self) -> list[Path]:
+        """Return the files that may have more to give, sorted by name."""
+        if self._path.is_dir():
+            found = sorted(file for file in self._path.iterdir() if file.suffix == SUFFIX)
+        else:
+            found = [self._path] if self._path.is_file() else []
+        return [file for file in found if file not in self._unfit]
+
+    def _look(self, growing: GrowingDemonstration) -> Piece | None:
+        """Return what is new in a file, None if nothing is."""
+        finished = growing.finished
+        try:
+            records = growing.more()
+            check_fit(growing.path, records, self._spec)
+        except DemonstrationException as error:
+            log.warning(f"{error}; it is left out.")
+            self._unfit.add(growing.path)
+            return None
+        news = records is not None or growing.finished > finished
+        return Piece(growing.path, records, growing.finished, growing.takes) if news else None
+
+
+def make_source(settings: SourceSettings, spec: BehaviorSpec) -> Source:
+    """Return the source that the settings name; raises DemonstrationException if its files cannot be used."""
+    if settings.file is not None:
+        return FileSource(settings.file, spec)
+    return LiveSource(str(settings.live), spec)
+
+
+def check_fit(file: Path, records: Demonstration | None, spec: BehaviorSpec) -> None:
+    """Raise DemonstrationException, with what differs, if records are those of other agents."""
+    difference = None if records is None else misfit(records.spec, spec)
+    if difference is not None:
+        raise DemonstrationException(f"{file} does not fit this behavior: {difference}")
+
+
+def misfit(shown: BehaviorSpec, own: BehaviorSpec) -> str | None:
+    """Return which sensor or action of a demonstration differs from the behavior's, None if none does."""
+    sensors = shown.observation_specs
+    if len(sensors) != len(own.observation_specs):
+        return f"it has {len(sensors)} sensors; the behavior has {len(own.observation_specs)}"
+    for i, (theirs, ours) in enumerate(zip(sensors, own.observation_specs, strict=True)):
+        if theirs.shape != ours.shape:
+            name = f" '{ours.name}'" if ours.name else ""
+            return f"sensor {i}{name} has shape {theirs.shape} there; the behavior's has {ours.shape}"
+    there, here = shown.action_spec, own.action_spec
+    if there.continuous_size != here.continuous_size:
+        return f"it has {there.continuous_size} continuous actions; the behavior has {here.continuous_size}"
+    if there.discrete_branches != here.discrete_branches:
+        return f"its discrete branches are {there.discrete_branches}; the behavior's are {here.discrete_branches}"
+    return None

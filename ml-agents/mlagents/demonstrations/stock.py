@@ -1,0 +1,100 @@
+"""All rows that were demonstrated, and how many of them go into a batch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from mlagents.data.experience import Actions
+from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
+from mlagents.data.rollout import Tick
+from mlagents.demonstrations.replayed import ReplayedDemonstration
+from mlagents.demonstrations.sources import Piece, Source
+
+log = logging.getLogger(__name__)
+
+
+class Stock:
+    """Rows of demonstrations, of every source."""
+
+    def __init__(
+        self, sources: Iterable[Source], *, capacity: int | None,
+        as_sampled: Callable[[Actions], Actions], reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns],
+    ) -> None:  # fmt: skip
+        """capacity: rows that are kept, None for all; reward: (n, S) of a tick; returns: makes what counts n steps."""
+        self.memory = ReplayBuffer(capacity)
+        self.rows_of: dict[str, int] = {}  # source -> rows that came from it
+        self._sources = list(sources)
+        self._as_sampled, self._reward, self._returns = as_sampled, reward, returns
+        self._takes: dict[tuple[Path, int], tuple[ReplayedDemonstration, NStepReturns]] = {}
+        self._observed: dict[str, int] = {}  # file -> rows that the normalizer has seen
+        self._told: dict[str, int] = {}  # file -> rows that came from it
+        self._carry = 0.0  # part of a row that is owed to the next batch
+
+    def __len__(self) -> int:
+        return len(self.memory)
+
+    def poll(self) -> list[tuple[Tensor, ...]]:
+        """Take what has come; return the observations that the normalizer has not seen yet."""
+        unseen: list[tuple[Tensor, ...]] = []
+        for source in self._sources:
+            for piece in source.poll():
+                before = self.memory.seen
+                for obs in self._take(piece):
+                    unseen += self._unobserved(str(piece.file), obs)
+                self.rows_of[source.name] = self.rows_of.get(source.name, 0) + self.memory.seen - before
+        return unseen
+
+    def share(self, ratio: float, batch_size: int) -> int:
+        """Return how many rows of a batch are to be demonstrated.
+
+        What is left of a row goes on to the next batch, so that over any number of them the share is the ratio.
+        """
+        if not len(self.memory):
+            return 0
+        wanted = self._carry + ratio * batch_size
+        rows = min(int(wanted + 1e-6), batch_size)
+        self._carry = wanted - rows
+        return rows
+
+    def sample(self, n: int) -> Transition:
+        """Return n random rows."""
+        return self.memory.sample(n)
+
+    def state_dict(self) -> Mapping[str, int]:
+        """Return how many rows of each file the normalizer has seen; the rows themselves are read again."""
+        return dict(self._observed)
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        self._observed = dict(state)
+
+    def _take(self, piece: Piece) -> Iterator[tuple[Tensor, ...]]:
+        """Put the rows of a piece into memory and yield their observations."""
+        take = piece.file, piece.take
+        if take not in self._takes:
+            self._takes[take] = ReplayedDemonstration(self._as_sampled), self._returns()
+            log.info(f"Demonstrations: {piece.file} {'is read' if piece.finished else 'is followed as it is made'}.")
+        replayed, returns = self._takes[take]
+        for tick in () if piece.records is None else replayed.ticks(piece.records):
+            self._append(returns.take(tick, self._reward(tick)))
+            yield tick.rows.input.obs
+        if piece.finished:
+            self._append(returns.clear())
+            del self._takes[take]
+            log.info(f"Demonstrations: {piece.file} gave {self._told.get(str(piece.file), 0)} rows.")
+
+    def _append(self, tables: Iterable[Transition]) -> None:
+        for table in tables:
+            self.memory.append(table)
+
+    def _unobserved(self, file: str, obs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the rows of a file beyond those that were observed before a resume."""
+        told = self._told.get(file, 0)
+        self._told[file] = told + len(obs[0])
+        skipped = max(self._observed.get(file, 0) - told, 0)
+        self._observed[file] = max(self._observed.get(file, 0), self._told[file])
+        if skipped < len(obs[0]):
+            yield tuple(column[skipped:] for column in obs)

@@ -1,0 +1,123 @@
+"""Where demonstrations come from: files, folders, patterns, and what is still being made."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mlagents.demonstrations.settings import SourceSettings
+from mlagents.demonstrations.sources import LiveSource, make_source, misfit
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.examples.example import vector_sensor
+from mlagents_envs.exception import DemonstrationException
+from mlagents_envs.recording import DemonstrationRecorder, write
+
+from .conftest import SPEC
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        self.now += 1.0  # a look is always due
+        return self.now
+
+
+def numbers(pieces):
+    return [number for piece in pieces for number in piece.records.obs[0].flatten().tolist()]
+
+
+def record(recorder, number, **flags):
+    recorder.record([np.array([number])], 0.0, np.array([0.0]), np.array([0]), **flags)
+
+
+@pytest.mark.parametrize("path", ["a.demo", "folder", "folder/*.demo"])
+def test_a_file_a_folder_and_a_pattern_are_read_once(shown, tmp_path, path):
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "a.demo", shown(2))
+    write(tmp_path / "folder" / "b.demo", shown(2, first=5))
+    write(tmp_path / "folder" / "c.demo", shown(2, first=8))
+    source = make_source(SourceSettings(file=str(tmp_path / path)), SPEC)
+    assert numbers(source.poll()) == ([0, 1] if path == "a.demo" else [5, 6, 8, 9])
+    assert source.poll() == []
+    assert source.name == f"file:{tmp_path / path}"
+
+
+def test_a_file_of_other_agents_says_which_sensor_or_action_differs(shown, tmp_path):
+    write(tmp_path / "a.demo", shown(2))
+    own = BehaviorSpec([vector_sensor(4, "place")], SPEC.action_spec)
+    with pytest.raises(DemonstrationException, match=r"a\.demo does not fit this behavior: sensor 0 'place' has shape"):
+        make_source(SourceSettings(file=str(tmp_path / "a.demo")), own)
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (SPEC, None),
+        (BehaviorSpec([vector_sensor(1, "a"), vector_sensor(1, "b")], SPEC.action_spec), "it has 1 sensors; the behavior has 2"),
+        (BehaviorSpec([vector_sensor(2, "place")], SPEC.action_spec), r"sensor 0 'place' has shape (1,) there; the behavior's has (2,)"),
+        (BehaviorSpec(SPEC.observation_specs, ActionSpec(2, (3,))), "it has 1 continuous actions; the behavior has 2"),
+        (BehaviorSpec(SPEC.observation_specs, ActionSpec(1, (3, 2))), "its discrete branches are (3,); the behavior's are (3, 2)"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_named(own, words):
+    assert misfit(SPEC, own) == words
+
+
+def test_a_file_that_is_still_being_made_is_followed(tmp_path):
+    source = LiveSource(str(tmp_path / "a.demo"), SPEC, clock=Clock())
+    assert source.poll() == []
+    with DemonstrationRecorder(tmp_path / "a.demo", "B", SPEC) as recorder:
+        record(recorder, 1)
+        assert numbers(source.poll()) == [1]
+        assert source.poll() == []
+        record(recorder, 2)
+        record(recorder, 3)
+        (piece,) = source.poll()
+        assert numbers([piece]) == [2, 3]
+        assert not piece.finished
+        record(recorder, 4, done=True)
+    assert source.poll()[0].finished
+
+
+def test_files_that_fall_into_a_folder_are_taken_as_they_come(shown, tmp_path):
+    source = LiveSource(str(tmp_path / "later"), SPEC, clock=Clock())
+    assert source.poll() == []
+    (tmp_path / "later").mkdir()
+    write(tmp_path / "later" / "a.demo", shown(2))
+    assert numbers(source.poll()) == [0, 1]
+    write(tmp_path / "later" / "b.demo", shown(2, first=5))
+    (tmp_path / "later" / "notes.txt").write_text("no demonstration")
+    assert numbers(source.poll()) == [5, 6]
+
+
+def test_it_is_not_looked_at_more_than_twice_a_second(shown, tmp_path):
+    times = iter([0.0, 0.0, 0.1, 0.2, 0.7, 0.8])
+    write(tmp_path / "a.demo", shown(2))
+    source = LiveSource(str(tmp_path), SPEC, clock=lambda: next(times))
+    assert len(source.poll()) == 1
+    write(tmp_path / "b.demo", shown(2))
+    assert source.poll() == []
+    assert len(source.poll()) == 1
+
+
+@pytest.mark.parametrize("damage", ["other agents", "garbage"])
+def test_what_cannot_be_used_is_told_of_once_and_left_out(shown, tmp_path, caplog, damage):
+    source = LiveSource(str(tmp_path), SPEC, clock=Clock())
+    other = replace(shown(2), obs=(np.zeros((2, 7), np.float32),), spec=BehaviorSpec([vector_sensor(7, "x")], SPEC.action_spec))
+    write(tmp_path / "a.demo", other)
+    if damage == "garbage":
+        (tmp_path / "a.demo").write_bytes(b"\xff" * 200)
+    write(tmp_path / "b.demo", shown(2))
+    with caplog.at_level(logging.WARNING):
+        assert numbers(source.poll()) == [0, 1]
+        source.poll()
+    assert [record.getMessage().count("a.demo") for record in caplog.records] == [1]
+    assert "left out" in caplog.text
+
+
+@pytest.mark.parametrize(("given", "words"), [({}, "says nothing"), ({"file": "a", "live": "b"}, "has file and live")])
+def test_a_source_is_one_thing(given, words):
+    with pytest.raises(ValueError, match=f"{words}; must have one of file, live"):
+        SourceSettings(**given)
