@@ -1,5 +1,7 @@
 """Small worlds and tables that several tests use."""
 
+import logging
+
 import pytest
 import torch
 
@@ -10,6 +12,17 @@ from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOut
 def seeded():
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_logging():
+    """A run sets up logging for its process; the next test begins without."""
+    loggers = [logging.getLogger(name) for name in ("mlagents", "mlagents_envs")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture
