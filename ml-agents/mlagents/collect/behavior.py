@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from mlagents.collect.collector import Collector, Episodes
 from mlagents.envs.steps import Array, StepBatch
 from mlagents_envs.base_env import ActionTuple
 
+log = logging.getLogger(__name__)
 Columns = Mapping[str, "float | Array"]
 
 
@@ -27,12 +29,16 @@ class Behavior:
         self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
         self._collector = Collector(memory_size, time_horizon)
+        self._warns = training and not trainer.can.groups  # of group rewards, once
 
     def receive(self, step: StepBatch) -> Episodes | None:
         """Bring rows home; return the episodes that ended, if any."""
         tick, episodes = self._collector.receive(step)
         if tick is not None:
             self.step += len(tick.lane)
+            if self._warns and step.group_reward.any():
+                self._warns = False
+                log.warning("Agents are rewarded as a group, and this trainer takes it as each one's own reward.")
             if self.training:
                 self.trainer.receive(tick)
         if not len(episodes.total):
