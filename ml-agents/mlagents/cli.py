@@ -16,6 +16,9 @@ EXAMPLES = """examples:
       go on where that run stood
   tensorboard --logdir results
       see the learning curves
+  mlagents-learn --schema > mlagents.schema.json
+      let an editor complete, explain and check CONFIG.yaml, once the file begins with the line
+      # yaml-language-server: $schema=mlagents.schema.json
 """
 
 Flag = tuple[str, str, dict[str, Any], str]  # flag, section, arguments of argparse, help
@@ -90,12 +93,23 @@ def make_parser() -> argparse.ArgumentParser:
         "--plugin", dest="plugins", action="append", metavar="FILE.py",
         help="a file or module whose trainers CONFIG.yaml may name; may be given several times",
     )  # fmt: skip
+    parser.add_argument(
+        "--schema", dest="schema", action="store_true",
+        help="print what CONFIG.yaml may say, plug-ins included, as a JSON Schema for editors, and end",
+    )  # fmt: skip
     for title, flags in _GROUPS.items():
         group = parser.add_argument_group(title)
         for flag, where, options, text in flags:
             on = {"action": "store_true"} if options.get("on") else options
             group.add_argument(flag, dest=where, help=text or argparse.SUPPRESS, **on)
     return parser
+
+
+def asked_for_schema(argv: Sequence[str] | None = None) -> list[str] | None:
+    """Return the plug-ins whose trainers a schema is asked for with, or None if none is asked for."""
+    given = vars(make_parser().parse_args(argv))
+    plugins: list[str] = given.get("plugins", [])
+    return plugins if "schema" in given else None
 
 
 def parse_command_line(argv: Sequence[str] | None = None) -> tuple[RunOptions, list[str]]:

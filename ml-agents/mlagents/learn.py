@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
-from mlagents.cli import parse_command_line
+from mlagents.cli import asked_for_schema, parse_command_line
 from mlagents.mistakes import SettingsError
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     one_thread_each()
     options = None
     try:
+        plugins = asked_for_schema(argv)
+        if plugins is not None:
+            return print_schema(plugins)
         options = check(argv)
         if options is None:
             return MISTAKE
@@ -42,6 +46,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(NOTHING, file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def print_schema(plugins: Sequence[str]) -> int:
+    """Print the schema of a configuration that may name the trainers of these plug-ins; return the exit status."""
+    from mlagents.json_schema import json_schema
+    from mlagents.plugins import Catalog
+
+    catalog = Catalog(plugins)
+    with redirect_stdout(sys.stderr):  # what a plug-in says while it is loaded is no part of the schema
+        schema, broken = json_schema(catalog), catalog.broken_files()
+    for sentence in broken:
+        print(f"--plugin: {sentence}", file=sys.stderr)
+    if broken:
+        return MISTAKE
+    if "$comment" in schema:
+        print(f"[WARNING] {schema['$comment']}", file=sys.stderr)
+    print(json.dumps(schema, indent=2))
+    return 0
 
 
 def check(argv: Sequence[str] | None) -> RunOptions | None:

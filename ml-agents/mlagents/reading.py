@@ -283,7 +283,7 @@ class Reader:
         merged = _deep(default, own)
         name = str(merged.get("trainer_type", "ppo"))
         inherited = default.get("hyperparameters")
-        if isinstance(inherited, dict) and name != str(default.get("trainer_type", "ppo")):
+        if isinstance(inherited, dict) and isinstance(merged["hyperparameters"], dict) and name != str(default.get("trainer_type", "ppo")):
             own_keys, kind = own.get("hyperparameters") or {}, self._settings_if_any(name)
             merged["hyperparameters"] = {
                 key: value

@@ -111,6 +111,12 @@ def test_schedules_follow_the_learning_rate(yaml):
     assert (settings.beta_schedule, settings.epsilon_schedule) == ("linear", "constant")
 
 
+def test_empty_hyperparameters_of_another_trainer_are_its_defaults(yaml):
+    text = "default_settings: {trainer_type: ppo, hyperparameters: {beta: 0.1}}\nbehaviors:\n  S: {trainer_type: sac, hyperparameters: }"
+    options, _ = load(yaml(text), {})
+    assert options.behaviors["S"].hyperparameters.tau == 0.005
+
+
 def test_defaults_are_inherited_but_not_another_trainers_hyperparameters(yaml):
     text = "default_settings:\n  trainer_type: ppo\n  hyperparameters: {epsilon: 0.3, batch_size: 7}\n  max_steps: 9\nbehaviors:\n  S: {trainer_type: sac}\n  P: {hyperparameters: {beta: 0.1}}"
     options, _ = load(yaml(text), {})
