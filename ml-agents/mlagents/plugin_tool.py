@@ -1,4 +1,4 @@
-"""`mlagents-plugin`: which trainers there are, whose they are, what they take, and why one cannot be used."""
+"""`mlagents-plugin`: which trainers there are, what each can learn and takes, whether it is sound; and a new one."""
 
 from __future__ import annotations
 
@@ -7,27 +7,41 @@ import inspect
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from mlagents.conformance import command as check
+from mlagents.new_plugin import KINDS, NewPluginError, check_name, next_commands, write
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+    from mlagents.algorithms.capabilities import Capabilities
     from mlagents.plugins import Catalog, Kind
 
 MISTAKE = 2  # exit status
 EPILOG = """examples:
+  mlagents-plugin new my-trainer
   mlagents-plugin list
   mlagents-plugin explain ppo
-  mlagents-plugin explain gentle --plugin my_trainer.py"""
+  mlagents-plugin explain gentle --plugin my_trainer.py
+  mlagents-plugin check gentle --plugin my_trainer.py"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 1 if the trainer that is asked for cannot be used."""
+    """Run the command and return its exit status: 1 if the trainer that is asked for cannot be used or is faulty."""
     flags = make_parser().parse_args(argv)
     from mlagents.plugins import Catalog  # here, so that --help is quick
 
     catalog = Catalog(flags.plugins)
-    lines, status = listed(catalog) if flags.command == "list" else explained(catalog, flags.name)
+    if flags.command == "check":
+        return check.run(catalog, flags)
+    if flags.command == "list":
+        lines, status = listed(catalog)
+    elif flags.command == "new":
+        lines, status = begun(catalog, flags.name, folder=flags.folder, kind=flags.kind)
+    else:
+        lines, status = explained(catalog, flags.name)
     for line in lines:
         print(line, file=sys.stderr if status else sys.stdout)
     return status
@@ -37,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser."""
     parser = argparse.ArgumentParser(
         prog="mlagents-plugin",
-        description="Look at the trainers that a configuration may name.",
+        description="Look at the trainers that a configuration may name, check them, or begin one of your own.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,7 +63,23 @@ def make_parser() -> argparse.ArgumentParser:
     commands.add_parser("list", parents=[shared], help="say the name and the origin of every trainer")
     explain = commands.add_parser("explain", parents=[shared], help="say what a trainer is and takes")
     explain.add_argument("name", metavar="NAME", help="what a configuration says as trainer_type")
+    check.add_parser(commands, shared)
+    new = commands.add_parser("new", help="write a package with a trainer of your own that already learns")
+    new.set_defaults(plugins=[])
+    new.add_argument("name", metavar="NAME", help="of the trainer and of its folder: small letters, digits, - and _")
+    new.add_argument("--from", dest="kind", choices=KINDS, default="on-policy", help="what it begins as")
+    new.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where the folder NAME is written")
     return parser
+
+
+def begun(catalog: Catalog, name: str, *, folder: Path, kind: str) -> tuple[list[str], int]:
+    """Write the package of a new trainer; return its files and the next commands, or why it cannot be."""
+    try:
+        check_name(name, catalog.names())
+        files = write(name, folder, kind=kind)
+    except NewPluginError as error:
+        return [str(error)], MISTAKE
+    return ["Written:", *(f"  {file}" for file in files), *next_commands(name, folder)], 0
 
 
 def listed(catalog: Catalog) -> tuple[list[str], int]:
@@ -76,7 +106,11 @@ def _origin(catalog: Catalog, name: str) -> str:
 
 
 def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
-    """Return what a trainer is, where it stands, and its settings; or why it cannot be used, with the traceback."""
+    """Return what a trainer is, where it stands, what it can learn, and its settings.
+
+    If it cannot be used, return why, with the traceback.
+    """
+    from mlagents.capable import capabilities
     from mlagents.plugins import PluginError, is_built
     from mlagents.reading import near
 
@@ -90,7 +124,7 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
         return [f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}"], MISTAKE
     lines = [f"{name}, of {found.origin}"]
     if is_built(name):
-        lines += _described(found)
+        lines += [*_described(found), *(f"  {line}" for line in abilities(capabilities(catalog, name)))]
     return [*lines, "", "hyperparameters:", *(f"  {line}" for line in settings_table(found.settings))], 0
 
 
@@ -98,6 +132,22 @@ def _described(kind: Kind) -> Iterator[str]:
     trainer = kind.trainer()
     yield f"  {(inspect.getdoc(trainer) or 'without a docstring').splitlines()[0]}"
     yield f"  {inspect.getsourcefile(trainer)}, class {trainer.__name__}"
+
+
+def abilities(can: Capabilities) -> list[str]:
+    """Return in words what a trainer can learn with, and what it cannot."""
+    kinds = {
+        "continuous actions": can.continuous,
+        "discrete actions": can.discrete,
+        "continuous actions beside discrete ones": can.hybrid,
+        "recurrent networks": can.memory,
+        "rewards of a group": can.groups,
+        "demonstrations": can.demonstrations,
+    }
+    signals = "several reward signals" if can.several_signals else "one reward signal only"
+    does = [words for words, able in kinds.items() if able]
+    lacks = [words for words, able in kinds.items() if not able]
+    return [f"learns with {', '.join([*does, signals])}", *([f"not with {', '.join(lacks)}"] if lacks else [])]
 
 
 def settings_table(settings: Any) -> Iterator[str]:

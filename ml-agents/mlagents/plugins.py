@@ -171,10 +171,10 @@ def _pair(given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 
 def _filed(file: str) -> Mapping[str, Any]:
-    """Return the trainers that a file or a module defines, each under the name of its class without `Trainer`."""
+    """Return the trainers that a file or a module defines: by the names of their classes, or what these say."""
     module = _guarded(file, lambda: _module(file))
     return {
-        re.sub("trainer$", "", name.lower()): kind
+        vars(kind).get("trainer_type", re.sub("trainer$", "", name.lower())): kind
         for name, kind in vars(module).items()
         if isinstance(kind, type) and kind.__module__ == module.__name__ and hasattr(kind, "Settings")
     }

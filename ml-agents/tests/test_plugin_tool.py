@@ -62,6 +62,43 @@ def test_a_trainer_is_explained_with_its_settings(capsys):
     assert ["kind", "soft", "or", "hard", "soft", "Which", "one."] in rows
 
 
+@pytest.mark.parametrize(
+    ("can", "does", "lacks"),
+    [
+        (
+            "",
+            "continuous actions, discrete actions, continuous actions beside discrete ones, several reward signals",
+            "recurrent networks, rewards of a group, demonstrations",
+        ),
+        (
+            "can = Capabilities(discrete=False, hybrid=False, demonstrations=True, several_signals=False)",
+            "continuous actions, demonstrations, one reward signal only",
+            "discrete actions, continuous actions beside discrete ones, recurrent networks, rewards of a group",
+        ),
+    ],
+)
+def test_it_is_said_what_a_trainer_learns(can, does, lacks, capsys):
+    Path("own.py").write_text(f"from mlagents.api import Capabilities\n{TRAINER}    {can}\n")
+    assert main(["explain", "own", "--plugin", "own.py"]) == 0
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert f"learns with {does}" in said
+    assert f"not with {lacks}" in said
+
+
+def test_a_trainer_that_can_do_all_lacks_nothing(capsys):
+    can = "can = Capabilities(memory=True, groups=True, demonstrations=True)"
+    Path("own.py").write_text(f"from mlagents.api import Capabilities\n{TRAINER}    {can}\n")
+    assert main(["explain", "own", "--plugin", "own.py"]) == 0
+    said = capsys.readouterr().out
+    assert "recurrent networks, rewards of a group, demonstrations, several reward signals" in said
+    assert "not with" not in said
+
+
+def test_nothing_is_said_of_what_a_trainer_learns_that_is_not_built(capsys):
+    assert main(["explain", "sac"]) == 0
+    assert "learns with" not in capsys.readouterr().out
+
+
 def test_settings_of_a_trainer_that_is_not_built_are_explained_too(capsys):
     assert main(["explain", "sac"]) == 0
     assert "init_entcoef" in capsys.readouterr().out
@@ -76,6 +113,16 @@ def test_a_trainer_that_cannot_be_used_is_explained_by_its_traceback(monkeypatch
     Path("own.py").write_text(TRAINER.replace("Settings = OwnSettings", "Settings = int"))
     assert main(["explain", "own", "--plugin", "own.py"]) == 1
     assert "do not extend those of mlagents.api" in capsys.readouterr().err
+
+
+def test_a_trainer_is_checked(capsys):
+    assert main(["check", "own", "--plugin", "own.py", "--only", "setting"]) == 0
+    assert "setting" in capsys.readouterr().out
+
+
+def test_a_check_of_a_name_that_nobody_has_is_a_mistake(capsys):
+    assert main(["check", "pppo"]) == 2
+    assert "'pppo'" in capsys.readouterr().err
 
 
 def test_help_is_light():

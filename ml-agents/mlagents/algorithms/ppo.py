@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from mlagents.algorithms import by_hand
@@ -15,7 +17,7 @@ from mlagents.nn.values import Critic
 class PPOTrainer(OnPolicyTrainer):
     """Ratios clipped per action dimension, a plain squared value error, and an entropy bonus."""
 
-    Settings = PPOSettings
+    Settings: ClassVar[type[PPOSettings]] = PPOSettings
     VALUE_WEIGHT = 0.5  # of the value loss beside the policy's, as in Unity's trainers
 
     def make_critic(self, setup: TrainerSetup) -> Critic:

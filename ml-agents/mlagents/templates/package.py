@@ -1,0 +1,1 @@
+"""the-name: a trainer for mlagents-learn."""

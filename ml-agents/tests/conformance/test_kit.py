@@ -1,0 +1,231 @@
+"""The trainers of the house pass every check, and checks behave as tests should."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+
+from mlagents.conformance import Fault, NotTaken, checks
+from mlagents.conformance.subject import ALL, CONTINUOUS, ONE_BRANCH, TWO_BRANCHES
+from mlagents.conformance.tasks import Arms, Coin, Echo, Fork, Reach, Toll, said
+from mlagents.conformance.world import World
+from mlagents.plugins import PluginError
+from mlagents.reading import SettingsError
+from mlagents_envs.base_env import ActionTuple
+
+NAMES = ["ppo", *(["a2c", "dqn"] if find_spec("mlagents_trainer_plugin") else [])]
+BROKEN = """
+from mlagents.api import PPOTrainer
+
+class BrokenTrainer(PPOTrainer):
+    def learn(self, step):
+        if self.policy.branches:
+            return self.no_such_thing
+        return super().learn("soon")
+
+    def state_dict(self):
+        raise SystemExit("done")
+"""
+
+
+@pytest.mark.parametrize("check", [check for name in NAMES for check in checks(name)], ids=lambda check: f"{check}")
+def test_the_trainers_of_the_house_conform(check):
+    try:
+        check()
+    except NotTaken:
+        assert check.subject.kind.name == "dqn"
+        assert check.space.actions.continuous_size
+
+
+def found(name, words, **options):
+    (check,) = (check for check in checks(name, **options) if str(check) == words)
+    return check
+
+
+def test_checks_are_sentences_and_none_occurs_twice():
+    sentences = [str(check) for check in checks("ppo")]
+    assert len(set(sentences)) == len(sentences)
+    assert "it learns to reach a place (continuous)" in sentences
+    assert "an unknown setting is refused" in sentences
+
+
+def test_what_a_trainer_does_not_take_is_a_skipped_test():
+    pytest.importorskip("mlagents_trainer_plugin")
+    with pytest.raises(NotTaken, match="does not take continuous actions"):
+        found("dqn", "a tick in which nobody asks is answered (continuous)")()
+
+
+def test_a_plugins_own_test_file_runs_under_pytest_and_loads_nothing_before_it_must(tmp_path):
+    (tmp_path / "choosy.py").write_text(
+        "from dataclasses import replace\nfrom mlagents.api import PPOTrainer\n"
+        "class ChoosyTrainer(PPOTrainer):\n    can = replace(PPOTrainer.can, hybrid=False)\n"
+    )
+    (tmp_path / "test_choosy.py").write_text(
+        "import sys\nimport mlagents.conformance\nassert 'torch' not in sys.modules\nimport pytest\n"
+        "from mlagents.conformance import checks\n"
+        "@pytest.mark.parametrize('check', checks('choosy', plugins=['choosy.py']), ids=str)\n"
+        "def test_conforms(check):\n    check()\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "nobody or setting", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed, 1 skipped" in done.stdout or "5 passed, 1 skipped" in done.stdout, done.stdout
+
+
+def test_importing_the_kit_loads_neither_pytest_nor_torch():
+    program = (
+        "import sys, mlagents.conformance, mlagents.conformance.command; print({'torch', 'pytest'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_crash_is_a_fault_with_the_line_of_the_plugin(tmp_path):
+    file = tmp_path / "broken.py"
+    file.write_text(BROKEN)
+    with pytest.raises(Fault, match=r"AttributeError: .*no_such_thing.*broken\.py, line 7"):
+        found("broken", "it learns to reach a place (one branch)", plugins=[str(file)])()
+    with pytest.raises(Fault, match=r"TypeError: .*broken\.py, line 8"):  # not that of the template, which it called
+        found("broken", "it learns to reach a place (continuous)", plugins=[str(file)])()
+
+
+def test_a_check_leaves_random_numbers_and_threads_as_they_were():
+    torch.manual_seed(5)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    found("ppo", "a tick in which nobody asks is answered (hybrid)")()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+def test_a_configuration_replaces_the_kits_own_hyperparameters(tmp_path):
+    file = tmp_path / "slow.yaml"
+    file.write_text("behaviors: {B: {trainer_type: ppo, hyperparameters: {learning_rate: 1.0e-9, num_epoch: 2}}}")
+    check = found("ppo", "it learns to say back what it sees (continuous)", config=file)
+    assert check.subject.settings().learning_rate == 1e-9
+    assert check.subject.settings().num_epoch == 2
+    assert check.subject.settings().buffer_size == 256
+    with pytest.raises(Fault, match="or it is only slow: see --config"):
+        check()
+
+
+def test_settings_that_a_trainer_does_not_admit_stay_its_own(tmp_path):
+    (tmp_path / "strict.py").write_text(
+        "from typing import Literal\nfrom mlagents.api import PPOTrainer\n"
+        "class StrictTrainer(PPOTrainer):\n    class Settings(PPOTrainer.Settings):\n"
+        "        batch_size: Literal[32] = 32\n"
+    )
+    (check, *_) = checks("strict", plugins=[str(tmp_path / "strict.py")])
+    assert check.subject.settings().batch_size == 32
+    assert check.subject.settings().buffer_size == 256
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("pppo", SettingsError, "no known trainer, did you mean 'ppo'"),
+        ("poca", SettingsError, "there is no trainer to check yet"),
+    ],
+)
+def test_a_trainer_that_is_not_there_is_refused(name, error, words):
+    with pytest.raises(error, match=words):
+        checks(name)
+
+
+def test_a_plugin_that_does_not_load_is_refused_with_its_line(tmp_path):
+    file = tmp_path / "bad.py"
+    file.write_text("\n\nraise ValueError('no')\n")
+    with pytest.raises((PluginError, SettingsError)):
+        checks("bad", plugins=[str(file)])
+
+
+def answered(task, answer, ticks=400):
+    """Return the mean reward of 64 agents whose answers are given by (state, allowed)."""
+    world = World(task, 64, seed=3)
+    world.begin()
+    for _ in range(ticks):
+        state = world.state[world.asked]
+        world.step(answer(state, task.allowed(state)))
+    return float(np.concatenate(world.rewards).mean())
+
+
+def choice(column):
+    column = np.asarray(column, np.int32)
+    wide = column if column.ndim == 2 else column[:, None]
+    return ActionTuple(np.zeros((len(wide), 0), np.float32), wide)
+
+
+def number(column):
+    column = np.asarray(column, np.float32)
+    wide = column if column.ndim == 2 else column[:, None]
+    return ActionTuple(wide, np.zeros((len(wide), 0), np.int32))
+
+
+@pytest.mark.parametrize(
+    ("task", "knowing", "ignorant"),
+    [
+        (Echo(ONE_BRANCH.actions), lambda s, _: choice(s[:, 0]), lambda s, _: choice(s[:, 0] * 0)),
+        (Echo(TWO_BRANCHES.actions), lambda s, _: choice(s[:, :2]), lambda s, _: choice(s[:, :2] * 0)),
+        (Echo(CONTINUOUS.actions), lambda s, _: number(s[:, :2]), lambda s, _: number(s[:, :2] * 0)),
+        (Arms(), lambda _, m: choice(3 - m[:, ::-1].argmax(1)), None),
+        (Reach(CONTINUOUS.actions), lambda s, _: number(np.column_stack([-s[:, :1] / 0.4, s[:, :1]]).clip(-1, 1)),
+         lambda s, _: number(np.zeros((len(s), 2)))),
+        (Reach(ONE_BRANCH.actions), lambda s, _: choice(1 - np.sign(s[:, 0]) * (np.abs(s[:, 0]) > 0.2)),
+         lambda s, _: choice(np.ones(len(s)))),
+        (Coin(ONE_BRANCH.actions), lambda s, _: choice(s[:, 0] > 0), lambda s, _: choice(s[:, 0] * 0)),
+        (Toll(ONE_BRANCH.actions), lambda s, _: choice(1 - s[:, 0]), None),
+        (Fork(), lambda s, _: choice(np.array([0, 2, 0])[s[:, 0]]), None),
+    ],
+)  # fmt: skip
+def test_a_task_pays_what_it_says(task, knowing, ignorant):
+    assert answered(task, knowing) == pytest.approx(task.best, abs=0.012)
+    if ignorant is not None:
+        assert answered(task, ignorant) == pytest.approx(task.chance, abs=0.012)
+
+
+def test_what_an_answer_means_is_its_first_branch_or_the_sign_of_its_first_number():
+    assert said(choice([0, 1])).tolist() == [0, 1]
+    assert said(number([-0.1, 0.1])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("agents", [1, 4, 64])
+def test_restless_agents_come_and_go_in_any_order_under_numbers_of_their_own(agents):
+    task = Echo(ONE_BRANCH.actions, length=20.0)
+    world, living, gone, left, orders = World(task, agents, seed=1, restless=True), set(), set(), 0, 0
+    step = world.begin()
+    for _ in range(300):
+        ended, asks = step.agent[step.done].tolist(), step.agent[~step.done].tolist()
+        assert step.done.tolist() == sorted(step.done.tolist(), reverse=True)
+        assert len({*ended, *asks}) == len(step.agent) >= 1
+        assert {*ended} <= living
+        assert not {*asks} & gone
+        left += int(step.interrupted.sum())
+        gone |= {*ended}
+        living = (living | {*asks}) - gone
+        orders += asks != sorted(asks)
+        assert len(living) <= agents
+        step = world.step(choice(np.zeros(len(asks))))
+    assert left > 2
+    assert len(gone) > 5
+    assert orders > 100 or agents == 1
+
+
+@pytest.mark.parametrize(("space"), ALL)
+def test_a_world_refuses_answers_for_another_number_of_agents(space):
+    world = World(Echo(space.actions), 4, seed=0)
+    world.begin()
+    with pytest.raises(Fault, match=r"must have shape \(4, "):
+        world.step(space.actions.empty_action(3))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(choice([3, 0]), "branch 0 has 3 choices, but choice 3"), (choice([0, -1]), "branch 0 has 3 choices")],
+)
+def test_a_world_refuses_choices_that_do_not_exist(answer, words):
+    world = World(Echo(ONE_BRANCH.actions), 2, seed=0)
+    world.begin()
+    with pytest.raises(Fault, match=words):
+        world.step(answer)

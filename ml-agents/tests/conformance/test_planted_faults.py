@@ -1,0 +1,357 @@
+"""Each fault that authors make is planted, and the check that is meant for it must see it; a healthy twin passes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from mlagents.api import Actions, PolicyInput, PPOTrainer
+from mlagents.conformance import Fault, acting, exporting, keeping, learning, promises
+from mlagents.conformance.subject import CONTINUOUS, HYBRID, NO_MATTER, ONE_BRANCH, TWO_BRANCHES
+from mlagents.conformance.tasks import Coin, said
+
+dqn = pytest.importorskip("mlagents_trainer_plugin.dqn.dqn_trainer")
+DQNTrainer = dqn.DQNTrainer
+
+
+class OneForAll:
+    def act(self, input, *, explore=True):
+        output = super().act(input, explore=explore)
+        first = torch.zeros(len(input), dtype=torch.int64)
+        return replace(output, action=output.action[first])
+
+
+class Unmasked:
+    def act(self, input, *, explore=True):
+        return super().act(PolicyInput(input.obs, torch.ones_like(input.mask), input.memory), explore=explore)
+
+
+class MaskedOnlyWhenGreedy:
+    def act(self, input, *, explore=True):
+        output = super().act(input, explore=explore)
+        if not explore:
+            return output
+        free = super().act(PolicyInput(input.obs, torch.ones_like(input.mask), input.memory), explore=True)
+        return replace(output, action=free.action)
+
+
+class AlwaysExploring:
+    def act(self, input, *, explore=True):
+        return super().act(input, explore=True)
+
+
+class DeafToDeterministic:
+    def act(self, input, *, explore=True):
+        self.deterministic = False
+        return super().act(input, explore=explore)
+
+
+class Moody:
+    """Remembers the mean of what was seen, for all agents at once."""
+
+    def act(self, input, *, explore=True):
+        mood = getattr(self, "mood", 0.0)
+        if len(input):
+            self.mood = 0.5 * mood + input.obs[0].mean(0)
+        seen = (input.obs[0] + mood, *input.obs[1:])
+        return super().act(PolicyInput(seen, input.mask, input.memory), explore=explore)
+
+
+class Gregarious:
+    """Sees the others of its batch."""
+
+    def act(self, input, *, explore=True):
+        obs = tuple(column - column.mean(0) if len(column) else column for column in input.obs)
+        return super().act(PolicyInput(obs, input.mask, input.memory), explore=explore)
+
+
+class Confused:
+    """Answers agents in the order of what they see, not in that in which they ask."""
+
+    def act(self, input, *, explore=True):
+        output = super().act(input, explore=explore)
+        return replace(output, action=output.action[torch.argsort(input.obs[0][:, 0], stable=True)])
+
+
+class WrongHead:
+    """Plays something else than what is exported."""
+
+    def act(self, input, *, explore=True):
+        output = super().act(input, explore=explore)
+        discrete = (output.action.discrete + 1) % torch.tensor(self.branches)
+        return replace(output, action=Actions(output.action.continuous, discrete))
+
+
+def spoiled(trainer, habit):
+    """Return the trainer with a policy of this habit."""
+
+    class Spoiled(trainer):
+        def __init__(self, setup, settings):
+            super().__init__(setup, settings)
+            self.policy.__class__ = type(habit.__name__, (habit, type(self.policy)), {})
+
+    return Spoiled
+
+
+@pytest.mark.parametrize("trainer", [PPOTrainer, DQNTrainer])
+@pytest.mark.parametrize(
+    ("habit", "question", "words"),
+    [
+        (OneForAll, acting.every_agent_has_an_action_of_its_own, "must not all do the same"),
+        (Unmasked, acting.a_forbidden_choice_is_never_taken, "no forbidden choice may be taken"),
+        (MaskedOnlyWhenGreedy, acting.a_forbidden_choice_is_never_taken, "no forbidden choice may be taken"),
+        (AlwaysExploring, acting.inference_explores_nothing, "asked again with explore=False"),
+        (DeafToDeterministic, acting.inference_explores_nothing, "--deterministic has no effect"),
+        (Moody, acting.earlier_questions_change_no_answer, "all agents share it"),
+        (Moody, acting.an_agent_is_answered_as_if_it_were_alone, "state is shared between agents"),
+        (Gregarious, acting.an_agent_is_answered_as_if_it_were_alone, "over the whole batch"),
+        (Confused, acting.the_order_of_agents_changes_nothing, "in another order"),
+        (WrongHead, exporting.the_exported_deterministic_output_is_the_greedy_choice, "must be the greedy choice"),
+        (WrongHead, exporting.the_exported_sampled_output_is_distributed_like_the_policy, "how often a choice"),
+    ],
+)
+def test_a_bad_habit_of_a_policy_is_seen(ask, trainer, habit, question, words):
+    with pytest.raises(Fault, match=words):
+        ask(spoiled(trainer, habit), question, TWO_BRANCHES)
+    ask(trainer, question, TWO_BRANCHES)
+
+
+@pytest.mark.parametrize("space", [CONTINUOUS, HYBRID])
+@pytest.mark.parametrize(
+    ("habit", "question"),
+    [
+        (OneForAll, acting.every_agent_has_an_action_of_its_own),
+        (AlwaysExploring, acting.inference_explores_nothing),
+        (Moody, acting.earlier_questions_change_no_answer),
+    ],
+)
+def test_a_bad_habit_is_seen_with_numbers_too(ask, habit, question, space):
+    with pytest.raises(Fault):
+        ask(spoiled(PPOTrainer, habit), question, space)
+    ask(PPOTrainer, question, space)
+
+
+class AtTheGreedyChoice(DQNTrainer):
+    def goal(self, batch):
+        now = self.policy.best(self.policy.values(batch.rows.input.obs), batch.rows.input.mask)
+        after = self.target.chosen(self.target.values(batch.after), now)
+        return batch.returns + batch.discount * after.mean(1, keepdim=True).detach()
+
+
+class AtTheTakenChoice(DQNTrainer):
+    def goal(self, batch):
+        after = self.target.chosen(self.target.values(batch.after), batch.rows.output.action.discrete)
+        return batch.returns + batch.discount * after.mean(1, keepdim=True).detach()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("trainer", [AtTheGreedyChoice, AtTheTakenChoice])
+def test_a_next_value_at_the_present_choice_is_seen(ask, trainer, seed):
+    question = learning.the_next_value_is_that_of_the_best_choice_there
+    with pytest.raises(Fault, match="at the choice made now"):
+        ask(trainer, question, ONE_BRANCH, seed)
+
+
+class DQNThatNeverStops(DQNTrainer):
+    def goal(self, batch):
+        return super().goal(replace(batch, discount=torch.full_like(batch.discount, 0.8)))
+
+
+class DQNThatStopsAtLimits(DQNTrainer):
+    def goal(self, batch):
+        return super().goal(replace(batch, discount=batch.discount * ~batch.rows.done[:, None]))
+
+
+class PPOThatNeverStops(PPOTrainer):
+    def _bootstrap(self, segments, value):
+        rows = replace(segments.rows, interrupted=segments.rows.done)
+        return super()._bootstrap(replace(segments, rows=rows), value)
+
+
+class PPOThatStopsAtLimits(PPOTrainer):
+    def _bootstrap(self, segments, value):
+        rows = replace(segments.rows, interrupted=torch.zeros_like(segments.rows.done))
+        return super()._bootstrap(replace(segments, rows=rows), value)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    ("trainer", "space"),
+    [
+        (DQNThatNeverStops, ONE_BRANCH),
+        (DQNThatStopsAtLimits, ONE_BRANCH),
+        (PPOThatNeverStops, ONE_BRANCH),
+        (PPOThatStopsAtLimits, ONE_BRANCH),
+        (PPOThatNeverStops, CONTINUOUS),
+        (PPOThatStopsAtLimits, CONTINUOUS),
+    ],
+)
+def test_a_termination_taken_for_an_interruption_and_the_reverse_are_seen(ask, trainer, space, seed):
+    with pytest.raises(Fault, match="`done` is taken without `interrupted`"):
+        ask(trainer, learning.an_interruption_is_told_from_a_termination, space, seed)
+
+
+def with_random_best(model):
+    """Draw the deterministic choices of an exported model evenly, as a plug-in of Unity's did."""
+    graph = model.graph
+    best = next(node for node in graph.node if "deterministic_discrete_actions" in node.output)
+    graph.node.remove(best)
+    evenly = numpy_helper.from_array(np.zeros((1, 2), np.float32), "evenly")
+    graph.initializer.append(evenly)
+    graph.node.extend(
+        [
+            helper.make_node("Shape", ["obs_1"], ["rows"]),
+            helper.make_node("Expand", ["evenly", "rows_and_choices"], ["everywhere"]),
+            helper.make_node("Multinomial", ["everywhere"], ["drawn"], dtype=TensorProto.INT64, sample_size=2),
+            helper.make_node("Identity", ["drawn"], ["deterministic_discrete_actions"]),
+        ]
+    )
+    graph.node.insert(len(graph.node) - 3, helper.make_node("Mul", ["rows", "two"], ["rows_and_choices"]))
+    graph.initializer.append(numpy_helper.from_array(np.array([1, 2], np.int64), "two"))
+    return model
+
+
+@pytest.mark.parametrize("trainer", [PPOTrainer, DQNTrainer])
+def test_a_deterministic_output_that_is_random_is_seen(ask, trainer, monkeypatch):
+    question, build = exporting.the_exported_deterministic_output_is_the_greedy_choice, exporting.build
+    ask(trainer, question, TWO_BRANCHES)
+    monkeypatch.setattr(exporting, "build", lambda policy: with_random_best(build(policy)))
+    with pytest.raises(Fault, match="usually it is drawn at random"):
+        ask(trainer, question, TWO_BRANCHES)
+
+
+class Forgetful(DQNTrainer):
+    """Saves no target network."""
+
+    def modules(self):
+        return {name: module for name, module in super().modules().items() if name != "Target"}
+
+
+class ForgetfulOfRemembered(DQNTrainer):
+    def state_dict(self):
+        return {name: part for name, part in super().state_dict().items() if name != "replay"}
+
+
+class ForgetfulOfSteps(PPOTrainer):
+    def load_state_dict(self, state):
+        self.policy.load_state_dict(state["Policy"])
+        self.critic.load_state_dict(state["Optimizer:critic"])
+
+
+class Arbitrary(PPOTrainer):
+    """Saves what only pickle can."""
+
+    def state_dict(self):
+        return {**super().state_dict(), "spec": self.policy.spec}
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"),
+    [
+        (Forgetful, "after 900 more rows"),
+        (ForgetfulOfRemembered, "after 900 more rows"),
+        (ForgetfulOfSteps, "what is loaded must be what was saved"),
+        (Arbitrary, "plain containers only"),
+    ],
+)
+def test_what_a_checkpoint_lacks_is_seen(ask, trainer, words):
+    with pytest.raises(Fault, match=words):
+        ask(trainer, keeping.a_resumed_trainer_equals_one_that_never_stopped, TWO_BRANCHES)
+
+
+class Unseeded(PPOTrainer):
+    def targets(self, segments):
+        batch, metrics = super().targets(segments)
+        return replace(batch, advantage=batch.advantage * np.random.default_rng().uniform(0.9, 1.1)), metrics
+
+
+def test_numbers_that_nobody_seeds_are_seen(ask):
+    with pytest.raises(Fault, match="which nobody seeds"):
+        ask(Unseeded, keeping.the_same_seed_makes_the_same_weights, CONTINUOUS)
+
+
+class Contrary(PPOTrainer):
+    def targets(self, segments):
+        batch, metrics = super().targets(segments)
+        return replace(batch, advantage=-batch.advantage), metrics
+
+
+class Idle(PPOTrainer):
+    def learn(self, step):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"), [(Contrary, "the wrong sign"), (Idle, r"learn\(\) always returned None")]
+)
+@pytest.mark.parametrize(
+    ("question", "space"),
+    [
+        (learning.it_learns_to_say_back_what_it_sees, HYBRID),
+        (learning.it_learns_which_allowed_choice_is_best, ONE_BRANCH),
+        (learning.it_learns_to_reach_a_place, CONTINUOUS),
+    ],
+)
+def test_who_learns_the_wrong_thing_or_nothing_is_seen(ask, trainer, words, question, space):
+    with pytest.raises(Fault, match=words):
+        ask(trainer, question, space)
+
+
+class Shown(Coin):
+    """A coin that agents see after all."""
+
+    def answer(self, state, action, draw):
+        right = said(action) == (state[:, 0] > 0)
+        return super().answer(state, action, draw)._replace(reward=right)
+
+
+@pytest.mark.parametrize("space", [ONE_BRANCH, CONTINUOUS])
+def test_learning_where_there_should_be_nothing_to_learn_is_seen(ask, monkeypatch, space):
+    monkeypatch.setattr(learning, "Coin", Shown)
+    with pytest.raises(Fault, match="guessed half of the time"):
+        ask(PPOTrainer, learning.nothing_is_learnt_where_there_is_nothing_to_learn, space)
+
+
+class Infinite(PPOTrainer):
+    def learn(self, step):
+        metrics = super().learn(step)
+        if metrics is not None:
+            with torch.no_grad():
+                self.policy.head.bias.fill_(float("nan"))
+        return metrics
+
+
+@pytest.mark.parametrize(
+    ("trainer", "space", "words"),
+    [
+        (Infinite, CONTINUOUS, "learning went to infinity"),
+        (Idle, ONE_BRANCH, "the policy must have changed"),
+    ],
+)
+def test_weights_that_are_no_numbers_or_never_change_are_seen(ask, trainer, space, words):
+    with pytest.raises(Fault, match=words):
+        ask(trainer, acting.agents_may_come_and_go, space)
+
+
+class Loose(PPOTrainer):
+    class Settings(PPOTrainer.Settings, extra="allow"):
+        mood: float = 1.0
+
+
+class Refusing(PPOTrainer):
+    can = replace(PPOTrainer.can, continuous=False, discrete=False, hybrid=False)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "question", "words"),
+    [
+        (Loose, promises.an_unknown_setting_is_refused, "learning_rat was taken"),
+        (Loose, promises.every_setting_says_what_it_is_for, "mood has none"),
+        (Refusing, promises.it_takes_some_kind_of_actions, "refuses all of them"),
+    ],
+)
+def test_empty_promises_are_seen(ask, trainer, question, words):
+    with pytest.raises(Fault, match=words):
+        ask(trainer, question, NO_MATTER)
