@@ -282,8 +282,8 @@ class Reader:
         """Return a behavior's keys over the defaults'; another trainer takes only the hyperparameters it knows."""
         merged = _deep(default, own)
         name = str(merged.get("trainer_type", "ppo"))
-        inherited = default.get("hyperparameters")
-        if isinstance(inherited, dict) and isinstance(merged["hyperparameters"], dict) and name != str(default.get("trainer_type", "ppo")):
+        both = all(isinstance(given.get("hyperparameters"), dict) for given in (default, merged))
+        if both and name != str(default.get("trainer_type", "ppo")):
             own_keys, kind = own.get("hyperparameters") or {}, self._settings_if_any(name)
             merged["hyperparameters"] = {
                 key: value

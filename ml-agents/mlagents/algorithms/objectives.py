@@ -48,9 +48,10 @@ def margin_loss(worth: Tensor, choice: Tensor, mask: Tensor, branches: Sequence[
     worth, mask: (n, sum of branch sizes); choice: (n, B).
     max_a [Q(s, a) + l(a, a_E)] - Q(s, a_E).  Hester et al. 2018, arXiv:1704.03732, eq. 2
     """
-    tables = zip(worth.split(list(branches), 1), mask.split(list(branches), 1), choice.split(1, 1), strict=True)
+    tables = [torch.split_with_sizes(column, list(branches), 1) for column in (worth, mask)]
     regret = []
-    for values, allowed, own in tables:
+    for branch, (values, allowed) in enumerate(zip(*tables, strict=True)):
+        own = choice[:, branch, None]
         rivals = (values + margin).masked_fill(~allowed, -torch.inf).scatter(1, own, values.gather(1, own))
         regret.append(rivals.amax(1, keepdim=True) - values.gather(1, own))
     return torch.cat(regret, 1)

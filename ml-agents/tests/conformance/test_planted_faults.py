@@ -335,6 +335,16 @@ def test_weights_that_are_no_numbers_or_never_change_are_seen(ask, trainer, spac
         ask(trainer, acting.agents_may_come_and_go, space)
 
 
+class Quitting(PPOTrainer):
+    def learn(self, step):
+        raise SystemExit("enough")
+
+
+def test_a_trainer_that_quits_is_a_fault_and_no_end(ask):
+    with pytest.raises(Fault, match="SystemExit: enough"):
+        ask(Quitting, learning.it_learns_to_reach_a_place, CONTINUOUS)
+
+
 class Loose(PPOTrainer):
     class Settings(PPOTrainer.Settings, extra="allow"):
         mood: float = 1.0
