@@ -33,17 +33,28 @@ def chance(seed):
 def test_observations_have_the_shapes_that_are_promised(name):
     env = make(name, areas=3)
     env.reset()
-    decision, terminal = env.get_steps(env.behavior)
-    assert [column.shape for column in decision.obs] == [(3, *sensor.shape) for sensor in env.SPEC.observation_specs]
-    assert all(column.dtype == np.float32 for column in decision.obs)
-    assert len(terminal) == 0
+    agents = 0
+    for behavior in env.behavior_specs:
+        decision, terminal = env.get_steps(behavior)
+        agents += len(decision)
+        shapes = [(len(decision), *sensor.shape) for sensor in env.SPEC.observation_specs]
+        assert [column.shape for column in decision.obs] == shapes
+        assert all(column.dtype == np.float32 for column in decision.obs)
+        assert len(terminal) == 0
+    assert agents == env.n == 3 * env.PER_AREA
 
 
-@pytest.mark.parametrize(("name", "areas"), [("Basic", 1), ("3DBall", 12), ("3DBallHard", 12)])
+@pytest.mark.parametrize(
+    ("name", "areas"),
+    [
+        ("Basic", 1), ("3DBall", 12), ("3DBallHard", 12), ("FoodCollector", 20), ("GridWorld", 9), ("Hallway", 17),
+        ("PushBlock", 32), ("PushBlockCollab", 12), ("Pyramids", 16), ("SoccerTwos", 32), ("Sorter", 8), ("WallJump", 24),
+    ],
+)  # fmt: skip
 def test_there_are_as_many_agents_as_in_unitys_scene(name, areas):
     env = make(name)
     env.reset()
-    assert len(env.get_steps(env.behavior)[0]) == areas
+    assert sum(len(env.get_steps(behavior)[0]) for behavior in env.behavior_specs) == areas
 
 
 @pytest.mark.parametrize("name", ["3DBall", "3DBallHard"])
@@ -229,3 +240,26 @@ def test_the_names_are_known_without_loading_physics():
     program = "import sys, mlagents_envs.examples.catalog; print('numba' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
+
+
+@pytest.mark.parametrize("name", ["Hallway", "PushBlock", "Pyramids"])
+def test_an_example_that_needs_numba_says_so_where_it_is_missing(name):
+    program = f"""
+import sys
+from mlagents_envs.examples.catalog import make
+from mlagents_envs.exception import UnityEnvironmentException
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba":
+            raise ModuleNotFoundError("No module named 'numba'", name="numba")
+
+sys.meta_path.insert(0, Missing())
+try:
+    make("{name}")
+except UnityEnvironmentException as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert f"builtin:{name}: numba is not installed" in done.stdout
+    assert "pip install 'mlagents-envs[examples]'" in done.stdout

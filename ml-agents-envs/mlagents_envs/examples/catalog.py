@@ -15,6 +15,17 @@ _WHERE = {  # name -> module and class
     "3DBall": ("mlagents_envs.examples.ball3d", "Ball3D"),
     "3DBallHard": ("mlagents_envs.examples.ball3d", "Ball3DHard"),
     "Basic": ("mlagents_envs.examples.basic", "Basic"),
+    "FoodCollector": ("mlagents_envs.examples.foodcollector", "FoodCollector"),
+    "GridWorld": ("mlagents_envs.examples.gridworld", "GridWorld"),
+    "Hallway": ("mlagents_envs.examples.hallway", "Hallway"),
+    "Match3": ("mlagents_envs.examples.match3", "Match3"),
+    "Match3Visual": ("mlagents_envs.examples.match3", "Match3Visual"),
+    "PushBlock": ("mlagents_envs.examples.pushblock", "PushBlock"),
+    "Pyramids": ("mlagents_envs.examples.pyramids", "Pyramids"),
+    "PushBlockCollab": ("mlagents_envs.examples.pushblock_collab", "PushBlockCollab"),
+    "SoccerTwos": ("mlagents_envs.examples.soccer", "SoccerTwos"),
+    "Sorter": ("mlagents_envs.examples.sorter", "Sorter"),
+    "WallJump": ("mlagents_envs.examples.walljump", "WallJump"),
 }
 NAMES = tuple(_WHERE)
 
@@ -32,11 +43,20 @@ def check_name(name: str) -> None:
 def make(name: str, *, areas: int | None = None, seed: int = 0) -> ExampleEnv:
     """Return an example environment with this many areas, as many as Unity's scene has if None.
 
-    Raises UnknownExampleException for an unknown name, UnityEnvironmentException for fewer than one area.
+    Raises UnknownExampleException for an unknown name, UnityEnvironmentException for fewer than one area or where
+    numba is missing and the example needs it.
     """
     check_name(name)
     if areas is not None and areas < 1:
         raise UnityEnvironmentException(f"builtin:{name}: areas is {areas}; there must be at least 1")
     module, kind = _WHERE[name]
-    env: ExampleEnv = getattr(import_module(module), kind)(areas=areas, seed=seed)
+    try:
+        example = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        raise UnityEnvironmentException(
+            f"builtin:{name}: numba is not installed, and the physics needs it; pip install 'mlagents-envs[examples]'"
+        ) from error
+    env: ExampleEnv = getattr(example, kind)(areas=areas, seed=seed)
     return env

@@ -3,28 +3,27 @@
     python -m mlagents_envs.examples.check --reference FOLDER
 
 FOLDER holds `onnx/3DBall.onnx` and others, trained in Unity, and `demos/Expert3DBall.demo` and others, recorded there.
-Prints how each policy scores here, beside random play and Unity's benchmark, and how well our physics foretells a
-recording. Ends with status 1 if a bound is missed, 2 if there is nothing to try.
+Prints how each policy scores here, beside random play and Unity's benchmark, how often it beats random play where two
+teams meet, how well our physics foretells recordings, and how much what policies see and earn here is like what was
+recorded. Ends with status 1 if a bound is missed, 2 if there is nothing to try.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mlagents_envs.base_env import ActionTuple, DecisionSteps
-from mlagents_envs.demonstration import read
-from mlagents_envs.examples.ball3d import Ball3D
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
+from mlagents_envs.examples.policy import unity_policy
+from mlagents_envs.examples.replay import Play, ball_errors, foretold_velocities, likeness
 
-Play = Callable[[DecisionSteps], ActionTuple]
-EPISODES = 128  # one per area, whole
+AREAS = 128  # whose agents' first episodes are counted, whole
 
 
 @dataclass(frozen=True)
@@ -35,56 +34,82 @@ class Trial:
     bound: float  # mean return that must be reached
     benchmark: str  # what Unity's documentation says
     decisions: int  # enough for every first episode to end
+    areas: int = AREAS
 
 
 TRIALS = (
     Trial("3DBall", 99.0, "100", 1001),
     Trial("3DBallHard", 95.0, "100", 1001),
     Trial("Basic", 0.92, "0.93", 200),
+    Trial("PushBlock", 4.8, "4.5", 1001),
+    Trial("PushBlockCollab", 11.0, "11", 1001, areas=34),
+    Trial("Pyramids", 1.7, "1.75", 1001),
 )
+
+
+@dataclass(frozen=True)
+class Duel:
+    """A policy of Unity's for two teams, and what it must reach against random play."""
+
+    name: str
+    bound: float  # share of decided games that must be won
+    decisions: int
+    areas: int = 64
+
+
+DUELS = (Duel("SoccerTwos", 0.8, 250),)
 POSITION_BOUND = 0.01  # m, median
+FORETOLD_BOUND = 0.8  # share of decisions; in the others, the recorded agent touched something
 
 
-def scores(name: str, play: Play, decisions: int, seed: int) -> Array:
-    """Return the (areas,) return of the first episode of each area; those that did not end count as they stand."""
-    env = make(name, areas=EPISODES, seed=seed)
+@dataclass(frozen=True)
+class Comparison:
+    """A recording, and how different from it a policy's life here may be."""
+
+    name: str
+    demo: str
+    sight: float  # mean difference of what rays tell
+    earnings: float  # difference of mean returns
+
+
+COMPARISONS = (
+    Comparison("PushBlock", "ExpertPushBlock.demo", 0.05, 0.1),
+    Comparison("Pyramids", "ExpertPyramid.demo", 0.1, 0.2),
+)
+
+
+def scores(name: str, play: Play, decisions: int, seed: int, *, areas: int = AREAS) -> Array:
+    """Return the (agents,) return of each agent that lives first; those that did not end count as they stand."""
+    env = make(name, areas=areas, seed=seed)
     env.reset()
-    total, running = np.zeros(EPISODES), np.ones(EPISODES, bool)
-    decision, _ = env.get_steps(env.behavior)
+    total = np.zeros(env.n)
     for _ in range(decisions):
-        before = decision.agent_id
-        env.set_actions(env.behavior, play(decision))
+        for behavior in env.behavior_specs:
+            if len(decision := env.get_steps(behavior)[0]):
+                env.set_actions(behavior, play(decision))
         env.step()
-        decision, terminal = env.get_steps(env.behavior)
-        ended = np.isin(before, terminal.agent_id)
-        reward = decision.reward.copy()
-        reward[ended] = terminal.reward
-        total += np.where(running, reward, 0.0)
-        running &= ~ended
-        if not running.any():
+        said = [steps for behavior in env.behavior_specs for steps in env.get_steps(behavior)]
+        for steps in said:
+            first = steps.agent_id < env.n  # later agents have higher numbers
+            total[steps.agent_id[first]] += (steps.reward + steps.group_reward)[first]
+        if not any((steps.agent_id < env.n).any() for steps in said if isinstance(steps, DecisionSteps)):
             break
     return total
 
 
-def unity_policy(model: Path) -> Play:
-    """Return how a model of Unity's plays, deterministically; needs onnxruntime."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    inputs = {node.name: node.shape for node in session.get_inputs()}
-    outputs = [node.name for node in session.get_outputs()]
-    (answer,) = [name for name in outputs if name.startswith("deterministic_")]
-
-    def play(decision: DecisionSteps) -> ActionTuple:
-        feeds: dict[str, Any] = {f"obs_{i}": column for i, column in enumerate(decision.obs)}
-        if "action_masks" in inputs:
-            feeds["action_masks"] = np.ones((len(decision), inputs["action_masks"][1]), np.float32)
-        (action,) = session.run([answer], feeds)
-        return ActionTuple(discrete=action) if "discrete" in answer else ActionTuple(continuous=action)
-
-    return play
+def games(name: str, players: Sequence[Play], decisions: int, seed: int, *, areas: int) -> tuple[int, int]:
+    """Return how many games of two teams the first player won, and the second; those without a winner do not count."""
+    env = make(name, areas=areas, seed=seed)
+    env.reset()
+    won = [0, 0]
+    for _ in range(decisions):
+        for behavior, play in zip(env.behavior_specs, players, strict=True):
+            env.set_actions(behavior, play(env.get_steps(behavior)[0]))
+        env.step()
+        for team, behavior in enumerate(env.behavior_specs):
+            terminal = env.get_steps(behavior)[1]
+            won[team] += len(np.unique(terminal.group_id[terminal.group_reward > 0]))
+    return won[0], won[1]
 
 
 def random_policy(name: str, seed: int) -> Play:
@@ -101,40 +126,8 @@ def random_policy(name: str, seed: int) -> Play:
     return play
 
 
-def ball_errors(demo: Path) -> dict[str, float]:
-    """Return the median error of one decision's prediction from each recorded state of 3DBall.
-
-    position in m, velocity in m/s, quaternion as it is. A recording does not tell the ball's spin: it is taken to roll
-    where it lies, and not to spin where it falls.
-    """
-    recorded = read(demo)
-    seen, then = recorded.obs[0][:-1], recorded.obs[0][1:]
-    env = Ball3D(areas=len(seen))
-    env.reset()
-    env._state[:] = ball_states(seen)
-    env.set_actions(env.behavior, ActionTuple(continuous=recorded.action.continuous[:-1]))
-    env.step()
-    decision, _ = env.get_steps(env.behavior)
-    same = ~recorded.done[1:] & (decision.agent_id < len(seen)) & ~recorded.done[:-1]
-    off = (decision.obs[0] - then)[same]
-    parts = {"position": off[:, 2:5], "velocity": off[:, 5:8], "quaternion": off[:, :2]}
-    return {name: float(np.median(np.linalg.norm(part, axis=1))) for name, part in parts.items()}
-
-
-def ball_states(seen: Array) -> Array:
-    """Return the (n, 13) states of 3DBall that (n, 8) observations tell of."""
-    z, x = seen[:, 0], seen[:, 1]
-    y = -x * z  # as after turning about x and then z
-    w = np.sqrt(np.maximum(1 - x * x - y * y - z * z, 0))
-    up = np.stack([2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)], 1)  # of the platform
-    height = (seen[:, 2:5] * up).sum(1)
-    lies = np.abs(height - 3.0) < 0.05
-    spin = np.where(lies[:, None], np.cross(up, seen[:, 5:8]) / 0.5, 0)
-    return np.concatenate([np.stack([w, x, y, z], 1), seen[:, 2:8], spin], 1).astype(np.float32)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the table and return the exit status."""
+    """Print the tables and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m mlagents_envs.examples.check",
         description="Are the example environments faithful? Try Unity's own policies and recordings in them.",
@@ -142,46 +135,90 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--reference", type=Path, required=True, help="folder with onnx/ and demos/ made in Unity")
     parser.add_argument("--seed", type=int, default=0, help="of the environments (default 0)")
     flags = parser.parse_args(argv)
-    models = {trial: flags.reference / "onnx" / f"{trial.name}.onnx" for trial in TRIALS}
-    demo = flags.reference / "demos" / "Expert3DBall.demo"
-    if not demo.is_file() and not any(model.is_file() for model in models.values()):
+    models = {it.name: flags.reference / "onnx" / f"{it.name}.onnx" for it in (*TRIALS, *DUELS)}
+    demos = flags.reference / "demos"
+    if not demos.is_dir() and not any(model.is_file() for model in models.values()):
         print(f"{flags.reference} holds neither onnx/3DBall.onnx nor demos/Expert3DBall.demo: nothing to try")
         return 2
     try:
         missed = try_policies(models, flags.seed)
-    except ImportError:
-        print("Playing Unity's policies needs onnxruntime: pip install onnxruntime")
+        missed += try_duels(models, flags.seed)
+        missed += try_physics(demos)
+        missed += try_likeness(flags.reference, flags.seed)
+    except ModuleNotFoundError as error:
+        print(f"Playing Unity's policies needs {error.name}: pip install {error.name}")
         return 2
-    missed += try_physics(demo)
     print("\nmissed: " + ", ".join(missed) if missed else "\nevery bound is met")
     return 1 if missed else 0
 
 
-def try_policies(models: dict[Trial, Path], seed: int) -> list[str]:
+def try_policies(models: Mapping[str, Path], seed: int) -> list[str]:
     """Print how Unity's policies score, and return the names of those that miss their bound."""
-    row = "{:12s} {:>16s} {:>8s} {:>13s} {:>17s} {:>9s}"
-    print(row.format("environment", "Unity's policy", "bound", "random play", "Unity's benchmark", "episodes"))
+    row = "{:16s} {:>16s} {:>8s} {:>13s} {:>17s} {:>9s}"
+    print(row.format("environment", "Unity's policy", "bound", "random play", "Unity's benchmark", "agents"))
     missed = []
-    for trial, model in models.items():
-        if not model.is_file():
-            print(f"{trial.name:12s} {'no model':>16s}")
+    for trial in TRIALS:
+        if not (model := models[trial.name]).is_file():
+            print(f"{trial.name:16s} {'no model':>16s}")
             continue
-        theirs = scores(trial.name, unity_policy(model), trial.decisions, seed)
-        chance = scores(trial.name, random_policy(trial.name, seed), trial.decisions, seed)
+        theirs = scores(trial.name, unity_policy(model), trial.decisions, seed, areas=trial.areas)
+        chance = scores(trial.name, random_policy(trial.name, seed), trial.decisions, seed, areas=trial.areas)
         print(row.format(trial.name, f"{theirs.mean():.3f}", f"{trial.bound:g}", f"{chance.mean():.3f}",
                          trial.benchmark, str(len(theirs))))  # fmt: skip
         missed += [trial.name] if theirs.mean() < trial.bound else []
     return missed
 
 
-def try_physics(demo: Path) -> list[str]:
-    """Print how well a decision is foretold, and return what misses its bound."""
-    if not demo.is_file():
-        return []
-    errors = ball_errors(demo)
-    print(f"\n3DBall, one decision foretold from each state of {demo.name}, median error:")
-    print("  " + ", ".join(f"{name} {error:.4f}" for name, error in errors.items()) + f"; bound {POSITION_BOUND} m")
-    return ["3DBall's physics"] if not errors["position"] <= POSITION_BOUND else []
+def try_duels(models: Mapping[str, Path], seed: int) -> list[str]:
+    """Print how often Unity's policies beat random play, and return the names of those that miss their bound."""
+    missed = []
+    for duel in DUELS:
+        if not (model := models[duel.name]).is_file():
+            print(f"{duel.name:16s} {'no model':>16s}")
+            continue
+        theirs, chance = unity_policy(model), random_policy(duel.name, seed)
+        won, lost = games(duel.name, (theirs, chance), duel.decisions, seed, areas=duel.areas)
+        lost_away, won_away = games(duel.name, (chance, theirs), duel.decisions, seed, areas=duel.areas)
+        share = (won + won_away) / max(won + won_away + lost + lost_away, 1)
+        print(f"\n{duel.name}: Unity's policy beats random play in {won} of {won + lost} decided games as the first "
+              f"team, in {won_away} of {won_away + lost_away} as the second; bound {duel.bound:.0%}")  # fmt: skip
+        missed += [duel.name] if share < duel.bound else []
+    return missed
+
+
+def try_physics(demos: Path) -> list[str]:
+    """Print how well decisions are foretold, and return what misses its bound."""
+    missed = []
+    if (demo := demos / "Expert3DBall.demo").is_file():
+        errors = ball_errors(demo)
+        print(f"\n3DBall, one decision foretold from each state of {demo.name}, median error:")
+        print("  " + ", ".join(f"{name} {error:.4f}" for name, error in errors.items()) + f"; bound {POSITION_BOUND} m")
+        missed += ["3DBall's physics"] if not errors["position"] <= POSITION_BOUND else []
+    if (demo := demos / "ExpertPyramid.demo").is_file():
+        share = foretold_velocities(demo)
+        print(f"\nPyramids, one decision foretold from each state of {demo.name}, where nothing was touched:")
+        print(f"  velocity right in {share:.0%} of all decisions; bound {FORETOLD_BOUND:.0%}")
+        missed += ["Pyramids' physics"] if share < FORETOLD_BOUND else []
+    return missed
+
+
+def try_likeness(reference: Path, seed: int) -> list[str]:
+    """Print how much policies' lives here are like recorded ones, and return what misses its bound."""
+    row = "{:12s} {:>18s} {:>8s} {:>13s} {:>15s} {:>8s}"
+    print("\nUnity's policies here, beside recordings made there")
+    print(row.format("environment", "rays, difference", "bound", "return here", "in recording", "bound"))
+    missed = []
+    for it in COMPARISONS:
+        model, demo = reference / "onnx" / f"{it.name}.onnx", reference / "demos" / it.demo
+        if not (model.is_file() and demo.is_file()):
+            print(f"{it.name:12s} {'nothing to try':>18s}")
+            continue
+        found = likeness(it.name, unity_policy(model), demo, areas=32, decisions=1000, seed=seed)
+        print(row.format(it.name, f"{found.sight:.3f}", f"{it.sight:g}", f"{found.here:.3f}", f"{found.there:.3f}",
+                         f"{it.earnings:g}"))  # fmt: skip
+        like = found.sight <= it.sight and abs(found.here - found.there) <= it.earnings
+        missed += [] if like else [f"{it.name}'s likeness"]
+    return missed
 
 
 if __name__ == "__main__":

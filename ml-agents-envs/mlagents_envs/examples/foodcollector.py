@@ -1,0 +1,84 @@
+"""FoodCollector: collect good food and leave the bad; a laser freezes others that compete for it.
+
+A field of 100 x 100 between walls, with 25 balls of good food and 25 of bad. Five agents, cubes of 10 kg, decide every
+5 physics steps of 0.02 s, each for itself: +1 for good food that it touches, -1 for bad. Food that is touched falls
+down somewhere else, and as it is a ball of 5 kg that was struck it rolls on from there. After 5000 physics steps the
+episode of an agent is interrupted; the food stays.
+
+Who shoots is slowed, and freezes the agent that a ball of radius 2, thrown up to 25 m ahead, meets before anything
+else: for 4 s that one does nothing. `laser_length` changes only how a laser looks in Unity, and nothing here.
+
+Simplified: food rolls through other food, and stops where it meets a wall.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
+from mlagents_envs.examples import foodcollector_numba as kernel
+from mlagents_envs.examples.example import Array, ExampleEnv
+from mlagents_envs.examples.gridsensor import GridSensor, grid
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+
+SENSOR = GridSensor("GridSensor", 5, 40, 40)  # tells apart food, agent, wall, badFood, frozenAgent
+WALLS = ((50.5, 0.0, 0.5, 51.0), (-50.5, 0.0, 0.5, 51.0), (0.0, 50.5, 51.0, 0.5), (0.0, -50.5, 51.0, 0.5))
+FLOOR = 0.5  # height
+
+
+class FoodCollector(ExampleEnv):
+    """Continuous actions: forward, to the right, turn left; each from -1 to 1. Discrete: 1 shoots."""
+
+    NAME = "FoodCollector"
+    AREAS = 4
+    PER_AREA = kernel.AGENTS
+    BEHAVIORS = ("GridFoodCollector?team=0",)
+    SPEC = BehaviorSpec([SENSOR.spec], ActionSpec.create_hybrid(3, (2,)))
+    PARAMETERS = {"laser_length": (1.0, 0.2, 7.0), "agent_scale": (1.0, 0.5, 5.0)}
+
+    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
+        super().__init__(areas=areas, seed=seed)
+        self._world = World.of(self.areas, bodies(), moving=kernel.AGENTS)
+        self._wakes = np.zeros(self.n, np.int32)  # physics step in which a frozen agent acts again
+        self._grid = grid(SENSOR)
+        self.set_seed(seed)
+
+    def set_seed(self, seed: int) -> None:
+        super().set_seed(seed)
+        self._world.seed(seed)
+
+    def _begin(self) -> list[Array]:
+        kernel.scatter(self._world)
+        self._begin_in(np.arange(self.areas))
+        return [self._see()]
+
+    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
+        reward, done = np.zeros(self.n, np.float32), np.zeros(self.n, bool)
+        kernel.decide(self._world, action.continuous, action.discrete, self._wakes, reward, done)
+        last: list[Array] = []
+        if done.any():
+            last = [self._see()]
+            self._begin_in(np.flatnonzero(done[:: self.PER_AREA]))
+        return [self._see()], reward, done, done.copy(), last
+
+    def _begin_in(self, areas: Array) -> None:
+        scale = self._draw("agent_scale", len(areas) * self.PER_AREA)
+        self._draw("laser_length", len(areas) * self.PER_AREA)  # complains of an impossible one
+        kernel.begin(self._world, areas, scale, self._wakes)
+
+    def _see(self) -> Array:
+        seen = np.zeros((self.n, *SENSOR.shape), np.float32)
+        kernel.look(self._world, self._grid, seen)
+        return seen
+
+
+def bodies() -> list[Array]:
+    """Return what is in an area, in the order that the kernels know."""
+    agent = body(heights=(FLOOR, FLOOR + 1.0), mass=10.0, drag=0.5, friction=DEFAULT_FRICTION)
+    food, bad = (
+        # what slows a ball that rolls is Unity's angular drag of 0.05, from which two sevenths are left for its speed
+        body(half=(0.75, 0.75), heights=(FLOOR, FLOOR + 1.5), round=True, tag=tag, mass=5.0, drag=0.05 * 2 / 7)
+        for tag in (kernel.GOOD, kernel.BAD)
+    )
+    walls = [body(x, z, half=(hx, hz), heights=(-2.0, 3.0), tag=kernel.WALL) for x, z, hx, hz in WALLS]
+    return [*[agent] * kernel.AGENTS, *[food] * kernel.OF_EACH, *[bad] * kernel.OF_EACH, *walls]

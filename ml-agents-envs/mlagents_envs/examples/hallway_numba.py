@@ -1,0 +1,73 @@
+"""The rules of Hallway, one area after another, compiled."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mlagents_envs.compiled import compiled
+from mlagents_envs.examples import planar
+from mlagents_envs.examples.planar_numba import rest, step, uniform, walk
+from mlagents_envs.examples.rays_numba import cast_next
+
+F = np.float32
+AGENT = 0
+SYMBOLS, PADS, SIGNS = (1, 2), (3, 4), (5, 6)  # each O, then X
+GRAVITY = F(2.0 * planar.GRAVITY)
+FRICTION = F(planar.DEFAULT_FRICTION)  # between bodies
+PUSH, TURN = F(1.5), F(math.radians(3.0))
+PAD_X, PAD_Z, SIGN_Z = F(7.0), F(22.29), F(24.79)
+STEPS, LIMIT = 6, 3000  # physics steps of a decision, of an episode
+FRAME = 35  # numbers that the ray sensor tells at once
+
+
+@compiled()
+def begin(world, who, goal, rays, seen, told):
+    """Begin episodes in the areas `who`; goal: (areas,) which goal is right, 0 for O and 1 for X."""
+    chance = world.chance
+    for i in who:
+        bodies = world.bodies[i]
+        goal[i] = 0 if uniform(chance, i, 0.0, 1.0) < 0.5 else 1
+        for kind in range(2):
+            bodies[SYMBOLS[kind]].on = kind == goal[i]
+        x = uniform(chance, i, -3.0, 3.0) if goal[i] == 0 else F(0.0)  # X stands in the middle, as in Unity
+        rest(bodies[SYMBOLS[goal[i]]], x, uniform(chance, i, -5.0, 5.0))
+        rest(bodies[AGENT], uniform(chance, i, -3.0, 3.0), F(-15.0) + uniform(chance, i, -5.0, 5.0))
+        bodies[AGENT].yaw = uniform(chance, i, 0.0, 2.0 * math.pi)
+        side = PAD_X if uniform(chance, i, 0.0, 1.0) < 0.5 else -PAD_X
+        for kind in range(2):
+            rest(bodies[PADS[kind]], side, PAD_Z)
+            rest(bodies[SIGNS[kind]], side, SIGN_Z)
+            side = -side
+        world.clock[i] = 0
+        seen[i] = told[i] = F(0.0)
+        look(world, i, rays, seen[i], told[i])
+
+
+@compiled()
+def decide(world, action, goal, rays, reward, done, interrupted, seen, told):
+    """Simulate one decision of every agent; an area whose episode ends stands still."""
+    for i in range(len(world.clock)):
+        bodies = world.bodies[i]
+        for _ in range(STEPS):
+            walk(bodies[AGENT], action[i, 0], PUSH, TURN)
+            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
+            world.clock[i] += 1
+            reward[i] -= F(1.0 / LIMIT)
+            for kind in range(2):
+                if world.touched[AGENT, PADS[kind]]:
+                    reward[i] = F(1.0) if kind == goal[i] else F(-0.1)
+                    done[i] = True
+            if not done[i] and world.clock[i] >= LIMIT:
+                done[i] = interrupted[i] = True
+            if done[i]:
+                break
+        look(world, i, rays, seen[i], told[i])
+
+
+@compiled()
+def look(world, i, rays, seen, told):
+    """Let an agent see, and tell it which share of its time has passed."""
+    cast_next(world.bodies[i], AGENT, rays, seen, FRAME)
+    told[0], told[1], told[2] = told[1], told[2], F(world.clock[i]) / F(LIMIT)

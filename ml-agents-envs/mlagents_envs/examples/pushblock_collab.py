@@ -1,0 +1,97 @@
+"""PushBlockCollab: three agents push six blocks into the goal; the heavy ones take two or all three of them.
+
+The field is PushBlock's, 25 x 25, with the goal along its side at z = -12.5. Of each kind there are two blocks: small
+(1 m, 10 kg, worth 1), large (2 m, 100 kg, worth 2) and very large (3 m, 150 kg, worth 3); they turn when pushed.
+Agents, cubes of 10 kg, decide every 5 physics steps of 0.02 s. A block that touches the goal vanishes, and the group
+gets what it is worth; each physics step costs the group 0.5/5000. The episode of all three ends when no block is left,
+and is interrupted after 5000 physics steps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
+from mlagents_envs.examples import pushblock_collab_numba as kernel
+from mlagents_envs.examples.example import Array, ExampleEnv, vector_sensor
+from mlagents_envs.examples.gridsensor import GridSensor, grid
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+
+WALL, AGENT, GOAL, SMALL, LARGE, VERY_LARGE = range(6)  # tags
+GRID = GridSensor("GridSensor", 6, 20, 20, ahead=10.0)
+BLOCKS = [
+    (tag, edge, mass, worth)
+    for tag, edge, mass, worth in (
+        (SMALL, 1.0, 10.0, 1.0), (LARGE, 2.0, 100.0, 2.0), (VERY_LARGE, 3.0, 150.0, 3.0)
+    )
+    for _ in range(2)
+]  # fmt: skip
+WALLS = ((12.75, 0.0, 0.25, 13.0), (-12.75, 0.0, 0.25, 13.0), (0.0, 12.75, 12.5, 0.25), (0.0, -12.75, 12.5, 0.25))
+
+
+def bodies() -> list[Array]:
+    """Return what is in an area: agents, blocks, the goal, walls."""
+    return [
+        *(body(mass=10.0, drag=4.0, friction=DEFAULT_FRICTION, tag=AGENT) for _ in range(kernel.AGENTS)),
+        *(
+            body(
+                half=(edge / 2, edge / 2), heights=(0.0, 0.75), mass=mass, turns=True, drag=0.5,
+                friction=DEFAULT_FRICTION, tag=tag,
+            )
+            for tag, edge, mass, _ in BLOCKS
+        ),
+        body(0.0, -10.5, half=(12.5, 2.15), heights=(-0.53, 2.47), tag=GOAL, solid=False),
+        *(body(x, z, half=(hx, hz), heights=(-0.5, 4.5), tag=WALL) for x, z, hx, hz in WALLS),
+    ]  # fmt: skip
+
+
+class PushBlockCollab(ExampleEnv):
+    """Action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left, 5 to the left, 6 to the right.
+
+    An agent sees a grid ahead of it and feels its own velocity, x y z as it looks; seven numbers more never change.
+    """
+
+    NAME = "PushBlockCollab"
+    AREAS = 4
+    PER_AREA = kernel.AGENTS
+    GROUPED = True
+    SPEC = BehaviorSpec(
+        [GRID.spec, vector_sensor(10, "PhysicsBody:PushBlockAgentGridCollab")], ActionSpec.create_discrete((7,))
+    )
+
+    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
+        super().__init__(areas=areas, seed=seed)
+        self._group = np.repeat(np.arange(1, self.areas + 1, dtype=np.int32), kernel.AGENTS)
+        self._world = World.of(self.areas, bodies(), moving=kernel.GOAL)
+        self._worth = np.array([worth for *_, worth in BLOCKS], np.float32)
+        self._grid = grid(GRID)
+        self._seen = [np.zeros((self.n, *sensor.shape), np.float32) for sensor in self.SPEC.observation_specs]
+        self._seen[1][:, 9] = 1.0  # w of the quaternion of a body as it sees itself; the rest is zero
+        self._shared = np.zeros(self.n, np.float32)  # reward of each agent's group
+        self.set_seed(seed)
+
+    def set_seed(self, seed: int) -> None:
+        super().set_seed(seed)
+        self._world.seed(seed)
+
+    def _begin(self) -> list[Array]:
+        self._begin_in(np.arange(self.areas))
+        return [column.copy() for column in self._seen]
+
+    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
+        n = self.n
+        done, interrupted = np.zeros(n, bool), np.zeros(n, bool)
+        self._shared = np.zeros(n, np.float32)
+        kernel.decide(
+            self._world, action.discrete, self._worth, self._grid, self._shared, done, interrupted, *self._seen
+        )  # fmt: skip
+        last = [column.copy() for column in self._seen] if done.any() else []
+        self._begin_in(np.flatnonzero(done[:: kernel.AGENTS]))
+        return [column.copy() for column in self._seen], np.zeros(n, np.float32), done, interrupted, last
+
+    def _group_reward(self) -> Array:
+        return self._shared
+
+    def _begin_in(self, areas: Array) -> None:
+        if len(areas):
+            kernel.begin(self._world, areas, self._grid, *self._seen)

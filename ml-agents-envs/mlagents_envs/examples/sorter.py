@@ -1,0 +1,98 @@
+"""Sorter: touch numbered tiles in ascending order.
+
+A round room with twenty slots along its wall; in some of them, drawn anew, stand tiles with different numbers of 1 to
+20: one to `num_tiles` of them. The agent, a cube of 10 kg that begins in the middle, decides every 5 physics steps of
+0.02 s. The lowest number that was not touched yet gives 1, and after the last one the episode ends; any other but those
+touched gives -1 and ends it too. Each physics step costs 1/5000, and after 5000 the episode is interrupted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlagents_envs.base_env import (
+    ActionSpec,
+    ActionTuple,
+    BehaviorSpec,
+    DimensionProperty,
+    ObservationSpec,
+    ObservationType,
+)
+from mlagents_envs.examples import sorter_numba as kernel
+from mlagents_envs.examples.example import Array, ExampleEnv, vector_sensor
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+
+TILE = 0  # tag
+FLOOR = -0.208  # m
+WALLS, ROOM = 24, 22.0  # flat walls of a room that is round in Unity, and m from its middle to them
+TILE_WIDTH = kernel.SEEN + 1  # numbers that tell of a tile: one-hot, place, visited
+
+
+def bodies() -> list[Array]:
+    """Return what is in a room: the agent, tiles, walls."""
+    around = 2 * np.pi * np.arange(WALLS) / WALLS
+    return [
+        body(heights=(FLOOR, FLOOR + 1.0), yaw=np.pi, mass=10.0, drag=4.0, friction=DEFAULT_FRICTION),
+        *(body(half=(1.75, 0.76), heights=(-0.3, 3.98), tag=TILE) for _ in range(kernel.TILES)),
+        *(
+            body((ROOM + 0.5) * np.sin(yaw), (ROOM + 0.5) * np.cos(yaw), yaw=yaw, half=(3.2, 0.5), heights=(0.0, 3.0))
+            for yaw in around
+        ),
+    ]
+
+
+class Sorter(ExampleEnv):
+    """Actions: 1 forward, 2 back; 1 to the right, 2 to the left, instead of that; 1 turn left, 2 turn right.
+
+    An agent is told of each tile its number, where it is from there, in 20 m, and whether it was visited, one row per
+    tile; it feels its own velocity, x y z as it looks, after seven numbers that never change; it knows where it is and
+    looks, x z each.
+    """
+
+    NAME = "Sorter"
+    AREAS = 8
+    SPEC = BehaviorSpec(
+        [
+            ObservationSpec(
+                (kernel.TILES, TILE_WIDTH),
+                (DimensionProperty.VARIABLE_SIZE, DimensionProperty.NONE),
+                ObservationType.DEFAULT,
+                "BufferSensor",
+            ),
+            vector_sensor(10, "PhysicsBody:Agent"),
+            vector_sensor(8, "StackingSensor_size2_VectorSensor_size4"),
+        ],
+        ActionSpec.create_discrete((3, 3, 3)),
+    )
+    PARAMETERS = {"num_tiles": (20.0, 1.0, 20.0)}
+
+    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
+        super().__init__(areas=areas, seed=seed)
+        n = self.n
+        self._world = World.of(n, bodies(), moving=1)
+        self._tiles = np.zeros((n, kernel.TILES), np.int64)  # what each tile is
+        self._seen = [np.zeros((n, *sensor.shape), np.float32) for sensor in self.SPEC.observation_specs]
+        self._seen[1][:, 6] = 1.0  # w of the quaternion of a body as it sees itself; the rest is zero
+        self.set_seed(seed)
+
+    def set_seed(self, seed: int) -> None:
+        super().set_seed(seed)
+        self._world.seed(seed)
+
+    def _begin(self) -> list[Array]:
+        self._world.bodies["yaw"][:, kernel.AGENT] = np.pi
+        self._begin_in(np.arange(self.n))
+        return [column.copy() for column in self._seen]
+
+    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
+        n = self.n
+        reward, done, interrupted = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
+        kernel.decide(self._world, action.discrete, self._tiles, reward, done, interrupted, *self._seen)
+        last = [column.copy() for column in self._seen] if done.any() else []
+        self._begin_in(np.flatnonzero(done))
+        return [column.copy() for column in self._seen], reward, done, interrupted, last
+
+    def _begin_in(self, rooms: Array) -> None:
+        if len(rooms):
+            most = self._draw("num_tiles", len(rooms)).astype(np.int64)
+            kernel.begin(self._world, rooms, most, self._tiles, *self._seen)

@@ -1,0 +1,123 @@
+"""The rules of Sorter, one room after another, compiled."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mlagents_envs.compiled import compiled
+from mlagents_envs.examples import planar
+from mlagents_envs.examples.chance_numba import draw
+from mlagents_envs.examples.planar_numba import lift, rest, steer, step
+
+F = np.float32
+TILES = 20  # and slots for them around the room
+AGENT, FIRST_TILE = 0, 1
+GRAVITY = F(2.5 * planar.GRAVITY)
+FRICTION = F(planar.DEFAULT_FRICTION)  # between bodies
+PUSH, TURN = F(2.0), F(math.radians(4.0))
+AWAY, SCALE = 20.5, F(20.0)  # m: of tiles from the middle; of what is told as 1
+DROP = F(0.708)  # above the floor, from where agents fall when they begin
+STEPS, LIMIT = 5, 5000  # physics steps of a decision, of an episode
+HIDDEN, SHOWN, VISITED = range(3)  # what a tile is
+PLACE, SEEN = TILES, TILES + 2  # where a tile's row tells its place, and that it was visited
+
+
+@compiled()
+def begin(world, who, most, tiles, told, felt, known):
+    """Begin episodes in the rooms `who`; the agents keep the direction in which they look.
+
+    most: tiles that there may be in each of these rooms; tiles: (areas, TILES) what each tile is.
+    """
+    values, slots = np.arange(TILES), np.arange(TILES)
+    for k in range(len(who)):
+        i = who[k]
+        bodies = world.bodies[i]
+        tiles[i] = HIDDEN
+        for tile in range(TILES):
+            values[tile] = slots[tile] = tile
+            bodies[FIRST_TILE + tile].on = False
+        for chosen in range(1 + draw(world.chance, i, most[k])):
+            value = take(values, chosen, world.chance, i)
+            angle = 2.0 * math.pi * take(slots, chosen, world.chance, i) / TILES
+            tiles[i, value] = SHOWN
+            tile = bodies[FIRST_TILE + value]
+            rest(tile, AWAY * math.sin(angle), AWAY * math.cos(angle))
+            tile.yaw = F(angle)
+            tile.on = True
+        rest(bodies[AGENT], 0.0, 0.0)
+        lift(bodies[AGENT], DROP)
+        world.clock[i] = 0
+        known[i] = F(0.0)
+        look(bodies, tiles[i], told[i], felt[i], known[i])
+
+
+@compiled()
+def take(deck, taken, chance, i):
+    """Return one of those that were not taken yet, and move it to these."""
+    other = taken + draw(chance, i, len(deck) - taken)
+    deck[taken], deck[other] = deck[other], deck[taken]
+    return deck[taken]
+
+
+@compiled()
+def decide(world, action, tiles, reward, done, interrupted, told, felt, known):
+    """Simulate one decision of every agent; a room whose episode ends stands still."""
+    for i in range(len(world.clock)):
+        bodies = world.bodies[i]
+        for _ in range(STEPS):
+            steer(bodies[AGENT], action[i], PUSH, PUSH, TURN)
+            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
+            world.clock[i] += 1
+            reward[i] -= F(1.0 / LIMIT)
+            earned, over = visit(tiles[i], world.touched[AGENT])
+            reward[i] += earned
+            if over:
+                done[i] = True
+            elif world.clock[i] >= LIMIT:
+                done[i] = interrupted[i] = True
+            if done[i]:
+                break
+        look(bodies, tiles[i], told[i], felt[i], known[i])
+
+
+@compiled()
+def visit(tiles, touched):
+    """Return what the tile that is touched gives, and whether the episode is over."""
+    expected = True  # no tile before this one waits to be visited
+    earned, waiting = F(0.0), False
+    for tile in range(TILES):
+        if tiles[tile] != SHOWN:
+            continue
+        if touched[FIRST_TILE + tile]:
+            if not expected:
+                return F(-1.0), True
+            tiles[tile] = VISITED
+            earned = F(1.0)
+        else:
+            waiting = True
+        expected = False
+    return earned, not waiting
+
+
+@compiled(fastmath=True)
+def look(bodies, tiles, told, felt, known):
+    """Write what the agent is told of the tiles, in ascending order, what it feels, and what it knows of itself."""
+    agent = bodies[AGENT]
+    told[:] = F(0.0)
+    row = 0
+    for value in range(TILES):
+        if tiles[value] != HIDDEN:
+            tile = bodies[FIRST_TILE + value]
+            told[row, value + 1] = F(1.0)  # as in Unity: of the highest one, its place takes the place
+            told[row, PLACE] = (tile.x - agent.x) / SCALE
+            told[row, PLACE + 1] = (tile.z - agent.z) / SCALE
+            told[row, SEEN] = F(1.0) if tiles[value] == VISITED else F(0.0)
+            row += 1
+    c, s = math.cos(agent.yaw), math.sin(agent.yaw)
+    felt[7] = c * agent.vx - s * agent.vz
+    felt[8] = agent.climb
+    felt[9] = s * agent.vx + c * agent.vz
+    known[:4] = known[4:]
+    known[4], known[5], known[6], known[7] = agent.x / SCALE, agent.z / SCALE, s, c
