@@ -35,12 +35,15 @@ class Trial:
     benchmark: str  # what Unity's documentation says
     decisions: int  # enough for every first episode to end
     areas: int = AREAS
+    model: str = ""  # the file's name, if it is another
+    goal: int | None = None  # the one that the policy knows, if it is not told of any: agents with others do not count
 
 
 TRIALS = (
     Trial("3DBall", 99.0, "100", 1001),
     Trial("3DBallHard", 95.0, "100", 1001),
     Trial("Basic", 0.92, "0.93", 200),
+    Trial("GridWorld", 0.8, "0.8", 101, areas=2 * AREAS, model="GridWorldColab", goal=0),
     Trial("PushBlock", 4.8, "4.5", 1001),
     Trial("PushBlockCollab", 11.0, "11", 1001, areas=34),
     Trial("Pyramids", 1.7, "1.75", 1001),
@@ -55,6 +58,7 @@ class Duel:
     bound: float  # share of decided games that must be won
     decisions: int
     areas: int = 64
+    model: str = ""
 
 
 DUELS = (Duel("SoccerTwos", 0.8, 250),)
@@ -78,10 +82,16 @@ COMPARISONS = (
 )
 
 
-def scores(name: str, play: Play, decisions: int, seed: int, *, areas: int = AREAS) -> Array:
-    """Return the (agents,) return of each agent that lives first; those that did not end count as they stand."""
+def scores(
+    name: str, play: Play, decisions: int, seed: int, *, areas: int = AREAS, goal: int | None = None
+) -> Array:
+    """Return the (agents,) return of each agent that lives first; those that did not end count as they stand.
+
+    goal: only agents with this one count.
+    """
     env = make(name, areas=areas, seed=seed)
     env.reset()
+    counts = slice(None) if goal is None else env.get_steps(env.behavior)[0].obs[-1][:, goal] == 1
     total = np.zeros(env.n)
     for _ in range(decisions):
         for behavior in env.behavior_specs:
@@ -94,7 +104,8 @@ def scores(name: str, play: Play, decisions: int, seed: int, *, areas: int = ARE
             total[steps.agent_id[first]] += (steps.reward + steps.group_reward)[first]
         if not any((steps.agent_id < env.n).any() for steps in said if isinstance(steps, DecisionSteps)):
             break
-    return total
+    counted: Array = total[counts]
+    return counted
 
 
 def games(name: str, players: Sequence[Play], decisions: int, seed: int, *, areas: int) -> tuple[int, int]:
@@ -135,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--reference", type=Path, required=True, help="folder with onnx/ and demos/ made in Unity")
     parser.add_argument("--seed", type=int, default=0, help="of the environments (default 0)")
     flags = parser.parse_args(argv)
-    models = {it.name: flags.reference / "onnx" / f"{it.name}.onnx" for it in (*TRIALS, *DUELS)}
+    models = {it.name: flags.reference / "onnx" / f"{it.model or it.name}.onnx" for it in (*TRIALS, *DUELS)}
     demos = flags.reference / "demos"
     if not demos.is_dir() and not any(model.is_file() for model in models.values()):
         print(f"{flags.reference} holds neither onnx/3DBall.onnx nor demos/Expert3DBall.demo: nothing to try")
@@ -161,8 +172,10 @@ def try_policies(models: Mapping[str, Path], seed: int) -> list[str]:
         if not (model := models[trial.name]).is_file():
             print(f"{trial.name:16s} {'no model':>16s}")
             continue
-        theirs = scores(trial.name, unity_policy(model), trial.decisions, seed, areas=trial.areas)
-        chance = scores(trial.name, random_policy(trial.name, seed), trial.decisions, seed, areas=trial.areas)
+        theirs, chance = (
+            scores(trial.name, play, trial.decisions, seed, areas=trial.areas, goal=trial.goal)
+            for play in (unity_policy(model), random_policy(trial.name, seed))
+        )
         print(row.format(trial.name, f"{theirs.mean():.3f}", f"{trial.bound:g}", f"{chance.mean():.3f}",
                          trial.benchmark, str(len(theirs))))  # fmt: skip
         missed += [trial.name] if theirs.mean() < trial.bound else []

@@ -39,7 +39,8 @@ def unity_policy(model: Path) -> Play:
         branches = np.ravel(session.run(["discrete_action_output_shape"], feeds)[0]).astype(int).tolist()
 
     def play(decision: DecisionSteps) -> ActionTuple:
-        feeds: dict[str, Any] = {f"obs_{i}": column for i, column in enumerate(decision.obs)}
+        seen = {f"obs_{i}": column for i, column in enumerate(decision.obs)}
+        feeds: dict[str, Any] = {name: column for name, column in seen.items() if name in inputs}
         if branches:
             feeds = {JOINED: np.concatenate(decision.obs, axis=1)}
         if "action_masks" in inputs:

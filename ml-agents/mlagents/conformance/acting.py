@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mlagents.conformance.fault import Fault
-from mlagents.conformance.lesson import LENGTH, asked, random_mask, seasoned, told, train
+from mlagents.conformance.lesson import HORIZON, LENGTH, asked, random_mask, seasoned, told, train
 from mlagents.conformance.subject import Subject
 from mlagents.conformance.tasks import Arms, Array, Echo
 from mlagents.conformance.world import World, inspect_choices
@@ -16,12 +16,13 @@ from mlagents_envs.base_env import ActionSpec
 
 NEAR = 1e-3  # between numbers that are to be the same: batches of other sizes are summed in another order
 TURNS = 40  # times that a policy is asked the same while it explores
-CROWDS = {1: 400, 4: 500, 64: 1500}  # agents at once, and rows until some of their segments were learnt from
+CROWDS = (1, 4, 64)  # agents at once
 
 
 def agents_may_come_and_go(subject: Subject, actions: ActionSpec) -> None:
     """Train with crowds of several sizes that speak in any order and leave in mid-episode."""
-    for agents, rows in CROWDS.items():
+    for agents in CROWDS:
+        rows = subject.warm_up() + 150 + agents * (HORIZON + 2)  # segments as long as HORIZON may still be open
         task = Echo(actions, length=LENGTH)
         trainer = subject.trainer(task.spec, normalize=True)
         before = {name: weight.clone() for name, weight in trainer.policy.named_parameters()}

@@ -99,7 +99,7 @@ def seasoned(subject: Subject, actions: ActionSpec, *, deterministic: bool = Fal
     """
     task = Echo(actions)
     trainer = subject.trainer(task.spec, normalize=True, deterministic=deterministic)
-    train(trainer, World(task, AGENTS, seed=subject.seed), 640)
+    train(trainer, World(task, AGENTS, seed=subject.seed), subject.warm_up() + 400)
     with torch.no_grad():
         for weight in trainer.policy.parameters():
             weight.add_(0.3 * torch.randn_like(weight))

@@ -26,6 +26,7 @@ OFF_POLICY = {
     "batch_size": 32, "buffer_size": 4000, "buffer_init_steps": 64, "learning_rate": 3e-3, "steps_per_update": 8.0,
     "tau": 0.05,
 }  # fmt: skip
+PATIENCE = 3000  # rows that a check waits for a trainer to learn at all
 MAX_STEPS = 40_000  # where schedules end: no check takes half as many rows, so none learns at a rate of nothing
 
 
@@ -80,6 +81,13 @@ class Subject:
             if name in kind.model_fields and name not in chosen and _admits(kind, {**chosen, name: value}):
                 chosen[name] = value
         return kind(**chosen)
+
+    def warm_up(self) -> int:
+        """Return the rows that come home before it first learns, as its settings say it; PATIENCE at most."""
+        settings = self.settings()
+        off_policy = isinstance(settings, OffPolicyHyperparamSettings)
+        rows = max(settings.batch_size, settings.buffer_init_steps) if off_policy else settings.buffer_size
+        return min(rows, PATIENCE)
 
     def trainer(
         self, spec: BehaviorSpec, *, gamma: float = 0.9, normalize: bool = False, deterministic: bool = False,

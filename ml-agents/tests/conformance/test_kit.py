@@ -111,6 +111,18 @@ def test_a_configuration_replaces_the_kits_own_hyperparameters(tmp_path):
         check()
 
 
+@pytest.mark.parametrize(("size", "passes"), [(512, True), (30000, False)])
+def test_a_larger_buffer_is_waited_for_but_not_forever(tmp_path, size, passes):
+    file = tmp_path / "large.yaml"
+    file.write_text(f"behaviors: {{B: {{trainer_type: ppo, hyperparameters: {{buffer_size: {size}}}}}}}")
+    check = found("ppo", "agents may come and go (continuous)", config=file)
+    if passes:
+        check()
+    else:
+        with pytest.raises(Fault, match="batch_size and buffer_size are larger than that"):
+            check()
+
+
 def test_settings_that_a_trainer_does_not_admit_stay_its_own(tmp_path):
     (tmp_path / "strict.py").write_text(
         "from typing import Literal\nfrom mlagents.api import PPOTrainer\n"

@@ -250,8 +250,8 @@ class Arbitrary(PPOTrainer):
 @pytest.mark.parametrize(
     ("trainer", "words"),
     [
-        (Forgetful, "after 900 more rows"),
-        (ForgetfulOfRemembered, "after 900 more rows"),
+        (Forgetful, "more rows"),
+        (ForgetfulOfRemembered, "more rows"),
         (ForgetfulOfSteps, "what is loaded must be what was saved"),
         (Arbitrary, "plain containers only"),
     ],
