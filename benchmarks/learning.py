@@ -46,6 +46,7 @@ class Task:
 TASKS = (
     Task("3DBall", 95.0, 300_000, "96k-108k", 1001, ROOT / "config" / "ppo" / "3DBall.yaml"),
     Task("Basic", 0.92, 30_000, "18k", 200, ROOT / "config" / "ppo" / "Basic.yaml"),
+    Task("PushBlock", 4.0, 600_000, "-", 1001, ROOT / "config" / "ppo" / "PushBlock.yaml"),
 )
 PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
 PLUGIN_TASKS = (
