@@ -85,8 +85,9 @@ class Subject:
     def warm_up(self) -> int:
         """Return the rows that come home before it first learns, as its settings say it; PATIENCE at most."""
         settings = self.settings()
-        off_policy = isinstance(settings, OffPolicyHyperparamSettings)
-        rows = max(settings.batch_size, settings.buffer_init_steps) if off_policy else settings.buffer_size
+        rows = settings.buffer_size
+        if isinstance(settings, OffPolicyHyperparamSettings):
+            rows = max(settings.batch_size, settings.buffer_init_steps)
         return min(rows, PATIENCE)
 
     def trainer(
