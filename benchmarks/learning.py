@@ -108,6 +108,7 @@ def draw(curves: dict[Task, list[Curve]], picture: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     figure, panels = pyplot.subplots(1, len(curves), figsize=(10, 3.6), layout="constrained")
     for panel, (task, lines) in zip(panels, curves.items(), strict=True):
@@ -115,6 +116,8 @@ def draw(curves: dict[Task, list[Curve]], picture: Path) -> None:
             panel.plot(*zip(*curve, strict=True), label=f"seed {seed}", linewidth=1.6)
         panel.axhline(task.threshold, color="gray", linestyle=":", linewidth=1)
         panel.set(title=task.name, xlabel="steps of all agents", ylabel="mean reward of an episode")
+        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.legend(frameon=False)
         panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture, dpi=110)
