@@ -10,7 +10,7 @@ import pytest
 
 from mlagents_envs.base_env import ActionTuple, BehaviorMapping
 from mlagents_envs.environment import UnityEnvironment
-from mlagents_envs.examples.catalog import make
+from mlagents_envs.examples.catalog import NAMES, make
 from mlagents_envs.exception import (
     UnityActionException,
     UnityEnvironmentException,
@@ -53,6 +53,33 @@ def test_a_player_says_step_for_step_what_the_same_seed_says_in_process(start, n
             each.set_actions(behavior, action)
             each.step()
     assert ended > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_example_says_the_same_through_a_player(start, name):
+    env, twin = start(name, seed=3), make(name, seed=3)
+    env.reset()
+    twin.reset()
+    chance, spec = np.random.default_rng(0), twin.SPEC.action_spec
+    seen = set()
+    for _ in range(25):
+        for behavior in env.behavior_specs:
+            seen.add(behavior)
+            for mine, its in zip(env.get_steps(behavior), twin.get_steps(behavior), strict=True):
+                for column in ("agent_id", "reward", "group_id", "group_reward"):
+                    assert np.array_equal(getattr(mine, column), getattr(its, column)), column
+                assert all(np.array_equal(a, b) for a, b in zip(mine.obs, its.obs, strict=True))
+            mask, its_mask = env.get_steps(behavior)[0].action_mask, twin.get_steps(behavior)[0].action_mask
+            if its_mask is not None:
+                assert all(np.array_equal(a, b) for a, b in zip(mask, its_mask, strict=True))
+            if n := len(env.get_steps(behavior)[0]):
+                continuous = chance.uniform(-1, 1, (n, spec.continuous_size))
+                discrete = chance.integers(0, spec.discrete_branches or 1, (n, spec.discrete_size))
+                for each in (env, twin):
+                    each.set_actions(behavior, ActionTuple(continuous, discrete))
+        for each in (env, twin):
+            each.step()
+    assert seen == {name for name in twin.behavior_specs}
 
 
 def test_it_closes_at_the_end_of_a_with_block_also_after_a_failure(builds, players):
