@@ -20,6 +20,7 @@ from mlagents.envs.local import LocalPool
 from mlagents.envs.parameters import first_lessons
 from mlagents.envs.pool import EnvPool
 from mlagents.envs.restarts import Restarts
+from mlagents.envs.watched import WatchedPool
 from mlagents.envs.workers import WorkerPool
 from mlagents.envs.worlds import InProcess, foreseen, world
 from mlagents.nn.body import UnsupportedNetwork
@@ -94,7 +95,8 @@ def make_pool(options: RunOptions, seed: int, results: ResultsFolder) -> EnvPool
     settings = options.env_settings
     make = world(settings, options.engine_settings, seed=seed, logs=results.logs)
     if isinstance(make, InProcess) and settings.num_envs == 1:
-        return LocalPool(make(0))
+        env = make(0)
+        return WatchedPool.of(env, title=f"{make.name}, run {results.root.name}") if settings.watch else LocalPool(env)
     rules = partial(
         Restarts,
         lifetime=settings.max_lifetime_restarts if settings.env_path is not None else 0,  # nobody restarts an Editor

@@ -45,6 +45,7 @@ _GROUPS: dict[str, list[Flag]] = {
          "how often within the period; -1 without limit"),
         ("--restarts-rate-limit-period-s", "env_settings.restarts_rate_limit_period_s", {"metavar": "SECONDS"},
          "the period"),
+        ("--watch", "env_settings.watch", {"on": True}, "show an example environment in the browser while it trains"),
     ],
     "results": [
         ("--run-id", "checkpoint_settings.run_id", {"metavar": "ID"}, "the run's name, and that of its folder"),

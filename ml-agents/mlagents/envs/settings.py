@@ -36,6 +36,8 @@ class EnvironmentSettings(Settings):
     """How often within the period; -1 without limit."""
     restarts_rate_limit_period_s: Int = Field(60, ge=0)
     """The period in seconds."""
+    watch: bool = False
+    """Show a builtin: environment on a page in the browser while it trains."""
 
 
 class EngineSettings(Settings):

@@ -25,8 +25,10 @@ def split(path: str | None) -> tuple[str, str]:
 
 
 def check(settings: EnvironmentSettings) -> None:
-    """Raise a UnityException with a sentence if there is no such environment."""
+    """Raise a UnityException with a sentence if there is no such environment, or it cannot be watched."""
     scheme, name = split(settings.env_path)
+    if settings.watch:
+        check_watch(settings, scheme)
     if scheme == BUILTIN:
         from mlagents_envs.examples.catalog import check_name
 
@@ -55,6 +57,21 @@ def foreseen(settings: EnvironmentSettings) -> Mapping[str, BehaviorSpec]:
     from mlagents_envs.examples.catalog import make
 
     return make(name, areas=1).behavior_specs
+
+
+def check_watch(settings: EnvironmentSettings, scheme: str) -> None:
+    """Raise UnityEnvironmentException unless the environment is an example in this process."""
+    from mlagents_envs.exception import UnityEnvironmentException
+
+    if scheme != BUILTIN:
+        raise UnityEnvironmentException(
+            f"{settings.env_path or 'the Editor'}: --watch shows {BUILTIN}: environments only; leave it away"
+        )
+    if settings.num_envs > 1:
+        raise UnityEnvironmentException(
+            f"{settings.env_path}: --watch needs it in this process, and --num-envs {settings.num_envs} gives it "
+            f"others; leave one of the two away"
+        )
 
 
 def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, logs: Path | None) -> MakeWorker:

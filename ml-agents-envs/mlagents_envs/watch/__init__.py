@@ -1,0 +1,1 @@
+"""Looking at example environments: a live page in the browser, and pictures."""

@@ -1,0 +1,182 @@
+"""`mlagents-watch`: look at an example environment, live in a browser or as a picture.
+
+Examples of its use:
+    mlagents-watch builtin:Pyramids
+    mlagents-watch builtin:Pyramids --run first
+    mlagents-watch builtin:PushBlock --keyboard --record-demo mine.demo
+    mlagents-watch builtin:3DBall --model 3DBall.onnx --areas 12 --record balls.gif
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlagents_envs.examples.catalog import NAMES, make
+from mlagents_envs.exception import UnityEnvironmentException, UnityException, UnityPolicyException
+from mlagents_envs.watch.browser import open_page
+
+if TYPE_CHECKING:
+    from mlagents_envs.examples.example import ExampleEnv
+    from mlagents_envs.watch.play import Play
+    from mlagents_envs.watch.players import Player
+    from mlagents_envs.watch.server import Server
+
+SCHEME = "builtin:"
+PORT = 6007
+SECONDS = 10.0
+MISUSED, INTERRUPTED = 2, 130  # exit status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Watch until interrupted, or write a picture, and return the exit status."""
+    flags = _parser().parse_args(argv)
+    try:
+        _check(flags)
+        return _record(flags) if flags.record is not None else _watch(flags)
+    except UnityException as error:
+        print(error, file=sys.stderr)
+        return MISUSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mlagents-watch",
+        description="Look at an example environment: live in a browser, or as a picture (--record).",
+        epilog=f"Examples: {', '.join(NAMES)}.",
+    )
+    parser.add_argument("example", metavar="builtin:NAME", help="which example, see below")
+    players = parser.add_argument_group("who plays (default: chance)").add_mutually_exclusive_group()
+    players.add_argument("--model", type=Path, metavar="FILE.onnx", help="a model, trained here or in Unity")
+    players.add_argument("--run", metavar="RUN-ID", help="the models that a run of mlagents-learn has written")
+    players.add_argument("--random", action="store_true", help="chance")
+    parser.add_argument("--results-dir", type=Path, default=Path("results"), metavar="DIR", help="the folder of runs")
+    parser.add_argument(
+        "--keyboard", action="store_true",
+        help="arrow keys or W A S D drive the agent that is picked; the others do nothing unless a player is named",
+    )  # fmt: skip
+    parser.add_argument("--areas", type=int, metavar="N", help="how many (default: as Unity's scene, 1 with --record)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random number (default 0)")
+    parser.add_argument("--port", type=int, default=PORT, metavar="P", help=f"of the page, or a later one ({PORT})")
+    parser.add_argument("--no-browser", action="store_true", help="only say where the page is")
+    parser.add_argument("--record-demo", type=Path, metavar="FILE.demo", help="record what the picked agent does")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write a .gif, .webp, .png or .mp4 and end")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, metavar="S", help=f"of the scene, with --record ({SECONDS:g})"
+    )
+    return parser
+
+
+def _check(flags: argparse.Namespace) -> None:
+    """Raise UnityEnvironmentException for flags that make no sense, before anything is loaded."""
+    if flags.record is not None:
+        from mlagents_envs.watch.pictures import check_file
+
+        check_file(flags.record)
+        if flags.keyboard or flags.record_demo is not None:
+            both = "--keyboard" if flags.keyboard else "--record-demo"
+            raise UnityEnvironmentException(f"{both} needs the live page, which --record does without; leave one away")
+    if not flags.seconds > 0:
+        raise UnityEnvironmentException(f"--seconds is {flags.seconds:g}; there must be some")
+    if not 0 <= flags.port <= 65535:
+        raise UnityEnvironmentException(f"--port is {flags.port}; ports go from 1 to 65535, and 0 takes a free one")
+
+
+def _play(flags: argparse.Namespace, areas: int | None) -> Play:
+    """Return the example that is asked for, with those who play it. areas: where the flags say nothing."""
+    from mlagents_envs.examples.drawing import look_of
+    from mlagents_envs.watch.play import Play
+
+    name = flags.example.removeprefix(SCHEME)
+    example = make(name, areas=areas if flags.areas is None else flags.areas, seed=flags.seed)
+    if flags.keyboard and not look_of(example).keys:
+        raise UnityEnvironmentException(
+            f"{SCHEME}{name}: --keyboard cannot play it, its moves are too many for keys; watch it without"
+        )
+    players = {behavior: _player(flags, example, behavior) for behavior in example.BEHAVIORS}
+    return Play(example, players)
+
+
+def _player(flags: argparse.Namespace, example: ExampleEnv, behavior: str) -> Player:
+    from mlagents_envs.watch.players import Chance, Model, Still
+
+    if flags.model is not None:
+        return Model(flags.model, example.SPEC, behavior=f"{SCHEME}{example.NAME}")
+    if flags.run is not None:
+        return Model(_model_of_run(flags, behavior), example.SPEC, behavior=f"{SCHEME}{example.NAME}")
+    if flags.keyboard and not flags.random:
+        return Still(example.SPEC)
+    return Chance(example.SPEC, seed=flags.seed)
+
+
+def _model_of_run(flags: argparse.Namespace, behavior: str) -> Path:
+    """Return the model that a run has written for a behavior."""
+    folder: Path = flags.results_dir / flags.run
+    name = behavior.partition("?")[0]
+    model = folder / f"{name}.onnx"
+    if model.is_file():
+        return model
+    if not folder.is_dir():
+        raise UnityPolicyException(f"--run {flags.run}: there is no folder {folder}; --results-dir says where runs are")
+    there = ", ".join(sorted(file.name for file in folder.glob("*.onnx"))) or "no model yet"
+    raise UnityPolicyException(f"--run {flags.run}: {folder} has no {model.name}, but {there}")
+
+
+def _watch(flags: argparse.Namespace) -> int:
+    from mlagents_envs.watch.demo import DemoRecording
+    from mlagents_envs.watch.live import Live
+    from mlagents_envs.watch.server import Server
+    from mlagents_envs.watch.stage import Stage
+
+    play = _play(flags, None)
+    with ExitStack() as stack:
+        stage = Stage(play.example, title=_title(flags))
+        demo = None
+        if flags.record_demo is not None:
+            demo = stack.enter_context(DemoRecording(flags.record_demo, play.example, stage.picked))
+        server = Server(flags.port)
+        stack.callback(server.close)
+        try:
+            _announce(flags, stage.title, server)
+            Live(play, stage, server, keyboard=flags.keyboard, demo=demo).run()
+        except KeyboardInterrupt:
+            if demo is not None:
+                print(f"\n{flags.record_demo}: {demo.records} records.")
+    return 0
+
+
+def _announce(flags: argparse.Namespace, title: str, server: Server) -> None:
+    """Say where the page is, and open it."""
+    taken = f"Port {flags.port} is taken, so it is the next free one.\n" if flags.port not in (0, server.port) else ""
+    print(f"{title}: {server.address}\n{taken}Ctrl-C ends it.", flush=True)
+    if not flags.no_browser and not open_page(server.address):
+        print("No browser was found here; open that address in one on this machine.", flush=True)
+
+
+def _record(flags: argparse.Namespace) -> int:
+    from mlagents_envs.examples.drawing import look_of
+    from mlagents_envs.watch.pictures import record
+
+    play = _play(flags, 1)
+    pictures = record(play, look_of(play.example), flags.record, seconds=flags.seconds)
+    print(f"{flags.record}: {pictures} picture{'s' if pictures != 1 else ''} of {_title(flags)}.")
+    return 0
+
+
+def _title(flags: argparse.Namespace) -> str:
+    name = flags.example.removeprefix(SCHEME)
+    if flags.model is not None:
+        return f"{name}, played by {flags.model.name}"
+    if flags.run is not None:
+        return f"{name}, played by run {flags.run}"
+    return f"{name}, played by keys" if flags.keyboard else f"{name}, played by chance"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

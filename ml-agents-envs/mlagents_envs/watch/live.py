@@ -1,0 +1,103 @@
+"""The live page's loop: plays an example at the pace that the page asks for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mlagents_envs.examples.drawing import Press
+from mlagents_envs.watch.demo import DemoRecording
+from mlagents_envs.watch.play import Play
+from mlagents_envs.watch.server import Order, Server
+from mlagents_envs.watch.stage import Stage
+
+RATE = 30.0  # frames a second at most
+SLOWEST, FASTEST = 1 / 16, 1024.0
+SAME = {"arrowup": "up", "arrowdown": "down", "arrowleft": "left", "arrowright": "right",
+        "w": "up", "s": "down", "a": "left", "d": "right", " ": "space"}  # fmt: skip
+
+
+class Live:
+    """Besides those of `Stage` it obeys `pause` (bool), `step` (decisions), `speed` (a factor) and `keys` (held)."""
+
+    def __init__(
+        self, play: Play, stage: Stage, server: Server, *, keyboard: bool = False, demo: DemoRecording | None = None
+    ) -> None:
+        """keyboard: do keys drive the agent that is picked? demo: what records that agent, which then stays picked."""
+        self._play, self._stage, self._server, self._demo = play, stage, server, demo
+        self._keyboard = keyboard
+        self._held: dict[str, Press] = {}
+        self.paused, self.speed, self.decisions = False, 1.0, 0
+        self._steps = 0  # decisions to be made although it is paused
+        self._due = self._frame_due = time.monotonic()
+        stage.may_pick = demo is None
+        stage.returns.begin()
+
+    def run(self, *, decisions: float = math.inf) -> None:
+        """Play until interrupted, or this many decisions."""
+        self._show()
+        while self.decisions < decisions:
+            self.turn()
+
+    def turn(self) -> None:
+        """Make a decision if it is due, or wait a little for an order."""
+        now = time.monotonic()
+        idle = self.paused and not self._steps
+        patience = 0.2 if idle else max(0.0, min(0.2, self._due - now))
+        orders = self._server.orders(patience=patience)
+        for order in orders:
+            self._obey(order)
+        now = time.monotonic()
+        if self._steps or (not self.paused and now >= self._due):
+            self._steps = max(0, self._steps - 1)
+            seconds = self._stage.look.seconds / self.speed
+            self._due = now + seconds if now - self._due > seconds else self._due + seconds  # never in a hurry
+            self._decide()
+        elif not orders:
+            return
+        if self._server.waiting and (now >= self._frame_due or self.paused):
+            self._frame_due = now + 1 / RATE
+            self._show()
+
+    def _decide(self) -> None:
+        driven = self._stage.picked if self._keyboard else -1
+        if self._demo is not None:
+            self._demo.before()
+        action = self._play.decide(driven=driven, presses=tuple(self._held.values()))
+        self._stage.returns.follow()
+        if self._demo is not None:
+            self._demo.after(action)
+        self.decisions += 1
+
+    def _obey(self, order: Order) -> None:
+        self._stage.obey(order)
+        pause, step, speed, keys = (order.get(name) for name in ("pause", "step", "speed", "keys"))
+        if isinstance(pause, bool):
+            self.paused = pause
+        if isinstance(step, int) and 0 < step <= 1000:
+            self.paused, self._steps = True, self._steps + step
+        if isinstance(speed, int | float) and SLOWEST <= speed <= FASTEST:
+            self.speed, self._due = float(speed), time.monotonic()
+        if isinstance(keys, list) and self._keyboard:
+            names = [SAME.get(str(key).lower(), str(key).lower()) for key in keys]
+            self._held = {name: self._stage.look.keys[name] for name in names if name in self._stage.look.keys}
+
+    def _show(self) -> None:
+        facts: dict[str, Any] = {
+            "mode": "playing",
+            "paused": self.paused,
+            "speed": self.speed,
+            "interval": self._stage.look.seconds / self.speed,
+            "decisions": self.decisions,
+            "keys": _told(self._stage.look.keys) if self._keyboard else [],
+            "held": list(self._held),
+        }
+        if self._demo is not None:
+            facts["recorded"] = self._demo.records
+        self._server.show(self._stage.frame(facts, self._play.action))
+
+
+def _told(keys: Mapping[str, Press]) -> list[str]:
+    return list(keys)

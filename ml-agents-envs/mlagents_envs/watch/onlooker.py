@@ -1,0 +1,51 @@
+"""Shows an example that somebody else steps, such as a run that trains in it, while a page is open."""
+
+from __future__ import annotations
+
+import time
+
+from mlagents_envs.examples.example import ExampleEnv
+from mlagents_envs.watch.server import Server
+from mlagents_envs.watch.stage import Stage
+
+PORT = 6007
+RATE = 20.0  # frames a second at most
+SHARE = 0.02  # of the time that frames may take at most; then there are fewer
+
+
+class Onlooker:
+    """`begin` is to be called after each reset, `look` after each step: a few additions where nobody looks."""
+
+    def __init__(self, example: ExampleEnv, *, title: str, port: int = PORT) -> None:
+        """Raises UnityEnvironmentException for an example that cannot be drawn, or where no port is free."""
+        self._stage = Stage(example, title=title)
+        self._server = Server(port)
+        self._due = 0.0  # s, when the next frame may be shown
+        self._decisions, self._since, self._rate = 0, time.monotonic(), 0.0
+        self.address = self._server.address
+
+    def begin(self) -> None:
+        self._stage.returns.begin()
+
+    def look(self) -> None:
+        self._stage.returns.follow()
+        self._decisions += 1
+        if not self._server.waiting:
+            return
+        now = time.monotonic()
+        if now >= self._due:
+            self._show(now)
+            self._due = now + max(1 / RATE, (time.monotonic() - now) / SHARE)
+
+    def _show(self, now: float) -> None:
+        for order in self._server.orders():
+            self._stage.obey(order)
+        if now - self._since >= 1:
+            self._rate = self._decisions / (now - self._since)
+            self._decisions, self._since = 0, now
+        facts = {"mode": "training", "pace": f"{self._rate:,.0f} decisions a second, each of all agents"}
+        self._server.show(self._stage.frame(facts))
+
+    def close(self) -> None:
+        """Tell the page that it is over."""
+        self._server.close()

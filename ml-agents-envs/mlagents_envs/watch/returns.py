@@ -1,0 +1,77 @@
+"""What agents have earned, and how that has gone on, counted beside whoever steps the environment."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlagents_envs.examples.example import ExampleEnv
+
+
+class Curve:
+    """Mean returns of ever longer runs of episodes, so that all of them always fit into few points."""
+
+    def __init__(self, most: int = 240) -> None:
+        """most: points, an even number."""
+        self.points: list[float] = []
+        self._most = most
+        self._each = 1  # episodes in a point
+        self._waiting: list[float] = []
+
+    def add(self, returns: list[float]) -> None:
+        """Take the returns of episodes that ended."""
+        self._waiting += returns
+        while len(self._waiting) >= self._each:
+            self.points.append(float(np.mean(self._waiting[: self._each])))
+            del self._waiting[: self._each]
+            if len(self.points) == self._most:
+                self.points = [(a + b) / 2 for a, b in zip(self.points[::2], self.points[1::2], strict=True)]
+                self._each *= 2
+
+
+class Returns:
+    """Follows an example; `follow` is to be called after each of its steps, and costs next to nothing if none ended."""
+
+    def __init__(self, example: ExampleEnv) -> None:
+        self._example = example
+        self.curve = Curve()
+        self.episodes = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """All agents begin anew."""
+        self._agent = self._example._agent
+        self.total = np.zeros(self._example.n)  # of each row's present episode
+        self.length = np.zeros(self._example.n, np.int64)  # decisions
+
+    def follow(self) -> None:
+        """Take in what the example says now."""
+        example = self._example
+        if example._terminal is not example._nobody_ended:
+            self._end()
+        self._agent = example._agent
+        for behavior in example.BEHAVIORS:
+            decision = example._decision[behavior]
+            earned = decision.reward + decision.group_reward if example.GROUPED else decision.reward
+            if len(earned) == example.n:
+                self.total += earned
+            else:
+                self.total[example._rows[behavior]] += earned
+        self.length += 1
+
+    def last(self, row: int) -> float:
+        """Return what the agent of a row was given last, 0 where an episode begins."""
+        for behavior, rows in self._example._rows.items():
+            for i in np.flatnonzero(rows == row).tolist():
+                decision = self._example._decision[behavior]
+                return float(decision.reward[i] + decision.group_reward[i])
+        return 0.0
+
+    def _end(self) -> None:
+        """Count the episodes that have ended."""
+        for terminal in self._example._terminal.values():
+            rows = np.flatnonzero(np.isin(self._agent, terminal.agent_id))
+            rows = rows[np.argsort(self._agent[rows])]
+            returns = self.total[rows] + (terminal.reward + terminal.group_reward)[np.argsort(terminal.agent_id)]
+            self.curve.add(returns.tolist())
+            self.episodes += len(rows)
+            self.total[rows] = self.length[rows] = 0

@@ -1,0 +1,178 @@
+import http.client
+import json
+import socket
+import threading
+
+import pytest
+
+from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.watch import server as module
+from mlagents_envs.watch.server import HOST, PORTS, Server
+
+
+@pytest.fixture
+def server():
+    made = Server(0)
+    yield made
+    if not made._closed:
+        made.close()
+
+
+@pytest.fixture
+def line(server):
+    made = http.client.HTTPConnection(HOST, server.port, timeout=30)
+    yield made
+    made.close()
+
+
+def get(line, path, **headers):
+    line.request("GET", path, headers=headers)
+    answer = line.getresponse()
+    return answer, answer.read()
+
+
+def post(line, body, path="/order", kind="application/json", **headers):
+    line.request("POST", path, body, {"Content-Type": kind, **headers})
+    answer = line.getresponse()
+    answer.read()
+    return answer.status
+
+
+def wait_for_page(server):
+    while not server.waiting:
+        threading.Event().wait(0.001)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/", "text/html"), ("/view.js", "text/javascript"), ("/scene.js", "text/javascript"), ("/view.css", "text/css")],
+)
+def test_the_page_is_served(line, path, kind):
+    answer, body = get(line, path)
+    assert answer.status == 200 and answer.getheader("Content-Type").startswith(kind) and len(body) > 500
+
+
+def test_the_page_needs_nothing_from_elsewhere(line):
+    for path in ("/", "/view.js", "/scene.js", "/view.css"):
+        assert b"http" not in get(line, path)[1]
+
+
+def test_other_paths_are_not_there(line):
+    assert get(line, "/../server.py")[0].status == 404
+    assert get(line, "/server.py")[0].status == 404
+
+
+def test_a_frame_that_is_there_is_handed_over(server, line):
+    server.show(b"one")
+    answer, body = get(line, "/frame?after=0")
+    assert (body, answer.getheader("Frame")) == (b"one", "1")
+
+
+def test_a_page_waits_for_a_frame_that_it_has_not_seen(server, line):
+    server.show(b"one")
+    assert server.waiting == 0
+    line.request("GET", "/frame?after=1")
+    wait_for_page(server)
+    server.show(b"two")
+    assert server.waiting == 0
+    assert line.getresponse().read() == b"two"
+
+
+def test_all_pages_that_wait_get_the_frame(server):
+    lines = [http.client.HTTPConnection(HOST, server.port, timeout=30) for _ in range(3)]
+    for line in lines:
+        line.request("GET", "/frame")
+    while server.waiting < 3:
+        threading.Event().wait(0.001)
+    server.show(b"one")
+    assert [line.getresponse().read() for line in lines] == [b"one"] * 3
+    for line in lines:
+        line.close()
+
+
+def test_a_page_of_an_older_run_gets_the_newest_frame(server, line):
+    server.show(b"one")
+    assert get(line, "/frame?after=512")[1] == b"one"
+
+
+def test_a_question_does_not_stay_open_for_ever(line, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    assert get(line, "/frame")[0].status == 204
+
+
+def test_orders_come_one_after_another(server, line):
+    assert post(line, json.dumps({"pause": True})) == 204
+    assert post(line, json.dumps({"step": 1})) == 204
+    assert server.orders(patience=10) == [{"pause": True}, {"step": 1}]
+    assert server.orders() == []
+
+
+@pytest.mark.parametrize("body", ["no JSON", "[1]", "\xff"])
+def test_what_is_no_order_is_refused(server, line, body):
+    assert post(line, body.encode("latin-1")) == 400
+    assert server.orders() == []
+
+
+def test_there_is_one_place_for_orders(server, line):
+    assert post(line, "{}", path="/frame") == 404
+    assert server.orders() == []
+
+
+def test_orders_of_other_sites_are_not_heard(server, line):
+    # a form or a script elsewhere can send text, but no JSON without being allowed to
+    assert post(line, '{"pause": true}', kind="text/plain") == 400
+    assert post(line, '{"pause": true}', Host=f"evil.example:{server.port}") == 403
+    assert server.orders() == []
+
+
+def test_whoever_comes_by_a_foreign_name_sees_nothing(server, line):
+    assert get(line, "/", Host="evil.example")[0].status == 403
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "localhost:1234", "[::1]:80"])
+def test_names_of_this_machine_are_known_whatever_the_port(line, name):
+    assert get(line, "/", Host=name)[0].status == 200
+
+
+def test_a_long_order_is_not_read(line):
+    assert post(line, json.dumps({"keys": ["x"] * 10000})) == 400
+
+
+def test_it_listens_to_this_machine_only(server):
+    assert server._server.server_address[0] == HOST
+
+
+def test_a_taken_port_is_passed_over(free_port):
+    with socket.create_server((HOST, free_port)):
+        other = Server(free_port)
+        assert free_port < other.port < free_port + PORTS
+        assert other.address == f"http://127.0.0.1:{other.port}/"
+        other.close()
+
+
+def test_no_free_port_is_a_sentence(free_port, monkeypatch):
+    monkeypatch.setattr(module, "PORTS", 1)
+    with (
+        socket.create_server((HOST, free_port)),
+        pytest.raises(UnityEnvironmentException, match=f"^--port {free_port}: neither it nor .* give another"),
+    ):
+        Server(free_port)
+
+
+def test_closing_tells_those_who_wait_and_frees_the_port(server, line):
+    line.request("GET", "/frame")
+    wait_for_page(server)
+    server.close()
+    assert line.getresponse().status == 410
+    again = Server(server.port)
+    assert again.port == server.port
+    again.close()
+
+
+def test_a_page_that_leaves_in_the_middle_disturbs_nobody(server, line, capsys):
+    with socket.create_connection((HOST, server.port)) as short:
+        short.sendall(b"GET /frame HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_for_page(server)
+    server.show(b"x" * 10_000_000)
+    assert get(line, "/frame")[1][:1] == b"x"
+    assert capsys.readouterr().err == ""
