@@ -1,112 +1,400 @@
-"""The pages about trainers of one's own work as they are written."""
+"""The pages about trainers of one's own work as they are written.
 
+A page is walked block by block: files are written, changes are made, commands are typed, and what is shown must have
+been said. Only numbers that differ from machine to machine are not compared.
+"""
+
+import importlib
 import inspect
+import json
 import re
 import runpy
 import shlex
+import site
+import subprocess
 import sys
+import traceback
+from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+import jsonschema
+import numpy as np
 import pytest
+import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mlagents import api, plugin_tool
-from mlagents.algorithms.base import OnPolicyTrainer
-from mlagents.algorithms.off_policy import OffPolicyTrainer
-from mlagents.learn import main
+from mlagents import api, learn, plugin_tool
+from mlagents.conformance import command as check_command
+from mlagents.demonstrations.settings import DemonstrationSettings
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.examples.basic import Basic
+from mlagents_envs.examples.example import vector_sensor
+from mlagents_envs.recording import DemonstrationRecorder
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = (DOCS / "plugins.md").read_text(encoding="utf-8")
-REFERENCE = (DOCS / "trainers.md").read_text(encoding="utf-8")
-TAUGHT = (DOCS / "demonstrations.md").read_text(encoding="utf-8")
-FILES = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE + TAUGHT, re.DOTALL))
-BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SHORT = 1000  # steps of the tutorial's runs; test_new_plugin.py lets them go to their end
+TAG = r"`((?:Environment|Policy|Losses|Replay)/[^`/]+)`"
 
 
-@pytest.fixture(autouse=True)
-def files_of_the_page(tmp_path, monkeypatch):
+@dataclass(frozen=True)
+class Block:
+    """What stands between two fences; kind: sh, python, yaml, toml, diff, or nothing for what is said."""
+
+    kind: str
+    text: str
+    file: str  # which it is, or changes; empty where its first line does not say
+
+
+class Page:
+    def __init__(self, name):
+        self.text = (DOCS / name).read_text(encoding="utf-8")
+
+    def section(self, title):
+        (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", self.text, re.MULTILINE | re.DOTALL)
+        return found
+
+    def blocks(self, title):
+        return blocks(self.section(title))
+
+    def files(self):
+        return {block.file: block.text for block in blocks(self.text) if block.file and block.kind != "diff"}
+
+
+def blocks(text):
+    for kind, inside in re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        named = re.match(r"# (\S+\.\w+)\n", inside) if kind not in ("sh", "") else None
+        yield Block(kind, inside[named.end() :], named[1]) if named else Block(kind, inside, "")
+
+
+PLUGINS, TRAINERS, TAUGHT, MOVED = map(Page, ("plugins.md", "trainers.md", "demonstrations.md", "migration.md"))
+
+
+def loosely(text):
+    """Return a text without what may differ: spaces, fractions and shares."""
+    return re.sub(r"-?\d+\.\d+|-?\d+%", "#", " ".join(text.split()))
+
+
+def change(file, diff):
+    """Make a change as its lines say, and return what undoes it."""
+    path, before = Path(file), Path(file).read_text(encoding="utf-8")
+    text = before
+    for old, new in re.findall(r"((?:^-.*\n)+)((?:^\+.*\n)+)", diff, re.MULTILINE):
+        old, new = (re.sub(r"^[-+]", "", lines, flags=re.MULTILINE) for lines in (old, new))
+        assert text.count(old) == 1, f"{file} does not have once: {old}"
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return lambda: path.write_text(before, encoding="utf-8")
+
+
+class Author:
+    """Does in an empty folder what the pages say."""
+
+    def __init__(self, folder, capsys, monkeypatch):
+        self.folder, self.capsys, self.monkeypatch = folder, capsys, monkeypatch
+        self.programs = {
+            "mlagents-plugin": plugin_tool.main,
+            "mlagents-learn": learn.main,
+            "tensorboard": lambda words: int(not list(Path(words[1]).rglob("events.out.tfevents.*"))),
+            "pip": self.install,
+            "python": self.python,
+        }
+
+    def walk(self, page, *titles, undone=False):
+        """Do everything in these sections. undone: a change makes what follows fail, until that is shown."""
+        lines, heard, pending = [], "", []
+        for block in (block for title in titles for block in page.blocks(title)):
+            if block.kind == "sh":
+                lines = block.text.splitlines()
+                heard = self.all_typed(lines, fails=bool(pending))
+            elif block.kind == "diff":
+                put_back = change(block.file, block.text)
+                if undone:
+                    pending, heard = [*pending, put_back], ""
+            elif not block.kind:
+                heard = heard or self.all_typed(lines, fails=bool(pending))
+                missing = [line for line in block.text.splitlines() if loosely(line) not in loosely(heard)]
+                assert not missing, f"{missing} is shown, but this was said:\n{heard}"
+                while pending:
+                    pending.pop()()
+            elif block.file:
+                self.write(block.file, block.text)
+
+    def all_typed(self, lines, *, fails):
+        said = [self.typed(line) for line in lines]
+        heard = "\n".join(words for _, words in said)
+        assert any(status for status, _ in said) == fails, heard
+        return heard
+
+    def write(self, file, text):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(text, encoding="utf-8")
+
+    def typed(self, line):
+        """Do what a shell would; return the exit status and all that was said, as in the folder /home/me."""
+        self.forget_modules()
+        program, *words = shlex.split(line, comments=True)
+        out = words[-1] if ">" in words else None
+        words = words[: words.index(">")] if ">" in words else words
+        if words[:1] == ["check"] and "--only" not in words:
+            words += ["--only", "setting"]  # the others train
+        self.capsys.readouterr()
+        try:
+            with open(out, "w", encoding="utf-8") if out else nullcontext(sys.stdout) as file, redirect_stdout(file):
+                status = self.programs[program](words)
+        except Exception:  # as Python ends a program
+            traceback.print_exc()
+            status = 1
+        if words[:1] == ["new"]:
+            for config in Path().glob("*/*/*.yaml"):
+                self.write(config, re.sub("max_steps: .*", f"max_steps: {SHORT}", config.read_text(encoding="utf-8")))
+        said = self.capsys.readouterr()
+        return status, (said.out + said.err).replace(str(self.folder), "/home/me").replace("\\", "/")
+
+    def forget_modules(self):
+        """Let files be loaded anew, as by another process."""
+        for name, module in list(sys.modules.items()):
+            if self.folder in Path(getattr(module, "__file__", None) or "").parents:
+                del sys.modules[name]
+        importlib.invalidate_caches()
+
+    def install(self, words):
+        """Install packages beside us, from this machine alone, as pip does it."""
+        pytest.importorskip("hatchling")
+        pytest.importorskip("pip")
+        options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
+        pip = [sys.executable, "-m", "pip", *words, *options, "--target", "site", "--upgrade"]
+        status = subprocess.run(pip, check=False).returncode
+        site.addsitedir("site")
+        return status
+
+    def python(self, words):
+        if words[0].endswith(".py"):
+            runpy.run_path(words[0])
+            return 0
+        # As `python -m pytest`, of those tests that train nothing long.
+        program = "import site, sys, pytest; site.addsitedir('site'); sys.exit(pytest.main(sys.argv[1:]))"
+        command = [sys.executable, "-c", program, *words[2:], "-q", "-k", "setting", "-p", "no:cacheprovider"]
+        return subprocess.run(command, check=False).returncode
+
+    def enter(self, points):
+        """Lay out an installed distribution that has these entry points, and lies here."""
+        about = Path("some_plugin-1.2.dist-info")
+        self.write(about / "METADATA", "Metadata-Version: 2.1\nName: some-plugin\nVersion: 1.2\n")
+        table = re.sub(r'^\[project\.entry-points\."(.*)"\]', r"[\1]", points, flags=re.MULTILINE)
+        self.write(about / "entry_points.txt", table.replace('"', ""))
+        self.monkeypatch.syspath_prepend(self.folder)
+
+
+def tags(run, behavior="Basic"):
+    """Return the curves of a run, each with its values."""
+    board = EventAccumulator(f"results/{run}/{behavior}")
+    board.Reload()
+    return {tag: [event.value for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+
+
+@pytest.fixture
+def author(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for name, text in FILES.items():
-        Path(name).write_text(text)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # files change within the second that a cache can tell
+    monkeypatch.setattr(check_command, "PROCESSES", 1)
+    author = Author(tmp_path.resolve(), capsys, monkeypatch)
+    yield author
+    author.forget_modules()
 
 
-def test_the_first_example_trains_as_the_page_types_it():
-    (command,) = (line for block in BLOCKS for line in block.splitlines() if "gentle.yaml" in line)
-    assert main(command.split()[1:]) == 0
-    board = EventAccumulator("results/gentle/Basic")
-    board.Reload()
-    assert {"Losses/Policy Loss", "Losses/Value Loss", "Losses/Entropy Loss"} <= set(board.Tags()["scalars"])
+@pytest.fixture
+def gentle(author):
+    """The files of the smallest trainer, and of all others on the pages."""
+    for page in (PLUGINS, TRAINERS, TAUGHT, MOVED):
+        for file, text in page.files().items():
+            author.write(file, text)
+    return author
 
 
-def test_a_term_is_added_to_ppo_as_the_page_shows():
-    text = FILES["gentle.yaml"].replace("gentle", "smooth").replace("Basic", "3DBall")
-    Path("smooth.yaml").write_text(text)
-    assert main(["smooth.yaml", "--plugin", "smooth.py", "--env", "builtin:3DBall", "--run-id", "smooth"]) == 0
-    board = EventAccumulator("results/smooth/3DBall")
-    board.Reload()
-    assert "Losses/Effort Loss" in board.Tags()["scalars"]
+def test_the_tutorial_works_from_its_first_line_to_its_last(author):
+    author.walk(PLUGINS, "From nothing", "Change the loss")
+    seen = set(re.findall(TAG, PLUGINS.section("From nothing")))
+    assert len(seen) == 9
+    assert seen <= tags("first").keys()
+    author.walk(PLUGINS, "Break it", "Check it", undone=True)
+    author.walk(PLUGINS, "Install it")
+    assert Path("results/installed/Basic.onnx").is_file()
 
 
-def typed(command):
-    """Run a line of a page as a shell would, without its comment, and return the exit status."""
-    program, *words = shlex.split(command, comments=True)
-    return {"mlagents-plugin": plugin_tool.main, "mlagents-learn": main}[program](words)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_a_nan_is_seen_in_the_curve_of_its_term(gentle):
+    term = '            "policy": -(log_prob.sum(1){} * batch.advantage).mean(),\n'
+    change("gentle.py", "-" + term.format("") + "+" + term.format(".log()"))
+    status, heard = gentle.typed("mlagents-learn gentle.yaml --plugin gentle.py --env builtin:Basic --run-id gentle")
+    assert status == 0, heard
+    assert np.isnan(tags("gentle")["Losses/Policy Loss"]).all()
 
 
-def test_the_tutorial_works_from_its_first_line_and_its_mistake_is_told_so(capsys):
-    lines = "".join(BLOCKS[:2]).splitlines()
-    new, learn = lines[0], next(line for line in lines if line.startswith("mlagents-learn"))
-    assert typed(new) == 0
-    config = Path("my-trainer/my_trainer/my_trainer.yaml")
-    written = config.read_text()
-    config.write_text(re.sub("max_steps: .*", "max_steps: 500", written))
-    assert typed(learn) == 0
-    assert Path("results/first/Basic.onnx").exists()
-    config.write_text(written.replace("      learning_rate:", "      value_wait: 1\n      learning_rate:"))
-    capsys.readouterr()
-    assert typed(learn) == 2
-    assert capsys.readouterr().err.strip() in PAGE
+def test_the_smallest_trainer_trains_and_an_editor_knows_its_settings(author):
+    author.walk(PLUGINS, "The smallest one", "In an editor")
+    assert {"Losses/Policy Loss", "Losses/Value Loss", "Losses/Entropy Loss"} <= tags("gentle").keys()
+    schema = json.loads(Path("mlagents.schema.json").read_text(encoding="utf-8"))
+    config = yaml.safe_load(Path("gentle.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate(config, schema)
+    config["behaviors"]["Basic"]["hyperparameters"]["beta"] = -1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(config, schema)
 
 
-def test_the_tutorial_checks_what_it_made():
-    assert typed(BLOCKS[0].splitlines()[0]) == 0
-    (check,) = (line for block in BLOCKS for line in block.splitlines() if line.startswith("mlagents-plugin check"))
-    assert typed(f"{check} --only setting") == 0
+@pytest.mark.parametrize(
+    ("name", "curve"),
+    [("smooth", "Losses/Certainty Loss"), ("fading", "Policy/Caution"), ("decayed", "Losses/Policy Loss")],
+)
+def test_a_trainer_that_extends_ppo_trains_as_its_page_shows(name, curve, gentle):
+    gentle.write("own.yaml", PLUGINS.files()["gentle.yaml"].replace("gentle", name))
+    status, heard = gentle.typed(f"mlagents-learn own.yaml --plugin {name}.py --env builtin:Basic --run-id own")
+    assert status == 0, heard
+    assert curve in tags("own")
 
 
-def test_every_line_that_looks_at_trainers_works():
-    lines = [line for block in BLOCKS for line in block.splitlines() if re.match("mlagents-plugin (list|explain)", line)]
-    Path("my_trainer.py").write_text(FILES["my_trainer.py"])
-    assert len(lines) == 3
-    assert [typed(line) for line in lines] == [0, 0, 0]
+def test_several_behaviors_have_trainers_of_their_own(gentle):
+    pytest.importorskip("numba")
+    gentle.walk(PLUGINS, "Several behaviors, and plug-ins in the YAML")
+    assert "Losses/Entropy Loss" in tags("two", "SmallWallJump")
+    assert "Policy/Epsilon" in tags("two", "BigWallJump")
+
+
+def test_what_a_trainer_does_not_take_is_refused_as_the_page_says(gentle):
+    gentle.write("own.yaml", PLUGINS.files()["gentle.yaml"].replace("gentle", "branches").replace("Basic", "3DBall"))
+    status, heard = gentle.typed("mlagents-learn own.yaml --plugin branches.py --env builtin:3DBall --run-id own")
+    (shown,) = (block.text for block in TRAINERS.blocks("Capabilities") if not block.kind)
+    assert (status, loosely(shown) in loosely(heard)) == (2, True), heard
+
+
+POINTS = [block.text for block in PLUGINS.blocks("Entry points") if block.kind == "toml"]
+
+
+@pytest.mark.parametrize("points", POINTS, ids=["class", "function"])
+def test_a_package_names_its_trainers_in_either_shape(points, gentle):
+    gentle.enter(points)
+    status, heard = gentle.typed("mlagents-learn gentle.yaml --env builtin:Basic --run-id entered")
+    assert status == 0, heard
+    assert "gentle some-plugin 1.2" in loosely(gentle.typed("mlagents-plugin list")[1]).replace("#", "1.2")
+
+
+def test_trainers_are_looked_at_as_the_page_shows(gentle):
+    gentle.walk(PLUGINS, "Looking at trainers")
+
+
+def test_statistics_are_written_elsewhere(gentle):
+    gentle.walk(PLUGINS, "Writing statistics elsewhere")
+    rows = [line.split(",") for line in Path("results/tables/Basic.csv").read_text(encoding="utf-8").splitlines()]
+    curve = tags("tables")["Environment/Cumulative Reward"]
+    assert [float(row[2]) for row in rows if row[1] == "Environment/Cumulative Reward"] == pytest.approx(curve)
+
+
+def test_an_actor_and_a_judge_learn_and_a_checkpoint_holds_both_with_their_optimizers(gentle):
+    gentle.walk(TRAINERS, "Optimizers")
+    kept = torch.load("results/judge/Basic/checkpoint.pt", weights_only=True)
+    assert {"Policy", "Judge", "Target", "Actor Optimizer", "Judge Optimizer", "updates"} <= kept.keys()
 
 
 def test_every_name_of_the_api_is_in_the_reference():
-    assert [name for name in api.__all__ if not re.search(rf"\b{name}\b", REFERENCE + PAGE)] == []
+    assert [name for name in api.__all__ if not re.search(rf"\b{name}\b", TRAINERS.text)] == []
 
 
-@pytest.mark.parametrize("template", [OnPolicyTrainer, OffPolicyTrainer])
-def test_every_hook_of_the_reference_exists_with_these_parameters(template):
-    part = REFERENCE.partition(f"## {template.__name__}")[2].partition("\n## ")[0]
-    hooks = re.findall(r"^\| `(\w+)\((\w*)\)` \|", part, re.MULTILINE)
-    assert len(hooks) >= 7
-    for name, parameter in hooks:
-        assert [*inspect.signature(getattr(template, name)).parameters] == ["self", *([parameter] if parameter else [])]
+@pytest.mark.parametrize(
+    ("title", "kind", "hooks"),
+    [("OnPolicyTrainer", api.OnPolicyTrainer, 9), ("OffPolicyTrainer", api.OffPolicyTrainer, 9),
+     ("Policies and networks", api.Actor, 5), ("Reward signals", api.RewardSignal, 2)],
+)  # fmt: skip
+def test_every_hook_of_the_reference_exists_with_this_signature(title, kind, hooks):
+    told = re.findall(r"^\| `(\w+)(\(.*?\) -> .*?)` \|", TRAINERS.section(title).replace(r"\|", "|"), re.MULTILINE)
+    assert len(told) == hooks
+    for name, signature in told:
+        real = str(inspect.signature(getattr(kind, name)))
+        assert signature == re.sub("'|self, |(?<=\\()self(?=\\))", "", real), name
 
 
-def test_demonstrations_are_recorded_and_learnt_from_as_the_page_shows(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["record.py"])
-    runpy.run_path("record.py")
-    assert main(["taught.yaml", "--env", "builtin:Basic", "--run-id", "taught", "--seed", "1"]) == 0
-    board = EventAccumulator("results/taught/Basic")
-    board.Reload()
-    tags = set(re.findall(r"`(Replay/[\w ]+)`", TAUGHT))
-    assert len(tags) == 3
-    assert tags <= set(board.Tags()["scalars"])
-    assert board.Scalars("Replay/Demonstration Share")[-1].value == 0.5
+@pytest.mark.parametrize(
+    "table",
+    [api.TrainerSetup, api.Batch, api.Segments, api.Transition, api.Experience, api.PolicyInput, api.PolicyOutput,
+     api.Actions, api.Capabilities, api.Schedule],
+)  # fmt: skip
+def test_every_column_is_in_the_reference(table):
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", TRAINERS.text))))
+    assert {column.name for column in fields(table)} <= words
+
+
+def test_every_tag_of_the_reference_is_a_curve(gentle):
+    taught = TAUGHT.files()["taught.yaml"].replace("- live: recordings", "")
+    gentle.write("taught.yaml", re.sub("max_steps: .*", "max_steps: 300", taught))
+    learn = "mlagents-learn gentle.yaml --plugin gentle.py --env builtin:Basic --run-id gentle"
+    taught = "mlagents-learn taught.yaml --env builtin:Basic --run-id taught"
+    assert [gentle.typed(line)[0] for line in (learn, "python record.py", taught)] == [0, 0, 0]
+    told = set(re.findall(TAG, TRAINERS.section("Metrics")))
+    assert len(told) >= 9
+    assert told - (tags("gentle").keys() | tags("taught").keys()) == {"Losses/Imitation Loss"}  # DQN's margin does it
+
+
+def test_demonstrations_are_recorded_and_learnt_from_as_the_page_shows(gentle):
+    gentle.walk(TAUGHT, "Recording in Python")
+    curves = tags("taught")
+    assert {tag for tag in re.findall(r"`(Replay/[^`]+)`", TAUGHT.text)} <= curves.keys()
+    assert curves["Replay/Demonstration Share"][-1] == 0.5
+
+
+def test_the_keys_of_demonstrations_are_those_of_their_table():
+    rows = re.findall(r"^\| `(\w+)` \| (\S*) ?\|", TAUGHT.text, re.MULTILINE)
+    fields = DemonstrationSettings.model_fields.items()
+    assert [name for name, _ in rows] == [name for name, _ in fields]
+    assert [yaml.safe_load(default) for _, default in rows[1:]] == [field.default for _, field in fields][1:]
+
+
+SENTENCES = re.findall(r"^\| `(.+?)` \|", TAUGHT.section("When something is wrong"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_what_is_wrong_with_a_demonstration_is_said_as_the_table_tells(sentence, gentle):
+    others = BehaviorSpec([vector_sensor(8, "BasicSensor")], ActionSpec.create_discrete((3,)))
+    for file, spec in (("other.demo", others), ("cut.demo", Basic.SPEC)):
+        with DemonstrationRecorder(file, "Basic", spec) as recorder:
+            recorder.record([np.zeros(spec.observation_specs[0].shape)], 0.0, np.array([]), np.array([2]))
+    Path("cut.demo").write_bytes(Path("cut.demo").read_bytes()[:100])
+    unclosed = DemonstrationRecorder("open.demo", "Basic", Basic.SPEC)
+    unclosed._file.close()  # as its process would that was killed
+    (named,) = set(re.findall(r"\w+\.(?:demo|py)\b", sentence)) or {"cut.demo"}
+    source = f"{named}, live: b" if "file and live" in sentence else named
+    text = re.sub("- file: .*", f"- {{file: {source}}}", TAUGHT.files()["taught.yaml"])
+    as_ppo = text.replace("dqn", "ppo").replace(", n_step: 3, tau: 0.02", "")
+    gentle.write("taught.yaml", as_ppo if "ppo" in sentence else text)
+    status, heard = gentle.typed("mlagents-learn taught.yaml --env builtin:Basic --run-id wrong")
+    assert (status, loosely(sentence) in loosely(heard)) == (2, True), heard
+
+
+@pytest.mark.parametrize("page", [PLUGINS, TAUGHT], ids=["plugins", "demonstrations"])
+def test_lines_that_are_shown_of_a_file_are_its_own(page, author):
+    author.typed("mlagents-plugin new my-trainer")
+    dqn = ROOT / "ml-agents-trainer-plugin/mlagents_trainer_plugin/dqn/dqn_trainer.py"
+    files = {"Install it": Path("my-trainer/tests/test_my_trainer.py"), "For authors of trainers": dqn}
+    (title,) = (title for title in files if title in page.text)
+    (shown,) = (block.text for block in page.blocks(title) if block.kind == "python")
+    assert shown in files[title].read_text(encoding="utf-8")
+
+
+def test_the_trainer_of_the_migration_trains_and_a_checkpoint_holds_what_the_reference_says(author):
+    author.walk(MOVED, "The shape of a trainer, before and after")
+    assert {"Policy/Beta", "Losses/Entropy Loss"} <= tags("advantage").keys()
+    (row,) = (line for line in TRAINERS.text.splitlines() if line.startswith("| what a checkpoint holds"))
+    kept = torch.load("results/advantage/Basic/checkpoint.pt", weights_only=True)
+    assert set(re.findall("`([^`]+)`", row.split("|")[2])) == kept.keys() - {"global_step", "rng"}
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_somewhere(page):
-    links = re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8"))
+    for file, anchor in links:
+        target = page.parent / file if file else page
+        assert target.exists(), file
+        if anchor:
+            titles = re.findall("^#+ (.*)", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]

@@ -119,8 +119,8 @@ def test_the_files_of_the_plug_ins_package_fit_where_it_is_installed(installed):
 def test_the_files_of_the_pages_fit():
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", page, re.DOTALL))
-    Path("my_trainer.py").write_text(files["my_trainer.py"])
-    schema = json_schema(Catalog(["my_trainer.py"]))
+    Path("gentle.py").write_text(files["gentle.py"])
+    schema = json_schema(Catalog(["gentle.py"]))
     assert errors(files["gentle.yaml"], schema) == []
     assert errors(files["gentle.yaml"].replace("beta", "betta"), schema) != []
 
