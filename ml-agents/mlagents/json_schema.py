@@ -62,7 +62,7 @@ def json_schema(catalog: Catalog) -> Schema:
 def usable(catalog: Catalog) -> tuple[dict[str, type[HyperparamSettings]], list[str]]:
     """Return the settings of every trainer that a file may name, and a sentence for each that cannot be used."""
     trainers: dict[str, type[HyperparamSettings]] = {}
-    left_out = catalog.broken_files()
+    left_out = [str(broken) for broken in catalog.broken_files()]
     seen: set[str] = set()
     while new := [name for name in catalog.names() if name not in seen]:  # what is loaded may announce more names
         seen.update(new)

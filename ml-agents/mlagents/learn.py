@@ -55,7 +55,7 @@ def print_schema(plugins: Sequence[str]) -> int:
 
     catalog = Catalog(plugins)
     with redirect_stdout(sys.stderr):  # what a plug-in says while it is loaded is no part of the schema
-        schema, broken = json_schema(catalog), catalog.broken_files()
+        schema, broken = json_schema(catalog), [str(error) for error in catalog.broken_files()]
     for sentence in broken:
         print(f"--plugin: {sentence}", file=sys.stderr)
     if broken:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from mlagents.algorithms.capabilities import Capabilities
-    from mlagents.plugins import Catalog, Kind
+    from mlagents.plugins import Catalog, Kind, PluginError
 
 MISTAKE = 2  # exit status
 EPILOG = """examples:
@@ -86,7 +86,7 @@ def listed(catalog: Catalog) -> tuple[list[str], int]:
     """Return a line for each trainer; those that cannot be used say why."""
     from mlagents.plugins import is_built
 
-    lines = catalog.broken_files()
+    lines = [str(broken) for broken in catalog.broken_files()]
     names = catalog.names()
     width = max(len(name) for name in names)
     for name in names:
@@ -117,15 +117,21 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
     try:
         found = catalog.find(name)
     except PluginError as error:
-        trace = traceback.format_exception(error.__cause__) if error.__cause__ else []
-        return [str(error), "", *"".join(trace).splitlines()], 1
+        return failure(error), 1
     if found is None:
         names = catalog.names()
-        return [f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}"], MISTAKE
+        broken = [line for error in catalog.broken_files() for line in ("", *failure(error))]
+        return [f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}", *broken], MISTAKE
     lines = [f"{name}, of {found.origin}"]
     if is_built(name):
         lines += [*_described(found), *(f"  {line}" for line in abilities(capabilities(catalog, name)))]
     return [*lines, "", "hyperparameters:", *(f"  {line}" for line in settings_table(found.settings))], 0
+
+
+def failure(error: PluginError) -> list[str]:
+    """Return why a plug-in cannot be used, and the traceback of what happened inside it, if anything did."""
+    trace = traceback.format_exception(error.__cause__) if error.__cause__ else []
+    return [str(error), *(["", *"".join(trace).splitlines()] if trace else [])]
 
 
 def _described(kind: Kind) -> Iterator[str]:

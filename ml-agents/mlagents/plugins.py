@@ -89,10 +89,10 @@ class Catalog:
             if name in BUILTIN and (name in source.names or self._gives(source, name))
         ]
 
-    def broken_files(self) -> list[str]:
-        """Return a sentence for each file that cannot be loaded: those were asked for by name."""
+    def broken_files(self) -> list[PluginError]:
+        """Return why files cannot be loaded, each with its cause: those were asked for by name."""
         files = [source for source in self._sources() if not source.names]
-        return [str(self._failed[source.key]) for source in files if not self._held(source) and self._fails(source)]
+        return [self._failed[source.key] for source in files if not self._held(source) and self._fails(source)]
 
     def _gives(self, source: Source, name: str) -> bool:
         """Does a file define this trainer? Files announce nothing, so they are loaded."""
@@ -104,7 +104,8 @@ class Catalog:
     def _kind(self, name: str, source: Source) -> Kind:
         held = self._held(source)
         if self._fails(source):
-            raise PluginError(f"'{name}' comes from {self._failed[source.key]}")
+            failed = self._failed[source.key]
+            raise PluginError(f"'{name}' comes from {failed}") from failed.__cause__
         if name not in held:
             has = ", ".join(held) or "none"
             raise PluginError(f"'{name}' comes from {source.origin}, which has no such trainer; it has {has}")

@@ -82,8 +82,8 @@ class Reader:
             given = self._mapping(raw.get(name), (name,))
             read[name] = self.section(kind, {**given, **self.flags.get(name, {})}, (name,))
         read["plugins"] = self.plugins()
-        for sentence in self.catalog.broken_files():
-            self.mistake(("plugins",), sentence)
+        for broken in self.catalog.broken_files():
+            self.mistake(("plugins",), str(broken))
         read["debug"] = self.flags.get("", {}).get("debug", raw.get("debug", False))
         default = self._mapping(raw.get("default_settings"), ("default_settings",))
         read["default_settings"] = self.trainer(default, ("default_settings",)) if default else None

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
 from mlagents.plugin_tool import main
+from mlagents.plugins import TRAINERS
 
 TRAINER = '''
 from typing import Literal
@@ -109,7 +111,7 @@ def test_a_name_that_nobody_has_gets_the_near_one(capsys):
     assert "'pppo' is no known trainer, did you mean 'ppo'?" in capsys.readouterr().err
 
 
-def test_a_trainer_that_cannot_be_used_is_explained_by_its_traceback(monkeypatch, capsys):
+def test_a_trainer_with_settings_of_another_kind_is_explained_by_what_they_must_extend(capsys):
     Path("own.py").write_text(TRAINER.replace("Settings = OwnSettings", "Settings = int"))
     assert main(["explain", "own", "--plugin", "own.py"]) == 1
     assert "do not extend those of mlagents.api" in capsys.readouterr().err
@@ -132,3 +134,30 @@ def test_help_is_light():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def shown(capsys, *arguments):
+    status = main(["explain", *arguments])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def test_an_installed_plugin_that_fails_to_import_is_explained_by_its_traceback(tmp_path, monkeypatch, capsys):
+    Path("torn.py").write_text("import no_such_module_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    torn = EntryPoint("torn", "torn:TornTrainer", TRAINERS)
+    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [torn] if group == TRAINERS else [])
+    status, said = shown(capsys, "torn")
+    assert status == 1
+    assert "'torn' comes from torn:TornTrainer, which failed to load: No module named 'no_such_module_at_all'" in said
+    assert "Traceback (most recent call last)" in said
+    assert "import no_such_module_at_all" in said
+
+
+def test_a_file_that_fails_to_load_is_why_its_trainer_is_not_known(capsys):
+    Path("torn.py").write_text("import no_such_module_at_all\n")
+    status, said = shown(capsys, "torn", "--plugin", "torn.py")
+    assert status == 2
+    assert "'torn' is no known trainer" in said
+    assert "torn.py, which failed to load: No module named 'no_such_module_at_all'" in said
+    assert "Traceback (most recent call last)" in said
