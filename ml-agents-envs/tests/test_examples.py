@@ -1,4 +1,5 @@
 import importlib
+import os
 import subprocess
 import sys
 
@@ -263,3 +264,36 @@ except UnityEnvironmentException as error:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert f"builtin:{name}: numba is not installed" in done.stdout
     assert "pip install 'mlagents-envs[examples]'" in done.stdout
+
+
+PROGRAM = """
+import hashlib, sys
+import numpy as np
+from mlagents_envs.base_env import ActionTuple
+from mlagents_envs.examples.catalog import make
+
+env, chance, seen = make(sys.argv[1], areas=6, seed=9), np.random.default_rng(1), hashlib.sha256()
+env.reset()
+for _ in range(400):
+    for behavior in env.behavior_specs:
+        decision, _ = env.get_steps(behavior)
+        for column in (*decision.obs, decision.reward):
+            seen.update(np.ascontiguousarray(column).tobytes())
+        if len(decision):
+            branches, spec = env.SPEC.action_spec.discrete_branches, env.SPEC.action_spec
+            continuous = chance.uniform(-1, 1, (len(decision), spec.continuous_size))
+            discrete = chance.integers(0, branches or 1, (len(decision), spec.discrete_size))
+            env.set_actions(behavior, ActionTuple(continuous, discrete))
+    env.step()
+print(seen.hexdigest())
+"""
+
+
+@pytest.mark.parametrize("name", ["PushBlockCollab", "WallJump"])
+def test_the_run_that_compiles_and_later_ones_are_the_same(tmp_path, name):
+    pytest.importorskip("numba")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", PROGRAM, name]
+    said = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert any(tmp_path.rglob("*.nbi"))
+    assert said[0].stdout == said[1].stdout

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 
 F = np.float32
 DT = F(0.02)
@@ -66,7 +66,7 @@ def turn(s, about_z, about_x):
     s[0], s[1], s[2], s[3] = q0, q1, q2, q3
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def fall(s, gravity, r):
     """Move the ball of radius r by one physics step: gravity, contact and friction with the platform."""
     q0, q1, q2, q3 = s[0], s[1], s[2], s[3]

@@ -6,14 +6,28 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 
+F = np.float32
+
 
 @compiled(inline="always")
-def draw(chance, i, many):
-    """Return an integer from 0 to below `many` from area i's own xorshift64* generator. Vigna 2016, arXiv:1402.6246."""
+def bits(chance, i):
+    """Return 64 random bits from area i's own xorshift64* generator. Vigna 2016, arXiv:1402.6246."""
     x = chance[i]
     x ^= x >> np.uint64(12)
     x ^= x << np.uint64(25)
     x ^= x >> np.uint64(27)
     chance[i] = x
-    high = (x * np.uint64(2685821657736338717)) >> np.uint64(32)
+    return x * np.uint64(2685821657736338717)
+
+
+@compiled(inline="always")
+def draw(chance, i, many):
+    """Return an integer from 0 to below `many`."""
+    high = bits(chance, i) >> np.uint64(32)
     return np.int64((high * np.uint64(many)) >> np.uint64(32))
+
+
+@compiled(inline="always")
+def uniform(chance, i, low, high):
+    """Return a number in [low, high)."""
+    return F(low) + F(high - low) * (F(bits(chance, i) >> np.uint64(40)) * F(1.0 / 16777216.0))

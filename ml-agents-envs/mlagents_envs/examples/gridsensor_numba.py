@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 
 F = np.float32
 HALF = F(0.5)  # m, of a cell
@@ -33,7 +33,7 @@ def half_width(body, y):
     return math.sqrt(max(body.half_x * body.half_x - off * off, F(0.0)))
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def survey(bodies, me, grid, spread, seen):
     """Write what the Grid of body `me` shows into `seen`, (tags, across, along), which must be zeros.
 
@@ -52,7 +52,7 @@ def survey(bodies, me, grid, spread, seen):
                 show(body, width, x, z, c, s, spread, grid.channels[body.tag], grid.nearest, grid.shown, seen)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def show(body, width, x, z, c, s, spread, channel, nearest, shown, seen):
     """Show a body in its cells; (x, z): the field's middle, (c, s): cosine and sine of its yaw."""
     across, along = nearest.shape

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 
 F = np.float32
 DT = F(0.02)  # s, of a physics step
@@ -23,17 +23,6 @@ SKIN = F(0.002)  # m that are left between bodies at rest, so that rays from one
 PUSH_OUT = F(0.2)  # m by which overlapping bodies part in a step at most
 RESTING = F(2.0)  # m/s below which nothing bounces
 FAR = F(-1e9)
-
-
-@compiled(inline="always")
-def uniform(chance, i, low, high):
-    """Return a number in [low, high) from area i's own xorshift64* generator. Vigna 2016, arXiv:1402.6246."""
-    x = chance[i]
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    chance[i] = x
-    return F(low) + F(high - low) * (F((x * np.uint64(2685821657736338717)) >> np.uint64(40)) * F(1.0 / 16777216.0))
 
 
 @compiled(inline="always")
@@ -51,7 +40,7 @@ def lift(body, height):
     body.climb = F(0.0)
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def push(body, forward, right):
     """Add to the velocity, in m/s as the body looks."""
     c, s = math.cos(body.yaw), math.sin(body.yaw)
@@ -59,7 +48,7 @@ def push(body, forward, right):
     body.vz += c * forward - s * right
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def walk(body, action, speed, turn):
     """Obey the action that many agents of Unity's take, for one physics step.
 
@@ -80,7 +69,7 @@ def walk(body, action, speed, turn):
         push(body, F(0.0), F(0.75) * speed)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def steer(body, action, ahead, aside, turn):
     """Obey the action of three branches that some agents of Unity's take, for one physics step.
 
@@ -95,7 +84,7 @@ def steer(body, action, ahead, aside, turn):
         push(body, ahead if action[0] == 1 else -ahead, F(0.0))
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def outside(box, x, z):
     """Return the gap from a box to a point, negative inside, and the normal there."""
     c, s = math.cos(box.yaw), math.sin(box.yaw)
@@ -115,7 +104,7 @@ def outside(box, x, z):
     return gap, c * nx + s * nz, -s * nx + c * nz
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def note(contact, a, b, nx, nz, x, z, gap):
     """Write down where bodies a and b touch; normal from b to a."""
     contact.a, contact.b = a, b
@@ -123,7 +112,7 @@ def note(contact, a, b, nx, nz, x, z, gap):
     contact.press = contact.grip = contact.leave = F(0.0)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def meet_discs(bodies, i, j, contacts, count):
     """Note where two discs touch and return how many contacts there are now."""
     a, b = bodies[i], bodies[j]
@@ -137,7 +126,7 @@ def meet_discs(bodies, i, j, contacts, count):
     return count + 1
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def meet_disc_and_box(bodies, i, j, contacts, count):
     """Note where a disc and a box touch, whichever comes first, and return how many contacts there are now."""
     first = bodies[i].round
@@ -151,7 +140,7 @@ def meet_disc_and_box(bodies, i, j, contacts, count):
     return count + 1
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def widest_gap(a, b):
     """Return the largest gap between two boxes along the normals of their sides, and that normal, from b to a."""
     best, nx, nz = FAR, F(0.0), F(0.0)
@@ -174,7 +163,7 @@ def widest_gap(a, b):
     return best, nx, nz
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def meet_boxes(bodies, i, j, contacts, count):
     """Note up to four corners with which two boxes touch, and return how many contacts there are now."""
     a, b = bodies[i], bodies[j]
@@ -199,13 +188,13 @@ def meet_boxes(bodies, i, j, contacts, count):
     return count
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def radius(body):
     """Return that of the circle around a body."""
     return body.half_x if body.round else math.sqrt(body.half_x * body.half_x + body.half_z * body.half_z)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def find_contacts(bodies, touched, contacts):
     """Fill `touched` and `contacts`, and return how many contacts must be solved."""
     count = 0
@@ -245,7 +234,7 @@ def find_contacts(bodies, touched, contacts):
     return count
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def strike(a, b, ax, az, bx, bz, jx, jz):
     """Give impulse (jx, jz) to a and its opposite to b; (ax, az), (bx, bz): where, from the middle of each."""
     a.vx += a.inverse_mass * jx
@@ -256,14 +245,14 @@ def strike(a, b, ax, az, bx, bz, jx, jz):
     b.spin -= b.inverse_inertia * (bz * jx - bx * jz)
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def weight(a, b, ax, az, bx, bz, ux, uz):
     """Return how much speed along (ux, uz) an impulse of 1 gives to two bodies where they touch."""
     at_a, at_b = az * ux - ax * uz, bz * ux - bx * uz
     return a.inverse_mass + b.inverse_mass + a.inverse_inertia * at_a * at_a + b.inverse_inertia * at_b * at_b
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def solve(bodies, contacts, count, friction):
     """Let bodies that touch part or rub, contact after contact, a few rounds; friction: between bodies."""
     for turn in range(ROUNDS):
@@ -295,7 +284,7 @@ def solve(bodies, contacts, count, friction):
             strike(a, b, ax, az, bx, bz, -j * nz, j * nx)
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def slow(body, slowing, threshold):
     """Slow a body that slides on the ground by so many m/s, to a halt below a threshold; return what it moved at."""
     speed = math.sqrt(body.vx * body.vx + body.vz * body.vz)
@@ -311,7 +300,7 @@ def slow(body, slowing, threshold):
     return speed
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def rub(body, gravity):
     """Slow a body that slides on the ground, and note how much of that was not needed: it resists who pushes then."""
     slowing = ANCHORS * body.friction * gravity * DT
@@ -329,7 +318,7 @@ def hold(body):
     body.vx = body.vz = F(0.0)
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def glide(body, gravity):
     """Move a body by its velocity, after drag; let it fall where it is above its floor."""
     left = max(F(0.0), F(1.0) - body.drag * DT)
@@ -347,7 +336,7 @@ def glide(body, gravity):
         lift(body, F(0.0))
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def part(bodies, contacts, count):
     """Move bodies that overlap out of each other, the lighter one further."""
     for k in range(count):
@@ -364,7 +353,7 @@ def part(bodies, contacts, count):
                 b.z -= share * b.inverse_mass * contact.nz
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def step(bodies, touched, contacts, gravity, friction):
     """Move one area by a physics step, after agents have pushed.
 

@@ -25,7 +25,7 @@ def unity_policy(model: Path) -> Play:
 
     A model that onnxruntime refuses because of missing outputs needs onnx too, to be repaired.
     """
-    session = _session(model)
+    session = open_model(model)
     inputs = {node.name: node.shape for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     answers = {
@@ -61,7 +61,8 @@ def most_probable(log_probs: Array, branches: list[int]) -> Array:
     return np.stack([part.argmax(axis=1) for part in parts], axis=1).astype(np.int32)
 
 
-def _session(model: Path) -> Any:
+def open_model(model: Path) -> Any:
+    """Return an onnxruntime session on one thread; a model that is refused for missing outputs is repaired first."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

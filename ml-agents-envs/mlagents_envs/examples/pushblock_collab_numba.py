@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 from mlagents_envs.examples import planar
+from mlagents_envs.examples.chance_numba import uniform
 from mlagents_envs.examples.gridsensor_numba import survey
-from mlagents_envs.examples.planar_numba import lift, rest, step, uniform, walk, widest_gap
+from mlagents_envs.examples.planar_numba import lift, rest, step, walk, widest_gap
 
 F = np.float32
 AGENTS, BLOCKS = 3, 6
@@ -86,7 +87,7 @@ def decide(world, action, value, grid, group_reward, done, interrupted, seen, fe
         look(bodies, i, grid, seen, felt)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def look(bodies, i, grid, seen, felt):
     """Write what the agents of an area see, and that they feel their own velocity."""
     for k in range(AGENTS):

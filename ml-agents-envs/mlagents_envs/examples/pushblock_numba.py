@@ -8,7 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples import planar
-from mlagents_envs.examples.planar_numba import lift, rest, step, uniform, walk
+from mlagents_envs.examples.chance_numba import uniform
+from mlagents_envs.examples.planar_numba import lift, rest, step, walk
 from mlagents_envs.examples.rays_numba import cast_next
 
 F = np.float32

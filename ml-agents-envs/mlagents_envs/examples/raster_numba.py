@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 
 F = np.float32
 FAR = F(1e30)
 HALF = F(0.5)
 
 
-@compiled(inline="always", fastmath=True)
+@compiled(inline="always", fastmath=ORDINARY)
 def span(corners, z):
     """Return where the line at this z enters and leaves a convex polygon; it enters after it leaves if it misses."""
     left, right = FAR, -FAR
@@ -27,7 +27,7 @@ def span(corners, z):
     return left, right
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def fill(corners, bounds, upright, color, x, z, scale, image):
     """Fill a polygon, enlarged and moved to column x and row z; pixels whose middle lies in it take the color."""
     rows, columns = image.shape[1], image.shape[2]
@@ -44,7 +44,7 @@ def fill(corners, bounds, upright, color, x, z, scale, image):
             image[0, row, column], image[1, row, column], image[2, row, column] = red, green, blue
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def paint(parts, begins, background, things, many, views, wanted, images):
     """Paint what each wanted area's camera sees. See raster.Painter for the columns."""
     corners, counts, bounds, upright, colors = parts

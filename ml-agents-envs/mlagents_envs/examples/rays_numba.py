@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 
 F = np.float32
 RADIUS = F(0.5)  # of the balls that are thrown
@@ -16,7 +16,7 @@ WAY_X, WAY_Z, BY_X, BY_Y, BY_Z, BEST, HIT = range(
 )  # rows of the scratch: direction, its inverse, nearest so far, whose
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def entry(x0, x1, z0, z1, y0, y1, by_x, by_y, by_z):
     """Return where a ray from the origin enters and leaves a box that is aligned with it; by: inverse directions."""
     p, q = x0 * by_x, x1 * by_x
@@ -27,7 +27,7 @@ def entry(x0, x1, z0, z1, y0, y1, by_x, by_y, by_z):
     return max(enter, min(p, q)), min(leave, max(p, q))
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def meet_box(body, dx, dz, y, which, first, stop, reach, work):
     """Try rays first..stop at a box whose sides are `reach` further out; (dx, dz): its middle, y: where rays start."""
     y0, y1 = body.low - RADIUS - y, body.high + RADIUS - y
@@ -56,7 +56,7 @@ def meet_box(body, dx, dz, y, which, first, stop, reach, work):
         hit[r] = which if meets else hit[r]
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def meet_disc(body, dx, dz, y, which, first, stop, reach, work):
     """Try rays first..stop at a disc, an upright cylinder."""
     y0, y1 = body.low - RADIUS - y, body.high + RADIUS - y
@@ -77,7 +77,7 @@ def meet_disc(body, dx, dz, y, which, first, stop, reach, work):
         hit[r] = which if meets else hit[r]
 
 
-@compiled(fastmath=True, inline="always")
+@compiled(fastmath=ORDINARY, inline="always")
 def level_reach(body, y):
     """Return how far from its sides a body stops a ball that is thrown level at height y; negative: it does not.
 
@@ -87,7 +87,7 @@ def level_reach(body, y):
     return math.sqrt(RADIUS * RADIUS - off * off) if off < RADIUS else F(-1.0)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def aim(agent, ways, work):
     """Turn the rays as the agent looks, forget what they met, and return the longest one's length."""
     c, s = F(math.cos(agent.yaw)), F(math.sin(agent.yaw))
@@ -103,7 +103,7 @@ def aim(agent, ways, work):
     return longest
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def cast(bodies, me, rays, seen):
     """Cast the Rays of body `me` and write what they tell: for each a one-hot of tags, whether it missed, how far."""
     agent = bodies[me]

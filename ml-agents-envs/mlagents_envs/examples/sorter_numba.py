@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 from mlagents_envs.examples import planar
 from mlagents_envs.examples.chance_numba import draw
 from mlagents_envs.examples.planar_numba import lift, rest, steer, step
@@ -101,7 +101,7 @@ def visit(tiles, touched):
     return earned, not waiting
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def look(bodies, tiles, told, felt, known):
     """Write what the agent is told of the tiles, in ascending order, what it feels, and what it knows of itself."""
     agent = bodies[AGENT]

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples import planar
+from mlagents_envs.examples.chance_numba import uniform
 from mlagents_envs.examples.planar_numba import (
     ANCHORS,
     DT,
@@ -20,7 +21,6 @@ from mlagents_envs.examples.planar_numba import (
     rest,
     slow,
     solve,
-    uniform,
     widest_gap,
 )
 from mlagents_envs.examples.rays_numba import cast_next

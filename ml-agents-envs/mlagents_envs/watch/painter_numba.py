@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from mlagents_envs.compiled import compiled
+from mlagents_envs.compiled import ORDINARY, compiled
 
 F = np.float32
 FAR = F(1e9)
@@ -106,7 +106,7 @@ def meet_sphere(ox, oy, oz, dx, dy, dz):
     return t if t >= NEAR else FAR
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def trace(camera, shapes, round, depth, which, normal):
     """Find what pixels show: depth (h, w), FAR for nothing; which shape (h, w); normal (h, w, 3) of its surface."""
     depth[:], which[:] = FAR, NOTHING
@@ -151,7 +151,7 @@ def lit(sun, shadow, x, y, z, slack):
     return F(seen) / F(asked)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=ORDINARY)
 def shade(camera, sun, shapes, depth, which, normal, shadow, slack, picture):
     """Color every pixel that shows something; picture: (h, w, 3) float32, 0..1, which holds the background."""
     lx, ly, lz = -sun.forward[0], -sun.forward[1], -sun.forward[2]

@@ -10,8 +10,7 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps
 from mlagents_envs.examples.drawing import Array
-from mlagents_envs.examples.policy import JOINED, most_probable
-from mlagents_envs.examples.policy import _session as open_model
+from mlagents_envs.examples.policy import JOINED, most_probable, open_model
 from mlagents_envs.exception import UnityPolicyException
 
 

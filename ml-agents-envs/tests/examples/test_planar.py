@@ -3,8 +3,9 @@ import pytest
 
 pytest.importorskip("numba")
 
+from mlagents_envs.examples.chance_numba import uniform
 from mlagents_envs.examples.planar import World, body
-from mlagents_envs.examples.planar_numba import lift, push, steer, step, uniform, walk
+from mlagents_envs.examples.planar_numba import lift, push, steer, step, walk
 
 DT, GRAVITY, FRICTION = 0.02, 9.81, 0.6
 
