@@ -1,4 +1,4 @@
-import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,6 +9,8 @@ import pytest
 from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import NAMES, make
 from mlagents_envs.exception import UnityActionException, UnityEnvironmentException, UnknownExampleException
+
+INSTALLED = [name for name in NAMES if name not in ("Crawler", "Walker", "Worm") or importlib.util.find_spec("mujoco")]
 
 
 def play(env, decisions, action):
@@ -30,7 +32,7 @@ def chance(seed):
     return lambda decision: ActionTuple(continuous=generator.uniform(-1, 1, (len(decision), 2)).astype(np.float32))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_observations_have_the_shapes_that_are_promised(name):
     env = make(name, areas=3)
     env.reset()
@@ -50,6 +52,7 @@ def test_observations_have_the_shapes_that_are_promised(name):
     [
         ("Basic", 1), ("3DBall", 12), ("3DBallHard", 12), ("FoodCollector", 20), ("GridWorld", 9), ("Hallway", 17),
         ("PushBlock", 32), ("PushBlockCollab", 12), ("Pyramids", 16), ("SoccerTwos", 32), ("Sorter", 8), ("WallJump", 24),
+        *((name, 10) for name in ("Crawler", "Walker", "Worm") if name in INSTALLED),
     ],
 )  # fmt: skip
 def test_there_are_as_many_agents_as_in_unitys_scene(name, areas):
@@ -243,8 +246,11 @@ def test_the_names_are_known_without_loading_physics():
     assert done.stdout.strip() == "False False"
 
 
-@pytest.mark.parametrize("name", ["Hallway", "PushBlock", "Pyramids"])
-def test_an_example_that_needs_numba_says_so_where_it_is_missing(name):
+@pytest.mark.parametrize(
+    ("name", "needs", "extra"),
+    [("Hallway", "numba", "examples"), ("PushBlock", "numba", "examples"), ("Worm", "mujoco", "locomotion")],
+)
+def test_an_example_says_which_package_it_needs_where_that_is_missing(name, needs, extra):
     program = f"""
 import sys
 from mlagents_envs.examples.catalog import make
@@ -252,8 +258,8 @@ from mlagents_envs.exception import UnityEnvironmentException
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name == "numba":
-            raise ModuleNotFoundError("No module named 'numba'", name="numba")
+        if name == "{needs}":
+            raise ModuleNotFoundError("No module named '{needs}'", name="{needs}")
 
 sys.meta_path.insert(0, Missing())
 try:
@@ -262,8 +268,8 @@ except UnityEnvironmentException as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert f"builtin:{name}: numba is not installed" in done.stdout
-    assert "pip install 'mlagents-envs[examples]'" in done.stdout
+    assert f"builtin:{name}: {needs} is not installed" in done.stdout
+    assert f"pip install 'mlagents-envs[{extra}]'" in done.stdout
 
 
 PROGRAM = """

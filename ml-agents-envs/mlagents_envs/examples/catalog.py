@@ -26,7 +26,11 @@ _WHERE = {  # name -> module and class
     "SoccerTwos": ("mlagents_envs.examples.soccer", "SoccerTwos"),
     "Sorter": ("mlagents_envs.examples.sorter", "Sorter"),
     "WallJump": ("mlagents_envs.examples.walljump", "WallJump"),
+    "Crawler": ("mlagents_envs.examples.crawler", "Crawler"),
+    "Walker": ("mlagents_envs.examples.walker", "Walker"),
+    "Worm": ("mlagents_envs.examples.worm", "Worm"),
 }
+_NEEDS = {"numba": "examples", "mujoco": "locomotion"}  # module -> extra that brings it
 NAMES = tuple(_WHERE)
 
 
@@ -44,7 +48,7 @@ def make(name: str, *, areas: int | None = None, seed: int = 0) -> ExampleEnv:
     """Return an example environment with this many areas, as many as Unity's scene has if None.
 
     Raises UnknownExampleException for an unknown name, UnityEnvironmentException for fewer than one area or where
-    numba is missing and the example needs it.
+    numba or MuJoCo is missing and the example needs it.
     """
     check_name(name)
     if areas is not None and areas < 1:
@@ -53,10 +57,11 @@ def make(name: str, *, areas: int | None = None, seed: int = 0) -> ExampleEnv:
     try:
         example = import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != "numba":
+        if error.name not in _NEEDS:
             raise
         raise UnityEnvironmentException(
-            f"builtin:{name}: numba is not installed, and the physics needs it; pip install 'mlagents-envs[examples]'"
+            f"builtin:{name}: {error.name} is not installed, and the physics needs it; "
+            f"pip install 'mlagents-envs[{_NEEDS[error.name]}]'"
         ) from error
     env: ExampleEnv = getattr(example, kind)(areas=areas, seed=seed)
     return env

@@ -40,6 +40,7 @@ class FoodCollector(ExampleEnv):
         super().__init__(areas=areas, seed=seed)
         self._world = World.of(self.areas, bodies(), moving=kernel.AGENTS)
         self._wakes = np.zeros(self.n, np.int32)  # physics step in which a frozen agent acts again
+        self._shoots = np.zeros(self.n, bool)  # who has shot in the last decision
         self._grid = grid(SENSOR)
         self.set_seed(seed)
 
@@ -55,6 +56,7 @@ class FoodCollector(ExampleEnv):
     def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
         reward, done = np.zeros(self.n, np.float32), np.zeros(self.n, bool)
         kernel.decide(self._world, action.continuous, action.discrete, self._wakes, reward, done)
+        self._shoots = action.discrete[:, 0] == 1
         last: list[Array] = []
         if done.any():
             last = [self._see()]
@@ -65,6 +67,7 @@ class FoodCollector(ExampleEnv):
         scale = self._draw("agent_scale", len(areas) * self.PER_AREA)
         self._draw("laser_length", len(areas) * self.PER_AREA)  # complains of an impossible one
         kernel.begin(self._world, areas, scale, self._wakes)
+        self._shoots.reshape(self.areas, -1)[areas] = False
 
     def _see(self) -> Array:
         seen = np.zeros((self.n, *SENSOR.shape), np.float32)

@@ -1,3 +1,5 @@
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,9 @@ from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.catalog import NAMES, make
 from mlagents_envs.examples.drawing import Drawing, about_y, between, draw, layout, look_of, shapes
 from mlagents_envs.exception import UnityEnvironmentException
+
+WALKING = {"Crawler", "Walker", "Worm"}
+INSTALLED = [name for name in NAMES if name not in WALKING or find_spec("mujoco")]
 
 
 def play(env, decisions, seed=0):
@@ -16,7 +21,8 @@ def play(env, decisions, seed=0):
             decision, _ = env.get_steps(behavior)
             n = len(decision)
             action = ActionTuple(
-                chance.uniform(-1, 1, (n, spec.continuous_size)).astype(np.float32), np.zeros((n, spec.discrete_size), np.int32)
+                chance.uniform(-1, 1, (n, spec.continuous_size)).astype(np.float32),
+                np.zeros((n, spec.discrete_size), np.int32),
             )
             for branch, size in enumerate(spec.discrete_branches):
                 free = np.ones((n, size), bool) if decision.action_mask is None else ~decision.action_mask[branch]
@@ -25,7 +31,7 @@ def play(env, decisions, seed=0):
         env.step()
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=INSTALLED)
 def env(request):
     made = make(request.param, areas=2, seed=1)
     made.reset()
@@ -48,7 +54,10 @@ def test_what_happens_is_seen(env):
     before = env.draw(0)
     play(env, 5)
     after = env.draw(0)
-    assert any(one.tobytes() != other.tobytes() for one, other in [(before.boxes, after.boxes), (before.spheres, after.spheres)])
+    assert any(
+        one.tobytes() != other.tobytes()
+        for one, other in [(before.boxes, after.boxes), (before.spheres, after.spheres)]
+    )
 
 
 def test_drawing_changes_nothing(env):
@@ -81,8 +90,9 @@ def test_keys_do_what_the_behavior_can_do(env):
             assert press.which < spec.continuous_size and -1 <= press.value <= 1
 
 
-def test_all_but_match3_can_be_played_with_keys():
-    assert {name for name in NAMES if not look_of(make(name, areas=1)).keys} == {"Match3", "Match3Visual"}
+def test_all_but_match3_and_walking_bodies_can_be_played_with_keys():
+    played = {name for name in INSTALLED if look_of(make(name, areas=1)).keys}
+    assert set(INSTALLED) - played == {"Match3", "Match3Visual"} | (WALKING & set(INSTALLED))
 
 
 def test_3dball_stands_as_its_state_says():
@@ -115,10 +125,36 @@ def test_the_pressed_switch_of_pyramids_is_green():
     assert before[changed][0] > before[changed][1] and after[changed][1] > after[changed][0]
 
 
+def test_the_laser_of_foodcollector_is_seen_while_it_shoots_and_ends_at_the_wall():
+    pytest.importorskip("numba")
+    from mlagents_envs.examples.look.foodcollector import BEAM
+
+    def lasers():
+        color = np.array(BEAM, np.float32)
+        return [box for box in env.draw(0).boxes if np.array_equal(box["color"], color) and box["size"][2] > 1]
+
+    env = make("FoodCollector", areas=1)
+    env.reset()
+    agents = env._world.bodies[0, : env.PER_AREA]
+    agents["x"], agents["z"], agents["yaw"] = (-40, -20, 0, 20, 40), 0, (0, 0, 0, 0, np.pi / 2)
+    assert lasers() == []
+    action = env.SPEC.action_spec.empty_action(env.n)
+    action.discrete[[1, 4]] = 1
+    env.set_actions(env.behavior, action)
+    env.step()
+    ahead, short = lasers()
+    assert ahead["size"][2] == pytest.approx(25) and ahead["position"][[0, 2]] == pytest.approx([-20, 12.5], abs=0.1)
+    assert short["size"][2] == pytest.approx(10) and short["position"][[0, 2]] == pytest.approx([45, 0], abs=0.1)
+    env.step()
+    assert lasers() == []
+
+
 def test_a_scene_that_nobody_has_drawn_says_so():
     unseen = type("Unseen", (Basic,), {"NAME": "Unseen", "__module__": "somewhere.unseen"})(areas=1)
     unseen.reset()
-    with pytest.raises(UnityEnvironmentException, match=r"^builtin:Unseen: there is no drawing of it, .*look.unseen with a LOOK$"):
+    with pytest.raises(
+        UnityEnvironmentException, match=r"^builtin:Unseen: there is no drawing of it, .*look.unseen with a LOOK$"
+    ):
         unseen.draw(0)
 
 
