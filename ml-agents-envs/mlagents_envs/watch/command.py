@@ -61,11 +61,13 @@ def _parser() -> argparse.ArgumentParser:
         "--keyboard", action="store_true",
         help="arrow keys or W A S D drive the agent that is picked; the others do nothing unless a player is named",
     )  # fmt: skip
-    parser.add_argument("--areas", type=int, metavar="N", help="how many (default: as Unity's scene, 1 with --record)")
+    parser.add_argument(
+        "--areas", type=int, metavar="N", help="how many (default: as Unity's scene, 1 with --keyboard or --record)"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random number (default 0)")
     parser.add_argument("--port", type=int, default=PORT, metavar="P", help=f"of the page, or a later one ({PORT})")
     parser.add_argument("--no-browser", action="store_true", help="only say where the page is")
-    parser.add_argument("--record-demo", type=Path, metavar="FILE.demo", help="record what the picked agent does")
+    parser.add_argument("--record-demo", type=Path, metavar="FILE.demo", help="record what the first agent does")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write a .gif, .webp, .png or .mp4 and end")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="S", help=f"of the scene, with --record ({SECONDS:g})"
@@ -134,7 +136,7 @@ def _watch(flags: argparse.Namespace) -> int:
     from mlagents_envs.watch.server import Server
     from mlagents_envs.watch.stage import Stage
 
-    play = _play(flags, None)
+    play = _play(flags, 1 if flags.keyboard else None)
     with ExitStack() as stack:
         stage = Stage(play.example, title=_title(flags))
         demo = None

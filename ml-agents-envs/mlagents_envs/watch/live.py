@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from mlagents_envs.examples.drawing import Press
@@ -14,6 +13,7 @@ from mlagents_envs.watch.server import Order, Server
 from mlagents_envs.watch.stage import Stage
 
 RATE = 30.0  # frames a second at most
+IDLE = 0.05  # s that an order is waited for at most, then it looks whether a page has come
 SLOWEST, FASTEST = 1 / 16, 1024.0
 SAME = {"arrowup": "up", "arrowdown": "down", "arrowleft": "left", "arrowright": "right",
         "w": "up", "s": "down", "a": "left", "d": "right", " ": "space"}  # fmt: skip
@@ -29,8 +29,10 @@ class Live:
         self._play, self._stage, self._server, self._demo = play, stage, server, demo
         self._keyboard = keyboard
         self._held: dict[str, Press] = {}
+        self._tapped: dict[str, Press] = {}  # since the last decision, and perhaps let go of already
         self.paused, self.speed, self.decisions = False, 1.0, 0
         self._steps = 0  # decisions to be made although it is paused
+        self._news = False  # is there anything that no frame has shown?
         self._due = self._frame_due = time.monotonic()
         stage.may_pick = demo is None
         stage.returns.begin()
@@ -45,19 +47,19 @@ class Live:
         """Make a decision if it is due, or wait a little for an order."""
         now = time.monotonic()
         idle = self.paused and not self._steps
-        patience = 0.2 if idle else max(0.0, min(0.2, self._due - now))
+        patience = IDLE if idle else max(0.0, min(IDLE, self._due - now))
         orders = self._server.orders(patience=patience)
         for order in orders:
             self._obey(order)
+            self._news = True
         now = time.monotonic()
         if self._steps or (not self.paused and now >= self._due):
             self._steps = max(0, self._steps - 1)
             seconds = self._stage.look.seconds / self.speed
             self._due = now + seconds if now - self._due > seconds else self._due + seconds  # never in a hurry
             self._decide()
-        elif not orders:
-            return
-        if self._server.waiting and (now >= self._frame_due or self.paused):
+            self._news = True
+        if self._news and self._server.waiting and (now >= self._frame_due or self.paused):
             self._frame_due = now + 1 / RATE
             self._show()
 
@@ -65,7 +67,8 @@ class Live:
         driven = self._stage.picked if self._keyboard else -1
         if self._demo is not None:
             self._demo.before()
-        action = self._play.decide(driven=driven, presses=tuple(self._held.values()))
+        action = self._play.decide(driven=driven, presses=tuple(self._pressed().values()))
+        self._tapped.clear()
         self._stage.returns.follow()
         if self._demo is not None:
             self._demo.after(action)
@@ -83,6 +86,11 @@ class Live:
         if isinstance(keys, list) and self._keyboard:
             names = [SAME.get(str(key).lower(), str(key).lower()) for key in keys]
             self._held = {name: self._stage.look.keys[name] for name in names if name in self._stage.look.keys}
+            self._tapped |= self._held
+
+    def _pressed(self) -> dict[str, Press]:
+        """Return the keys that count for the next decision: a short tap between two decisions is not lost."""
+        return self._tapped | self._held
 
     def _show(self) -> None:
         facts: dict[str, Any] = {
@@ -91,13 +99,10 @@ class Live:
             "speed": self.speed,
             "interval": self._stage.look.seconds / self.speed,
             "decisions": self.decisions,
-            "keys": _told(self._stage.look.keys) if self._keyboard else [],
-            "held": list(self._held),
+            "keys": list(self._stage.look.keys) if self._keyboard else [],
+            "held": list(self._pressed()),
         }
         if self._demo is not None:
             facts["recorded"] = self._demo.records
         self._server.show(self._stage.frame(facts, self._play.action))
-
-
-def _told(keys: Mapping[str, Press]) -> list[str]:
-    return list(keys)
+        self._news = False

@@ -19,7 +19,7 @@ class Onlooker:
     def __init__(self, example: ExampleEnv, *, title: str, port: int = PORT) -> None:
         """Raises UnityEnvironmentException for an example that cannot be drawn, or where no port is free."""
         self._stage = Stage(example, title=title)
-        self._server = Server(port)
+        self._server = Server(port, remedy="end another run that is watched, or leave --watch away")
         self._due = 0.0  # s, when the next frame may be shown
         self._decisions, self._since, self._rate = 0, time.monotonic(), 0.0
         self.address = self._server.address
@@ -43,8 +43,8 @@ class Onlooker:
         if now - self._since >= 1:
             self._rate = self._decisions / (now - self._since)
             self._decisions, self._since = 0, now
-        facts = {"mode": "training", "pace": f"{self._rate:,.0f} decisions a second, each of all agents"}
-        self._server.show(self._stage.frame(facts))
+        pace = f"{self._rate:,.0f} decisions a second, each of all agents" if self._rate else "Training"
+        self._server.show(self._stage.frame({"mode": "training", "pace": pace}))
 
     def close(self) -> None:
         """Tell the page that it is over."""

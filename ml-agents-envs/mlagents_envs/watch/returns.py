@@ -67,11 +67,11 @@ class Returns:
         return 0.0
 
     def _end(self) -> None:
-        """Count the episodes that have ended."""
+        """Count the episodes that have ended: in their rows others live now."""
+        ended = np.flatnonzero(self._agent != self._example._agent)
+        ended = ended[np.argsort(self._agent[ended])]
         for terminal in self._example._terminal.values():
-            rows = np.flatnonzero(np.isin(self._agent, terminal.agent_id))
-            rows = rows[np.argsort(self._agent[rows])]
-            returns = self.total[rows] + (terminal.reward + terminal.group_reward)[np.argsort(terminal.agent_id)]
-            self.curve.add(returns.tolist())
-            self.episodes += len(rows)
-            self.total[rows] = self.length[rows] = 0
+            rows = ended[np.searchsorted(self._agent[ended], terminal.agent_id)]
+            self.curve.add((self.total[rows] + terminal.reward + terminal.group_reward).tolist())
+        self.episodes += len(ended)
+        self.total[ended] = self.length[ended] = 0

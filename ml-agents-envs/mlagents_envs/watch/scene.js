@@ -5,6 +5,7 @@ const TO_SUN = unit([-0.45, 1, -0.35]);
 const FIELD = Math.tan((19 * Math.PI) / 180); // half the picture's height, 1 m before the camera
 const SHADOW = 2048; // texels of the sun's picture, along each side
 const JUMP = 5; // m in one decision, beyond which something has not moved but was put elsewhere
+const [NEAREST, FARTHEST] = [1, 2000]; // m from what one looks at
 
 const VERTEX = `#version 300 es
 layout(location = 0) in vec3 corner;
@@ -67,6 +68,9 @@ export class Scene {
     this.shadowMap(gl);
     this.before = this.after = [new Float32Array(0), new Float32Array(0)];
     this.agents = new Float32Array(0);
+    this.light = null; // where the sun stands
+    this.fitted = true; // nobody has moved the camera since it was made to see everything
+    this.drawn = ""; // what the canvas shows: a picture that is the same is not drawn again
   }
 
   shadowMap(gl) {
@@ -92,39 +96,47 @@ export class Scene {
     this.before = same ? this.after : [boxes, spheres];
     this.after = [boxes, spheres];
     this.agents = agents;
+    this.light = this.sun();
+    this.drawn = "";
   }
 
-  // Look at all that is there, from where one stands.
-  fit() {
+  // Look at all that is there, the way one looks; top, bottom: pixels of the canvas that are to stay free.
+  fit({ top, bottom }) {
     const { right, up, forward } = this.axes();
-    const aspect = this.canvas.clientWidth / Math.max(1, this.canvas.clientHeight);
-    const across = FIELD * aspect;
-    const sides = [-Infinity, -Infinity, -Infinity, -Infinity]; // of the picture, as planes that touch the outermost corners
+    const height = Math.max(1, this.canvas.clientHeight);
+    const across = (FIELD * this.canvas.clientWidth) / height;
+    const [above, below] = [top, bottom].map((room) => FIELD * Math.max(0.2, 1 - (2 * room) / height));
+    const sides = Array(4).fill(-Infinity); // of the picture, as planes that touch the outermost corners
     for (const p of corners(this.after)) {
       const [x, y, z] = [dot(right, p), dot(up, p), dot(forward, p)];
-      [x - across * z, -x - across * z, y - FIELD * z, -y - FIELD * z].forEach((v, i) => (sides[i] = Math.max(sides[i], v)));
+      const planes = [x - across * z, -x - across * z, y - above * z, -y - below * z];
+      planes.forEach((v, i) => (sides[i] = Math.max(sides[i], v)));
     }
     if (!isFinite(sides[0])) return;
-    const back = 1.08 * Math.max((sides[0] + sides[1]) / across, (sides[2] + sides[3]) / FIELD) / 2;
-    const [x, y] = [(sides[0] - sides[1]) / 2, (sides[2] - sides[3]) / 2];
+    const back = 1.05 * Math.max((sides[0] + sides[1]) / across / 2, (sides[2] + sides[3]) / (above + below));
+    const [x, y] = [(sides[0] - sides[1]) / 2, (sides[2] - sides[3] + back * (below - above)) / 2];
     const eye = [0, 1, 2].map((i) => x * right[i] + y * up[i] - back * forward[i]);
     this.distance = back;
     this.middle = [0, 1, 2].map((i) => eye[i] + back * forward[i]);
+    this.fitted = true;
   }
 
   turn(dx, dy) {
+    this.fitted = false;
     this.yaw += dx * 0.006;
     this.pitch = Math.min(1.55, Math.max(0.03, this.pitch + dy * 0.006));
   }
 
   move(dx, dy) {
+    this.fitted = false;
     const { right, up } = this.axes();
     const scale = (2 * FIELD * this.distance) / this.canvas.clientHeight;
     for (let i = 0; i < 3; i++) this.middle[i] += (-dx * right[i] + dy * up[i]) * scale;
   }
 
   come(factor) {
-    this.distance = Math.min(2000, Math.max(1, this.distance * factor));
+    this.fitted = false;
+    this.distance = Math.min(FARTHEST, Math.max(NEAREST, this.distance * factor));
   }
 
   axes() {
@@ -140,7 +152,8 @@ export class Scene {
     const [a, b] = [(far + near) / (far - near), (-2 * far * near) / (far - near)];
     const row = (axis, scale) => [...axis.map((v) => v * scale), -dot(axis, eye) * scale];
     const z = row(forward, 1);
-    return columns([row(right, 1 / (FIELD * aspect)), row(up, 1 / FIELD), [a * z[0], a * z[1], a * z[2], a * z[3] + b], z]);
+    const depth = [a * z[0], a * z[1], a * z[2], a * z[3] + b];
+    return columns([row(right, 1 / (FIELD * aspect)), row(up, 1 / FIELD), depth, z]);
   }
 
   // Where the sun stands, it sees everything; `texel` is m.
@@ -160,14 +173,18 @@ export class Scene {
     return { matrix: columns([...rows, [0, 0, 0, 1]]), texel: (2 * Math.max(half[0], half[1])) / SHADOW };
   }
 
-  // Draw what is seen after a share of the way from the last frame to this one.
+  // Draw what is seen after a share of the way from the last frame to this one, and return whether that was new.
   draw(share) {
     const { gl, canvas } = this;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((v) => Math.round(v * devicePixelRatio));
+    const wanted = [share, width, height, this.yaw, this.pitch, this.distance, ...this.middle].join();
+    if (wanted === this.drawn) return false;
+    this.drawn = wanted;
     if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
     const shapes = this.before.map((before, i) => between(before, this.after[i], share));
-    const sun = this.sun();
+    const sun = this.light;
     gl.enable(gl.DEPTH_TEST);
+    gl.enable(gl.CULL_FACE);
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.shadowTarget);
     gl.viewport(0, 0, SHADOW, SHADOW);
     gl.clear(gl.DEPTH_BUFFER_BIT);
@@ -185,6 +202,7 @@ export class Scene {
     gl.uniform3fv(at("toSun"), TO_SUN);
     gl.uniform1f(at("slack"), 2.5 * sun.texel);
     this.drawShapes(shapes);
+    return true;
   }
 
   drawShapes(shapes) {
@@ -260,7 +278,8 @@ function boxCorners() {
         n[axis] = side;
         made.push(...p, ...n);
       };
-      for (const [i, j] of [[-1, -1], [1, -1], [1, 1], [-1, -1], [1, 1], [-1, 1]]) corner(i, j);
+      // as a clock goes, seen from outside
+      for (const [i, j] of [[-1, -1], [-side, side], [1, 1], [-1, -1], [1, 1], [side, -side]]) corner(i, j);
     }
   return made;
 }

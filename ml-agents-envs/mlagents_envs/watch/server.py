@@ -35,14 +35,17 @@ Order = dict[str, Any]
 class Server:
     """Serves until it is closed. `show` and `orders` are for one thread; pages are answered in threads of their own."""
 
-    def __init__(self, port: int) -> None:
-        """port: the first that is tried. Raises UnityEnvironmentException if none of those that follow is free."""
+    def __init__(self, port: int, *, remedy: str = "give another with --port") -> None:
+        """port: the first that is tried; remedy: what a user can do about it.
+
+        Raises UnityEnvironmentException if none of those that follow is free.
+        """
         self.waiting = 0  # pages that want a frame; a number that others may just read
         self._frame, self._number = b"", 0
         self._news = threading.Condition()
         self._closed = False
         self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self._server = _listen(port, self)
+        self._server = _listen(port, self, remedy)
         self.port: int = self._server.server_address[1]
         self.address = f"http://{HOST}:{self.port}/"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(CLOSING,), name="watch", daemon=True)
@@ -178,11 +181,11 @@ class _Listener(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _listen(port: int, server: Server) -> _Listener:
+def _listen(port: int, server: Server, remedy: str) -> _Listener:
     handler = type("Handler", (_Handler,), {"watch": server})
     for free in range(port, min(port + PORTS, 65536)):
         with suppress(OSError):  # somebody else listens there
             return _Listener((HOST, free), handler)
     raise UnityEnvironmentException(
-        f"--port {port}: neither it nor the {PORTS - 1} ports that follow are free; give another with --port"
+        f"port {port}: neither it nor the {PORTS - 1} that follow are free to show the page at; {remedy}"
     )

@@ -62,6 +62,7 @@ class Stage:
                 "areas": example.areas,
                 "per_area": per_area,
                 "area": self.area,
+                "shown": len(shown),
                 "first": shown.start * per_area,  # row of the first agent that is drawn
                 "picked": row,
                 "may_pick": self.may_pick,

@@ -5,6 +5,7 @@ import { Scene } from "./scene.js";
 const $ = (id) => document.getElementById(id);
 const MOST_LABELS = 16;
 const NEAR = 40; // pixels from an agent within which a click picks it
+const AGAIN = 1000; // ms until a program that does not answer is asked again
 const SYMBOLS = { up: "↑ W", down: "↓ S", left: "← A", right: "→ D", space: "Space", q: "Q", e: "E" };
 const DRIVING = new Set(["arrowup", "arrowdown", "arrowleft", "arrowright", "w", "a", "s", "d", " ", "q", "e"]);
 
@@ -12,28 +13,44 @@ let scene;
 let facts = null; // what the last frame said
 let arrived = 0; // ms, when that was
 let interval = 100; // ms from one frame to the next
-let shownArea = null;
+let shownArea = null; // null: nothing of this program was shown yet
+let sent = Promise.resolve(); // the last order
 const held = new Set(); // keys
 
+// One order after another, or a key that is let go of could overtake itself.
 function order(what) {
-  fetch("order", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) })
-    .catch(() => {}); // the next question for a frame says that nobody is there
+  const question = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) };
+  sent = sent.then(() => fetch("order", { ...question, keepalive: true })).catch(() => {}); // listen() says why
 }
 
+// Ask for frame after frame, while somebody sees the page.
 async function listen() {
   let number = "0";
   for (;;) {
-    let answer;
-    try {
-      answer = await fetch(`frame?after=${number}`);
-    } catch {
-      return say("Nobody answers any more: the program that showed this has ended. Reload the page once it runs again.");
+    await visible();
+    const answer = await frameAfter(number).catch(() => null);
+    if (answer === null) {
+      say("The program that showed this has ended. The page goes on when it is started again.");
+      [number, shownArea] = ["0", null];
+      await new Promise((go) => setTimeout(go, AGAIN));
+    } else {
+      say("");
+      if (answer.frame) take(answer.frame);
+      number = answer.number;
     }
-    if (answer.status === 410) return say("This has ended.");
-    if (answer.status === 204) continue;
-    number = answer.headers.get("Frame");
-    take(await answer.arrayBuffer());
   }
+}
+
+// Fails where nobody answers, or somebody else; there is no frame where none has followed yet.
+async function frameAfter(number) {
+  const answer = await fetch(`frame?after=${number}`);
+  if (answer.status === 204) return { number };
+  if (!answer.ok || !answer.headers.has("Frame")) throw new Error(answer.statusText);
+  return { number: answer.headers.get("Frame"), frame: await answer.arrayBuffer() };
+}
+
+async function visible() {
+  while (document.hidden) await new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
 }
 
 function take(bytes) {
@@ -47,14 +64,20 @@ function take(bytes) {
     numbers.subarray(13 * (boxes + spheres)),
   );
   const now = performance.now();
-  interval = facts.interval ? Math.max(33, 1000 * facts.interval) : Math.min(200, 0.8 * interval + 0.2 * (now - arrived));
+  interval = facts.interval
+    ? Math.max(33, 1000 * facts.interval)
+    : Math.min(200, 0.8 * interval + 0.2 * (now - arrived));
   arrived = now;
   if (shownArea !== facts.area) {
     if (shownArea === null) [scene.yaw, scene.pitch] = facts.view.map((degrees) => (degrees * Math.PI) / 180);
     shownArea = facts.area;
-    scene.fit();
-  }
-  tell();
+    tell();
+    fit();
+  } else tell();
+}
+
+function fit() {
+  scene.fit({ top: 28, bottom: $("bar").offsetHeight + 20 }); // labels and buttons lie over the scene
 }
 
 function tell() {
@@ -64,7 +87,7 @@ function tell() {
   for (const id of ["pause", "step", "slower", "faster", "speed"]) $(id).hidden = !playing;
   $("pause").textContent = facts.paused ? "Play" : "Pause";
   $("speed").textContent = facts.speed >= 1 || !playing ? `${facts.speed ?? 1}×` : `1/${1 / facts.speed}×`;
-  choices($("area"), [[-1, facts.areas > 1 ? `all ${facts.areas}` : "the only one"], ...names(facts.areas, (k) => `area ${k}`)], facts.area);
+  choices($("area"), [[-1, everything()], ...names(facts.areas, (k) => `area ${k}`)], facts.area);
   choices($("agent"), names(facts.areas * facts.per_area, name), facts.picked);
   $("agent").disabled = !facts.may_pick;
   $("area").disabled = facts.areas === 1;
@@ -74,13 +97,27 @@ function tell() {
     return row;
   }));
   $("episodes").textContent = facts.episodes ? `(${facts.episodes.toLocaleString()} so far)` : "(none has ended yet)";
+  $("curve").hidden = !facts.curve.length;
   drawCurve(facts.curve);
-  $("keys").replaceChildren(...(facts.keys ?? []).map((key) => {
-    const cap = document.createElement("kbd");
-    cap.textContent = SYMBOLS[key] ?? key;
-    cap.className = facts.held.includes(key) ? "held" : "";
-    return cap;
-  }));
+  tellKeys(facts.keys ?? [], facts.held ?? []);
+}
+
+function everything() {
+  if (facts.areas === 1) return "the only one";
+  return facts.shown < facts.areas && facts.area < 0 ? `${facts.shown} of ${facts.areas}` : `all ${facts.areas}`;
+}
+
+// Caps are made once, as a finger may lie on one.
+function tellKeys(keys, pressed) {
+  const caps = $("keys");
+  if (caps.childElementCount !== keys.length)
+    caps.replaceChildren(...keys.map((key) => {
+      const cap = document.createElement("kbd");
+      cap.textContent = SYMBOLS[key] ?? key;
+      cap.dataset.key = key;
+      return cap;
+    }));
+  for (const cap of caps.children) cap.className = pressed.includes(cap.dataset.key) ? "held" : "";
 }
 
 function names(n, name) {
@@ -89,11 +126,13 @@ function names(n, name) {
 
 function name(row) {
   const [area, k] = [Math.floor(row / facts.per_area), row % facts.per_area];
-  return facts.per_area > 1 ? `area ${area}, agent ${k}` : `agent ${row}`;
+  return facts.areas > 1 && facts.per_area > 1 ? `area ${area}, agent ${k}` : `agent ${row}`;
 }
 
 function choices(select, wanted, chosen) {
-  if (select.length !== wanted.length) select.replaceChildren(...wanted.map(([value, text]) => new Option(text, value)));
+  const texts = wanted.map(([, text]) => text).join();
+  if (select.dataset.texts !== texts) select.replaceChildren(...wanted.map(([value, text]) => new Option(text, value)));
+  select.dataset.texts = texts;
   if (document.activeElement !== select) select.value = chosen;
 }
 
@@ -148,10 +187,7 @@ function label() {
 }
 
 function paint() {
-  if (facts) {
-    scene.draw(facts.paused ? 1 : Math.min(1, (performance.now() - arrived) / interval));
-    label();
-  }
+  if (facts && scene.draw(facts.paused ? 1 : Math.min(1, (performance.now() - arrived) / interval))) label();
   requestAnimationFrame(paint);
 }
 
@@ -176,11 +212,13 @@ function listenToMouse(canvas) {
   canvas.addEventListener("pointermove", (event) => {
     const from = down.get(event.pointerId);
     if (!from) return;
-    const [dx, dy] = [event.clientX - from[0], event.clientY - from[1]];
+    const to = [event.clientX, event.clientY];
+    const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
     moved += Math.abs(dx) + Math.abs(dy);
-    if (event.buttons === 2 || event.shiftKey || down.size > 1) scene.move(dx, dy);
+    if (down.size === 2) pinch(from, to, [...down].find(([id]) => id !== event.pointerId)[1]);
+    else if (event.buttons === 2 || event.shiftKey) scene.move(dx, dy);
     else scene.turn(dx, dy);
-    down.set(event.pointerId, [event.clientX, event.clientY]);
+    down.set(event.pointerId, to);
   });
   for (const kind of ["pointerup", "pointercancel"])
     canvas.addEventListener(kind, (event) => {
@@ -192,32 +230,72 @@ function listenToMouse(canvas) {
     scene.come(Math.exp(event.deltaY * 0.001));
   }, { passive: false });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+  canvas.addEventListener("webglcontextlost", (event) => event.preventDefault()); // let it be given back
+  canvas.addEventListener("webglcontextrestored", () => location.reload());
+  new ResizeObserver(() => facts && scene.fitted && fit()).observe(canvas);
+}
+
+// One of two fingers goes from a place to another, and the other one rests.
+function pinch(from, to, rest) {
+  const apart = (place) => Math.max(1, Math.hypot(place[0] - rest[0], place[1] - rest[1]));
+  scene.come(apart(from) / apart(to));
+  scene.move((to[0] - from[0]) / 2, (to[1] - from[1]) / 2);
+}
+
+function tellHeld() {
+  if (facts?.keys?.length) order({ keys: [...held] });
+}
+
+function letGo() {
+  if (!held.size) return;
+  held.clear();
+  tellHeld();
 }
 
 function listenToKeys() {
-  const tellHeld = () => facts?.keys?.length && order({ keys: [...held] });
   addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
-    if (key === "p") order({ pause: !facts?.paused });
-    else if (key === "n") order({ step: 1 });
-    else if (key === "f") scene.fit();
+    if (key === "n") order({ step: 1 });
+    else if (key === "p" && !event.repeat) order({ pause: !facts?.paused });
+    else if (key === "f" && facts) fit();
     else if (DRIVING.has(key) && facts?.keys?.length) {
       event.preventDefault();
       if (!held.has(key)) held.add(key), tellHeld();
     }
   });
   addEventListener("keyup", (event) => held.delete(event.key.toLowerCase()) && tellHeld());
-  addEventListener("blur", () => held.size && (held.clear(), tellHeld()));
+  addEventListener("blur", letGo);
+  addEventListener("pagehide", letGo);
+}
+
+// Caps are pressed as the keys are, for those who have no keys.
+function listenToCaps(caps) {
+  const down = new Map(); // pointers, on which key each is
+  caps.addEventListener("pointerdown", (event) => {
+    const { key } = event.target.dataset;
+    if (!key) return;
+    event.preventDefault();
+    caps.setPointerCapture(event.pointerId);
+    down.set(event.pointerId, key);
+    held.add(key);
+    tellHeld();
+  });
+  for (const kind of ["pointerup", "pointercancel"])
+    caps.addEventListener(kind, (event) => {
+      if (held.delete(down.get(event.pointerId))) tellHeld();
+      down.delete(event.pointerId);
+    });
+  caps.addEventListener("contextmenu", (event) => event.preventDefault());
 }
 
 function listenToButtons() {
   const press = (id, act) => $(id).addEventListener("click", () => (act(), $("scene").focus()));
   press("pause", () => order({ pause: !facts?.paused }));
   press("step", () => order({ step: 1 }));
-  press("slower", () => order({ speed: facts.speed / 2 }));
-  press("faster", () => order({ speed: facts.speed * 2 }));
-  press("fit", () => scene.fit());
+  press("slower", () => facts && order({ speed: facts.speed / 2 }));
+  press("faster", () => facts && order({ speed: facts.speed * 2 }));
+  press("fit", () => facts && fit());
   for (const [id, what] of [["area", "area"], ["agent", "pick"]])
     $(id).addEventListener("change", () => (order({ [what]: Number($(id).value) }), $(id).blur()));
 }
@@ -226,6 +304,7 @@ try {
   scene = new Scene($("scene"));
   listenToMouse($("scene"));
   listenToKeys();
+  listenToCaps($("keys"));
   listenToButtons();
   requestAnimationFrame(paint);
   listen();

@@ -1,6 +1,5 @@
 import io
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -12,6 +11,8 @@ from PIL import Image
 
 from mlagents_envs.watch import browser, command
 from mlagents_envs.watch.command import main
+
+from .watcher import Watcher
 
 
 def wrong(capsys, *arguments):
@@ -85,27 +86,18 @@ def test_the_same_seed_gives_the_same_picture(tmp_path):
     assert first == again != other
 
 
-class Watcher:
-    """The command in a process of its own."""
-
-    def __init__(self, *arguments):
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        if os.name == "nt":
-            options["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
-        self.process = subprocess.Popen([sys.executable, "-m", "mlagents_envs.watch.command", *arguments], **options)
-        self.said = [self.process.stdout.readline()]
-        self.address = self.said[0].rpartition(": ")[2].strip()
-
-    def end(self):
-        self.process.send_signal(signal.CTRL_BREAK_EVENT if os.name == "nt" else signal.SIGINT)
-        out, err = self.process.communicate(timeout=60)
-        return "".join([*self.said, out]), err
+@pytest.mark.parametrize(("flags", "areas"), [([], 12), (["--keyboard"], 1), (["--keyboard", "--areas", "3"], 3)])
+def test_who_plays_with_keys_plays_in_one_area(monkeypatch, flags, areas):
+    shown = []
+    monkeypatch.setattr("mlagents_envs.watch.live.Live.run", lambda live: shown.append(live._play.example.areas))
+    assert main(["builtin:3DBall", "--no-browser", "--port", "0", *flags]) == 0
+    assert shown == [areas]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no Ctrl-C for another process alone")
 def test_the_page_is_there_until_ctrl_c(free_port):
-    watcher = Watcher("builtin:Basic", "--no-browser", "--port", str(free_port))
-    assert watcher.said[0] == f"Basic, played by chance: http://127.0.0.1:{free_port}/\n"
+    watcher = Watcher("builtin:Basic", "--port", str(free_port))
+    assert watcher.said == f"Basic, played by chance: http://127.0.0.1:{free_port}/\n"
     with urllib.request.urlopen(watcher.address, timeout=60) as page:
         assert b"<canvas" in page.read()
     _, err = watcher.end()
@@ -118,7 +110,7 @@ def test_a_demo_is_whole_when_ctrl_c_ends_it(tmp_path):
     from mlagents_envs.demonstration import read
 
     file = tmp_path / "mine.demo"
-    watcher = Watcher("builtin:Basic", "--no-browser", "--port", "0", "--random", "--record-demo", str(file))
+    watcher = Watcher("builtin:Basic", "--port", "0", "--random", "--record-demo", str(file))
     beginning = file.stat().st_size
     while file.stat().st_size == beginning:
         threading.Event().wait(0.01)

@@ -78,6 +78,19 @@ def test_orders_are_answered_with_a_frame_although_it_is_paused(live, server):
     assert facts(server)["picked"] == 1
 
 
+def test_a_page_that_asks_a_moment_later_hears_of_the_pause_all_the_same(live, server):
+    made = live()
+    server.take({"pause": True})
+    made.turn()
+    server.waiting = 1
+    made.turn()
+    assert facts(server)["paused"]
+    server.waiting = 1
+    number = server._number
+    made.turn()
+    assert server._number == number  # nothing is new
+
+
 def test_keys_drive_the_agent_that_is_picked(live, server):
     made = live(keyboard=True)
     server.take({"pick": 1})
@@ -94,6 +107,19 @@ def test_keys_drive_the_agent_that_is_picked(live, server):
     server.take({"step": 1})
     made.turn()
     assert made._play.example._place.tolist() == [10, 12]
+
+
+def test_a_tap_between_two_decisions_counts_for_one(live, server):
+    made = live(keyboard=True)
+    server.take({"pause": True})
+    server.take({"keys": ["d"]})
+    server.take({"keys": []})
+    server.take({"step": 2})
+    server.waiting = 1
+    made.turn()
+    assert made._play.example._place.tolist() == [11, 10]
+    made.turn()
+    assert made._play.example._place.tolist() == [11, 10]
 
 
 def test_keys_are_not_heard_unless_that_was_asked_for(live, server):

@@ -1,5 +1,6 @@
 import http.client
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -72,3 +73,15 @@ def test_a_page_can_choose_what_it_sees(watched):
     facts, (_, _, agents) = decode(onlooker._server._frame)
     assert facts["area"] == 1 and len(agents) == 1
     assert np.array_equal(agents, env.draw(1).agents)
+
+
+def test_the_pace_is_told_once_it_is_known(watched):
+    env, onlooker = watched
+    told = []
+    for since in (1000.0, -10.0):  # s from now on
+        onlooker._since, onlooker._due = time.monotonic() + since, 0.0
+        onlooker._server.waiting = 1
+        env.step()
+        onlooker.look()
+        told.append(decode(onlooker._server._frame)[0]["pace"])
+    assert told[0] == "Training" and told[1].endswith("decisions a second, each of all agents")

@@ -154,7 +154,9 @@ def test_no_free_port_is_a_sentence(free_port, monkeypatch):
     monkeypatch.setattr(module, "PORTS", 1)
     with (
         socket.create_server((HOST, free_port)),
-        pytest.raises(UnityEnvironmentException, match=f"^--port {free_port}: neither it nor .* give another"),
+        pytest.raises(
+            UnityEnvironmentException, match=f"^port {free_port}: neither it nor .*; give another with --port$"
+        ),
     ):
         Server(free_port)
 
