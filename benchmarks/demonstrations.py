@@ -85,7 +85,8 @@ def train(folder: Path, way: str, demo: Path, seed: int) -> Path:
 def curve_of(run: Path) -> Curve:
     """Play every model that a run kept."""
     models = {int(re.split(r"[-.]", file.name)[1]): file for file in (run / "Basic").glob("Basic-*.onnx")}
-    return [(step, float(scores("Basic", unity_policy(models[step]), 200, seed=0).mean())) for step in sorted(models)]
+    policies = ((step, unity_policy(models[step], "Basic")) for step in sorted(models))
+    return [(step, float(scores("Basic", policy, 200, seed=0).mean())) for step, policy in policies]
 
 
 def reached(curve: Curve) -> tuple[int, int]:

@@ -70,16 +70,14 @@ def kill_a_player(trainer: int) -> None:
     next(one for one in family if "mlagents_envs.examples.serve" in one.cmdline()).kill()
 
 
-def train(task: Task, seed: int, players: int, kill: int | None, results: Path) -> tuple[Curve, float, Path]:
-    """Return the curve, the seconds it took, and the exported model.
+def train(config: Path, budget: int, environment: list[str], seed: int, folder: Path, kill: int | None = None) -> float:
+    """Train with published settings, schedules and all, into `folder`; return the seconds it took.
 
-    The settings are the published ones, schedules and all: the run is told to stop, as by Ctrl-C, at its budget.
+    The run is told to stop, as by Ctrl-C, when a behavior has had its budget of steps.
     """
-    run = f"{task.name}-{seed}"
     command = [
-        sys.executable, "-m", "mlagents", str(task.config),
-        *environment(task, players, results), "--seed", str(seed), "--results-dir", str(results), "--run-id", run,
-        "--force",
+        sys.executable, "-m", "mlagents", str(config), *environment, "--seed", str(seed),
+        "--results-dir", str(folder.parent), "--run-id", folder.name, "--force",
     ]  # fmt: skip
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -89,17 +87,20 @@ def train(task: Task, seed: int, players: int, kill: int | None, results: Path) 
         if step and kill is not None and int(step[1]) >= kill:
             kill_a_player(process.pid)
             kill = None
-        if step and int(step[1]) >= task.budget and process.poll() is None:
+        if step and int(step[1]) >= budget and process.poll() is None:
             process.send_signal(signal.SIGINT)
             break
     process.communicate()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with status {process.returncode}")
-    seconds = time.perf_counter() - start
-    board = EventAccumulator(str(results / run / task.name))
+    return time.perf_counter() - start
+
+
+def read_curve(folder: Path, budget: int) -> Curve:
+    """Return the mean reward of an episode over the steps, from the TensorBoard file of a behavior."""
+    board = EventAccumulator(str(folder))
     board.Reload()
-    curve = [(event.step, event.value) for event in board.Scalars(REWARD) if event.step <= task.budget]
-    return curve, seconds, results / run / f"{task.name}.onnx"
+    return [(event.step, event.value) for event in board.Scalars(REWARD) if event.step <= budget]
 
 
 def draw(curves: dict[Task, list[Curve]], picture: Path) -> None:
@@ -147,10 +148,12 @@ def compare(
     missed, curves = 0, {}
     for task in tasks:
         for seed in seeds:
-            curve, seconds, model = train(task, seed, players, kill, results)
+            folder = results / f"{task.name}-{seed}"
+            seconds = train(task.config, task.budget, environment(task, players, results), seed, folder, kill)
+            curve, model = read_curve(folder / task.name, task.budget), folder / f"{task.name}.onnx"
             curves.setdefault(task, []).append(curve)
             reached = next((step for step, reward in curve if reward >= task.threshold), None)
-            played = scores(task.name, unity_policy(model), task.decisions, seed=100 + seed).mean()
+            played = scores(task.name, unity_policy(model, task.name), task.decisions, seed=100 + seed).mean()
             missed += reached is None or played < task.threshold
             print(f"{task.name:12s} {seed:4d} {task.threshold:9g} {reached or 'never':>10} {task.official:>9s} "
                   f"{task.budget:8d} {curve[-1][1]:7.2f} {seconds:7.1f} {played:14.2f}", flush=True)  # fmt: skip

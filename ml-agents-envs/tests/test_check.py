@@ -1,9 +1,10 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from mlagents_envs.examples.check import main
+from mlagents_envs.examples.check import find_model, main, random_policy, scores
 
 REFERENCE = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
 
@@ -18,3 +19,37 @@ def test_unitys_policies_and_recordings_fit_our_physics(capsys):
 def test_a_folder_without_anything_to_try_gets_a_sentence(tmp_path, capsys):
     assert main(["--reference", str(tmp_path)]) == 2
     assert "nothing to try" in capsys.readouterr().out
+
+
+def test_models_that_are_absent_are_named_and_not_missed(tmp_path, capsys):
+    (tmp_path / "demos").mkdir()
+    assert main(["--reference", str(tmp_path)]) == 0
+    assert "not tried, for want of a model: 3DBall, 3DBallHard" in capsys.readouterr().out
+
+
+def test_a_model_may_have_the_name_of_its_behavior_or_of_its_scene(tmp_path):
+    (tmp_path / "WallJump.onnx").touch()
+    assert find_model(tmp_path, ("BigWallJump", "WallJump")).name == "WallJump.onnx"
+    (tmp_path / "BigWallJump.onnx").touch()
+    assert find_model(tmp_path, ("BigWallJump", "WallJump")).name == "BigWallJump.onnx"
+    assert find_model(tmp_path, ("Hallway",)) is None
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="nothing made in Unity here")
+def test_a_model_of_another_scene_is_missed_with_a_sentence(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "onnx").mkdir()
+    shutil.copy(REFERENCE / "onnx" / "Basic.onnx", tmp_path / "onnx" / "Hallway.onnx")
+    assert main(["--reference", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "Hallway.onnx does not fit builtin:Hallway: " in said and "missed: Hallway" in said
+
+
+def test_behaviors_of_one_scene_are_scored_apart():
+    pytest.importorskip("numba")
+    play = random_policy("WallJump", 0)
+    small, big = (
+        scores("WallJump", play, 30, 0, areas=20, behavior=behavior) for behavior in ("SmallWallJump", "BigWallJump")
+    )
+    assert len(small) + len(big) == 20
+    assert len(small) and len(big)

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple, DecisionSteps
+from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps, ObservationType
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.policy import unity_policy
+from mlagents_envs.examples.policy import Model
 from mlagents_envs.examples.replay import Play, ball_errors, foretold_velocities, likeness
+from mlagents_envs.exception import UnityPolicyException
 
 AREAS = 128  # whose agents' first episodes are counted, whole
 
@@ -30,13 +31,24 @@ AREAS = 128  # whose agents' first episodes are counted, whole
 class Trial:
     """A policy of Unity's and what it must reach."""
 
-    name: str
-    bound: float  # mean return that must be reached
+    name: str  # of the behavior, and of the file unless `model` says another
+    bound: float | None  # mean return that must be reached; None: nobody has tried such a policy yet
     benchmark: str  # what Unity's documentation says
     decisions: int  # enough for every first episode to end
     areas: int = AREAS
-    model: str = ""  # the file's name, if it is another
+    scene: str = ""  # if its name is another
+    model: str = ""
     goal: int | None = None  # the one that the policy knows, if it is not told of any: agents with others do not count
+
+    @property
+    def example(self) -> str:
+        """The name of the scene."""
+        return self.scene or self.name
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Under which names its model may lie in a folder."""
+        return (self.model,) if self.model else tuple(dict.fromkeys((self.name, self.example)))
 
 
 TRIALS = (
@@ -45,8 +57,15 @@ TRIALS = (
     Trial("Basic", 0.92, "0.93", 200),
     Trial("GridWorld", 0.8, "0.8", 101, areas=2 * AREAS, model="GridWorldColab", goal=0),
     Trial("PushBlock", 4.8, "4.5", 1001),
-    Trial("PushBlockCollab", 11.0, "11", 1001, areas=34),
+    Trial("PushBlockCollab", 11.0, "11", 1001),
     Trial("Pyramids", 1.7, "1.75", 1001),
+    Trial("Hallway", None, "0.7", 501),
+    Trial("SmallWallJump", None, "0.8", 401, areas=3 * AREAS, scene="WallJump"),
+    Trial("BigWallJump", None, "0.8", 401, areas=2 * AREAS, scene="WallJump"),
+    Trial("Sorter", None, "-", 1001),
+    Trial("GridFoodCollector", None, "10", 1001, areas=26, scene="FoodCollector"),
+    Trial("Match3VectorObs", None, "38.5", 501, scene="Match3"),
+    Trial("Match3VisualObs", None, "39.5", 501, scene="Match3Visual"),
 )
 
 
@@ -58,7 +77,11 @@ class Duel:
     bound: float  # share of decided games that must be won
     decisions: int
     areas: int = 64
-    model: str = ""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Under which names its model may lie in a folder."""
+        return (self.name,)
 
 
 DUELS = (Duel("SoccerTwos", 0.8, 250),)
@@ -83,22 +106,26 @@ COMPARISONS = (
 
 
 def scores(
-    name: str, play: Play, decisions: int, seed: int, *, areas: int = AREAS, goal: int | None = None
+    name: str, play: Play, decisions: int, seed: int, *, areas: int = AREAS, goal: int | None = None, behavior: str = ""
 ) -> Array:
     """Return the (agents,) return of each agent that lives first; those that did not end count as they stand.
 
-    goal: only agents with this one count.
+    goal: only agents with this one count; behavior: only agents of this one play and count, all if empty.
     """
     env = make(name, areas=areas, seed=seed)
     env.reset()
-    counts = slice(None) if goal is None else env.get_steps(env.behavior)[0].obs[-1][:, goal] == 1
+    playing = [one for one in env.behavior_specs if not behavior or one.partition("?")[0] == behavior]
+    counts = np.concatenate([
+        decision.agent_id if goal is None else decision.agent_id[decision.obs[-1][:, goal] == 1]
+        for decision in (env.get_steps(one)[0] for one in playing)
+    ])  # fmt: skip
     total = np.zeros(env.n)
     for _ in range(decisions):
-        for behavior in env.behavior_specs:
-            if len(decision := env.get_steps(behavior)[0]):
-                env.set_actions(behavior, play(decision))
+        for one in playing:
+            if len(decision := env.get_steps(one)[0]):
+                env.set_actions(one, play(decision))
         env.step()
-        said = [steps for behavior in env.behavior_specs for steps in env.get_steps(behavior)]
+        said = [steps for one in playing for steps in env.get_steps(one)]
         for steps in said:
             first = steps.agent_id < env.n  # later agents have higher numbers
             total[steps.agent_id[first]] += (steps.reward + steps.group_reward)[first]
@@ -121,6 +148,17 @@ def games(name: str, players: Sequence[Play], decisions: int, seed: int, *, area
             terminal = env.get_steps(behavior)[1]
             won[team] += len(np.unique(terminal.group_id[terminal.group_reward > 0]))
     return won[0], won[1]
+
+
+def unity_policy(model: Path, name: str, *, told: bool = True) -> Play:
+    """Return how a model plays an example; told: of the goal, where there is one.
+
+    Raises UnityPolicyException if it was trained for something else.
+    """
+    spec = make(name, areas=1).SPEC
+    goal = ObservationType.GOAL_SIGNAL
+    seen = [sensor for sensor in spec.observation_specs if told or sensor.observation_type != goal]
+    return Model(model, BehaviorSpec(seen, spec.action_spec), behavior=f"builtin:{name}")
 
 
 def random_policy(name: str, seed: int) -> Play:
@@ -146,9 +184,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--reference", type=Path, required=True, help="folder with onnx/ and demos/ made in Unity")
     parser.add_argument("--seed", type=int, default=0, help="of the environments (default 0)")
     flags = parser.parse_args(argv)
-    models = {it.name: flags.reference / "onnx" / f"{it.model or it.name}.onnx" for it in (*TRIALS, *DUELS)}
+    models = {it.name: path for it in (*TRIALS, *DUELS) if (path := find_model(flags.reference / "onnx", it.files))}
     demos = flags.reference / "demos"
-    if not demos.is_dir() and not any(model.is_file() for model in models.values()):
+    if not demos.is_dir() and not models:
         print(f"{flags.reference} holds neither onnx/3DBall.onnx nor demos/Expert3DBall.demo: nothing to try")
         return 2
     try:
@@ -165,31 +203,45 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def try_policies(models: Mapping[str, Path], seed: int) -> list[str]:
     """Print how Unity's policies score, and return the names of those that miss their bound."""
-    row = "{:16s} {:>16s} {:>8s} {:>13s} {:>17s} {:>9s}"
+    row = "{:17s} {:>16s} {:>8s} {:>13s} {:>17s} {:>9s}"
     print(row.format("environment", "Unity's policy", "bound", "random play", "Unity's benchmark", "agents"))
     missed = []
     for trial in TRIALS:
-        if not (model := models[trial.name]).is_file():
-            print(f"{trial.name:16s} {'no model':>16s}")
+        if (model := models.get(trial.name)) is None:
+            continue
+        try:
+            policy = unity_policy(model, trial.example, told=trial.goal is None)
+        except UnityPolicyException as error:
+            print(f"{trial.name:17s} {error}")
+            missed.append(trial.name)
             continue
         theirs, chance = (
-            scores(trial.name, play, trial.decisions, seed, areas=trial.areas, goal=trial.goal)
-            for play in (unity_policy(model), random_policy(trial.name, seed))
-        )
-        print(row.format(trial.name, f"{theirs.mean():.3f}", f"{trial.bound:g}", f"{chance.mean():.3f}",
-                         trial.benchmark, str(len(theirs))))  # fmt: skip
-        missed += [trial.name] if theirs.mean() < trial.bound else []
+            scores(trial.example, play, trial.decisions, seed, areas=trial.areas, goal=trial.goal,
+                   behavior=trial.name if trial.scene else "")
+            for play in (policy, random_policy(trial.example, seed))
+        )  # fmt: skip
+        bound = "-" if trial.bound is None else f"{trial.bound:g}"
+        print(row.format(trial.name, f"{theirs.mean():.3f}", bound, f"{chance.mean():.3f}", trial.benchmark,
+                         str(len(theirs))))  # fmt: skip
+        missed += [trial.name] if trial.bound is not None and theirs.mean() < trial.bound else []
+    if absent := [trial.name for trial in TRIALS if trial.name not in models]:
+        print("not tried, for want of a model: " + ", ".join(absent))
     return missed
+
+
+def find_model(folder: Path, names: Sequence[str]) -> Path | None:
+    """Return the first model of these names that there is."""
+    return next((path for name in names if (path := folder / f"{name}.onnx").is_file()), None)
 
 
 def try_duels(models: Mapping[str, Path], seed: int) -> list[str]:
     """Print how often Unity's policies beat random play, and return the names of those that miss their bound."""
     missed = []
     for duel in DUELS:
-        if not (model := models[duel.name]).is_file():
-            print(f"{duel.name:16s} {'no model':>16s}")
+        if (model := models.get(duel.name)) is None:
+            print(f"\n{duel.name} was not tried, for want of a model")
             continue
-        theirs, chance = unity_policy(model), random_policy(duel.name, seed)
+        theirs, chance = unity_policy(model, duel.name), random_policy(duel.name, seed)
         won, lost = games(duel.name, (theirs, chance), duel.decisions, seed, areas=duel.areas)
         lost_away, won_away = games(duel.name, (chance, theirs), duel.decisions, seed, areas=duel.areas)
         share = (won + won_away) / max(won + won_away + lost + lost_away, 1)
@@ -226,7 +278,7 @@ def try_likeness(reference: Path, seed: int) -> list[str]:
         if not (model.is_file() and demo.is_file()):
             print(f"{it.name:12s} {'nothing to try':>18s}")
             continue
-        found = likeness(it.name, unity_policy(model), demo, areas=32, decisions=1000, seed=seed)
+        found = likeness(it.name, unity_policy(model, it.name), demo, areas=32, decisions=1000, seed=seed)
         print(row.format(it.name, f"{found.sight:.3f}", f"{it.sight:g}", f"{found.here:.3f}", f"{found.there:.3f}",
                          f"{it.earnings:g}"))  # fmt: skip
         like = found.sight <= it.sight and abs(found.here - found.there) <= it.earnings

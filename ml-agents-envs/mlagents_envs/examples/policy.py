@@ -1,4 +1,4 @@
-"""Unity's trained models as players of our example environments, those of earlier releases of Unity's trainers too.
+"""Trained models as players of example environments: ours, and Unity's, those of earlier releases too.
 
 Since 2022 a model offers deterministic actions; before, a sample of them; in the beginning, log-probabilities of all
 branches side by side, for observations that are joined into one.
@@ -6,53 +6,125 @@ branches side by side, for observations that are joined into one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple, DecisionSteps
-from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.replay import Play
+from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps
+from mlagents_envs.examples.drawing import Array
+from mlagents_envs.exception import UnityPolicyException
 
 JOINED = "vector_observation"  # all observations in one, as the earliest models take them
 SEED = 0  # of the actions that a model draws
 
 
-def unity_policy(model: Path) -> Play:
-    """Return how a model of Unity's plays, deterministically where it offers that; needs onnxruntime.
+def allowed_choices(decision: DecisionSteps, spec: ActionSpec) -> list[Array]:
+    """Return which choices each agent has, (n, size) bool per branch."""
+    if decision.action_mask is not None:
+        return [np.logical_not(forbidden) for forbidden in decision.action_mask]
+    return [np.ones((len(decision), size), bool) for size in spec.discrete_branches]
 
-    A model that onnxruntime refuses because of missing outputs needs onnx too, to be repaired.
-    """
-    session = open_model(model)
-    inputs = {node.name: node.shape for node in session.get_inputs()}
-    outputs = {node.name: node for node in session.get_outputs()}
-    answers = {
-        kind: next(name for name in names if name in outputs)
-        for kind in ("continuous", "discrete")
-        if outputs.keys() & (names := (f"deterministic_{kind}_actions", f"{kind}_actions"))
-    }
-    branches: list[int] = []
-    if JOINED in inputs:
-        feeds = {name: np.zeros((1, shape[1]), np.float32) for name, shape in inputs.items()}
-        branches = np.ravel(session.run(["discrete_action_output_shape"], feeds)[0]).astype(int).tolist()
 
-    def play(decision: DecisionSteps) -> ActionTuple:
-        seen = {f"obs_{i}": column for i, column in enumerate(decision.obs)}
-        feeds: dict[str, Any] = {name: column for name, column in seen.items() if name in inputs}
-        if branches:
-            feeds = {JOINED: np.concatenate(decision.obs, axis=1)}
-        if "action_masks" in inputs:
-            feeds["action_masks"] = np.ones((len(decision), inputs["action_masks"][1]), np.float32)
-            if decision.action_mask is not None:
-                feeds["action_masks"] -= np.concatenate(decision.action_mask, axis=1)
-        actions: Mapping[str, Array] = dict(zip(answers, session.run(list(answers.values()), feeds), strict=True))
-        if branches:
-            return ActionTuple(discrete=most_probable(actions["discrete"], branches))
+class Model:
+    """Plays a model in Unity's ONNX format, deterministically where it offers that; each agent keeps its own memory."""
+
+    def __init__(self, path: Path, spec: BehaviorSpec, *, behavior: str) -> None:
+        """behavior: for sentences. Raises UnityPolicyException if there is no such file or it plays something else."""
+        self._session = _open(path)
+        self._inputs = {node.name: list(node.shape) for node in self._session.get_inputs()}
+        self._outputs = {node.name for node in self._session.get_outputs()}
+        for wrong in (self._wrong_senses(spec), self._wrong_actions(spec.action_spec)):
+            if wrong:
+                raise UnityPolicyException(f"{path} does not fit {behavior}: {wrong}; it was trained for another one")
+        self._answers = {
+            kind: next(name for name in (f"deterministic_{kind}_actions", f"{kind}_actions") if name in self._outputs)
+            for kind, size in (
+                ("continuous", spec.action_spec.continuous_size),
+                ("discrete", spec.action_spec.discrete_size),
+            )
+            if size
+        }
+        self._spec = spec.action_spec
+        self._early = JOINED in self._inputs  # it takes all observations in one, and tells log-probabilities
+        memory = self._inputs.get("recurrent_in", [0])[-1]
+        self._nothing_yet = np.zeros((1, int(memory)), np.float32)
+        self._memories: dict[int, Array] = {}  # of each agent
+
+    def __call__(self, decision: DecisionSteps) -> ActionTuple:
+        asked: dict[str, Any] = {
+            f"obs_{i}": np.ascontiguousarray(column, np.float32) for i, column in enumerate(decision.obs)
+        }
+        if self._early:
+            asked = {JOINED: np.concatenate(decision.obs, axis=1)}
+        if "action_masks" in self._inputs:
+            asked["action_masks"] = np.hstack(allowed_choices(decision, self._spec)).astype(np.float32)
+        names = list(self._answers.values())
+        agents = decision.agent_id.tolist()
+        if "recurrent_in" in self._inputs:
+            asked["recurrent_in"] = np.stack([self._memories.get(agent, self._nothing_yet) for agent in agents])
+            names.append("recurrent_out")
+        said = self._session.run(names, {name: column for name, column in asked.items() if name in self._inputs})
+        if "recurrent_in" in self._inputs:
+            self._memories = dict(zip(agents, said.pop(), strict=True))  # who has ended is forgotten
+        actions: dict[str, Array] = dict(zip(self._answers, said, strict=True))
+        if self._early and "discrete" in actions:
+            actions["discrete"] = most_probable(actions["discrete"], list(self._spec.discrete_branches))
+        if "continuous" in actions:
+            actions["continuous"] = np.clip(actions["continuous"], -1, 1)  # as Unity does
         return ActionTuple(**actions)
 
-    return play
+    def _wrong_senses(self, spec: BehaviorSpec) -> str:
+        """Return in what the model sees something else, or nothing."""
+        if JOINED in self._inputs:
+            size, there = self._inputs[JOINED][1], sum(math.prod(sensor.shape) for sensor in spec.observation_specs)
+            return f"it takes {size} numbers, and there are {there}" if size != there else ""
+        takes = sorted(name for name in self._inputs if name.startswith("obs_"))
+        if len(takes) != len(spec.observation_specs):
+            return f"it takes {len(takes)} observations, and there are {len(spec.observation_specs)}"
+        for i, sensor in enumerate(spec.observation_specs):
+            shape = self._inputs[f"obs_{i}"][1:]
+            if any(isinstance(size, int) and size != there for size, there in zip(shape, sensor.shape, strict=False)) \
+                    or len(shape) != len(sensor.shape):  # fmt: skip
+                return f"its obs_{i} has shape {tuple(shape)}, and '{sensor.name}' has {tuple(sensor.shape)}"
+        return ""
+
+    def _wrong_actions(self, spec: ActionSpec) -> str:
+        """Return in what the model does something else, or nothing."""
+        for kind, here in (("continuous", (spec.continuous_size,)), ("discrete", tuple(spec.discrete_branches))):
+            does: tuple[int, ...] = ()
+            if f"{kind}_action_output_shape" in self._outputs:
+                feeds = {name: np.zeros([_size(size) for size in shape], np.float32)
+                         for name, shape in self._inputs.items()}  # fmt: skip
+                (sizes,) = self._session.run([f"{kind}_action_output_shape"], feeds)
+                does = tuple(int(size) for size in np.ravel(sizes) if size)
+            if does != tuple(size for size in here if size):
+                return f"its {kind} actions are {does or 'none'}, and the scene's {here if any(here) else 'none'}"
+        return ""
+
+
+def _size(size: int | str | None) -> int:
+    """Return a size for one that may be a name, as that of the batch is."""
+    return size if isinstance(size, int) else 1
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise UnityPolicyException(f"{path}: there is no such model; give an .onnx file that a run has written")
+    try:
+        import onnxruntime
+
+        broken = onnxruntime.capi.onnxruntime_pybind11_state
+        try:
+            return _session(path)
+        except (broken.Fail, broken.InvalidGraph, broken.InvalidProtobuf, broken.InvalidArgument) as error:
+            reason = str(error).splitlines()[0][:160]
+            raise UnityPolicyException(f"{path}: it is no model that onnxruntime can read ({reason})") from error
+    except ImportError as error:
+        raise UnityPolicyException(
+            f"{path}: playing a model needs onnxruntime, and an early one onnx; pip install onnxruntime onnx"
+        ) from error
 
 
 def most_probable(log_probs: Array, branches: list[int]) -> Array:
@@ -61,7 +133,7 @@ def most_probable(log_probs: Array, branches: list[int]) -> Array:
     return np.stack([part.argmax(axis=1) for part in parts], axis=1).astype(np.int32)
 
 
-def open_model(model: Path) -> Any:
+def _session(model: Path) -> Any:
     """Return an onnxruntime session on one thread; a model that is refused for missing outputs is repaired first."""
     import onnxruntime
 

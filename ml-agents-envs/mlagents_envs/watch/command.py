@@ -106,7 +106,8 @@ def _play(flags: argparse.Namespace, areas: int | None) -> Play:
 
 
 def _player(flags: argparse.Namespace, example: ExampleEnv, behavior: str) -> Player:
-    from mlagents_envs.watch.players import Chance, Model, Still
+    from mlagents_envs.examples.policy import Model
+    from mlagents_envs.watch.players import Chance, Still
 
     if flags.model is not None:
         return Model(flags.model, example.SPEC, behavior=f"{SCHEME}{example.NAME}")

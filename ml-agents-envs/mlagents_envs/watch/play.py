@@ -9,7 +9,8 @@ import numpy as np
 from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.drawing import Array, Press
 from mlagents_envs.examples.example import ExampleEnv
-from mlagents_envs.watch.players import Player, allowed_choices
+from mlagents_envs.examples.policy import allowed_choices
+from mlagents_envs.watch.players import Player
 
 Witness = Callable[[int, DecisionSteps, TerminalSteps, ActionTuple], None]
 
