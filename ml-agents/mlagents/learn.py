@@ -16,7 +16,6 @@ from mlagents.mistakes import SettingsError
 
 if TYPE_CHECKING:
     from mlagents.build import House
-    from mlagents.envs.settings import EnvironmentSettings
     from mlagents.settings import RunOptions
 
 MISTAKE = 2  # exit status for what the user can mend
@@ -78,24 +77,32 @@ def check(argv: Sequence[str] | None) -> RunOptions | None:
 
     for warning in warnings:
         print(f"[WARNING] {warning}", file=sys.stderr)
-    missing = unsupported(options) + wrong_environment(options.env_settings) + check_paths(options)
+    missing = unsupported(options) + wrong_environment(options) + check_paths(options)
     for sentence in missing:
         print(sentence, file=sys.stderr)
     return None if missing else options
 
 
-def wrong_environment(settings: EnvironmentSettings) -> list[str]:
-    """Return a sentence for each way in which the environment that is asked for cannot be had."""
+def wrong_environment(options: RunOptions) -> list[str]:
+    """Return a sentence for each way in which the environment that is asked for cannot be had, or set so."""
     from mlagents.envs import worlds
+    from mlagents.reading import near
     from mlagents_envs.exception import UnityException
 
+    settings, given = options.env_settings, options.environment_parameters or {}
     if settings.env_path is None and settings.num_envs > 1:
         return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
     try:
         worlds.check(settings)
+        known = worlds.parameters(settings) if given else None
     except UnityException as error:
         return [f"--env: {error}"]
-    return []
+    return [
+        f"environment_parameters.{name}: {settings.env_path} has no such parameter{near(name, known)} "
+        f"Known: {', '.join(known) or 'none'}"
+        for name in given
+        if known is not None and name not in known
+    ]
 
 
 def run_cli(options: RunOptions) -> int:

@@ -263,6 +263,21 @@ def test_a_parameter_that_cannot_be_gets_a_sentence(learn, capsys):
     assert not Path("results").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "env", "sentence"),
+    [
+        ("scael", "builtin:3DBall", "has no such parameter, did you mean 'scale'? Known: mass, scale, gravity"),
+        ("speed", "builtin:3DBall", "has no such parameter. Known: mass, scale, gravity"),
+        ("speed", "builtin:Basic", "has no such parameter. Known: none"),
+    ],
+)
+def test_a_parameter_that_an_example_does_not_have_gets_a_sentence(learn, capsys, name, env, sentence):
+    Path("more.yaml").write_text(BASIC.replace("MAX", "100") + f"environment_parameters: {{{name}: 2}}\n")
+    assert main(["more.yaml", "--env", env, "--run-id", "run"]) == 2
+    assert capsys.readouterr().err.splitlines() == [f"environment_parameters.{name}: {env} {sentence}"]
+    assert not Path("results").exists()
+
+
 def test_a_behavior_that_the_file_does_not_name_is_refused(learn, capsys):
     assert learn(env="builtin:3DBall") == 2
     assert "the environment has a behavior '3DBall', but the file only has Basic" in capsys.readouterr().out

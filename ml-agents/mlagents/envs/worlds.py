@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +57,19 @@ def foreseen(settings: EnvironmentSettings) -> Mapping[str, BehaviorSpec]:
     from mlagents_envs.examples.catalog import make
 
     return make(name, areas=1).behavior_specs
+
+
+def parameters(settings: EnvironmentSettings) -> Collection[str] | None:
+    """Return the environment parameters that the environment has; None: only it knows.
+
+    Raises UnityEnvironmentException where an example lacks what it needs.
+    """
+    scheme, name = split(settings.env_path)
+    if scheme != BUILTIN:
+        return None
+    from mlagents_envs.examples.catalog import make
+
+    return make(name, areas=1).PARAMETERS
 
 
 def check_watch(settings: EnvironmentSettings, scheme: str) -> None:
