@@ -17,16 +17,17 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import foodcollector_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv
+from mlagents_envs.examples.example import Array
 from mlagents_envs.examples.gridsensor import GridSensor, grid
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.planar_env import PlanarEnv
 
 SENSOR = GridSensor("GridSensor", 5, 40, 40)  # tells apart food, agent, wall, badFood, frozenAgent
 WALLS = ((50.5, 0.0, 0.5, 51.0), (-50.5, 0.0, 0.5, 51.0), (0.0, 50.5, 51.0, 0.5), (0.0, -50.5, 51.0, 0.5))
 FLOOR = 0.5  # height
 
 
-class FoodCollector(ExampleEnv):
+class FoodCollector(PlanarEnv):
     """Continuous actions: forward, to the right, turn left; each from -1 to 1. Discrete: 1 shoots."""
 
     NAME = "FoodCollector"
@@ -37,31 +38,20 @@ class FoodCollector(ExampleEnv):
     PARAMETERS = {"laser_length": (1.0, 0.2, 7.0), "agent_scale": (1.0, 0.5, 5.0)}
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
-        self._world = World.of(self.areas, bodies(), moving=kernel.AGENTS)
+        super().__init__(bodies(), moving=kernel.AGENTS, areas=areas, seed=seed)
         self._wakes = np.zeros(self.n, np.int32)  # physics step in which a frozen agent acts again
         self._shoots = np.zeros(self.n, bool)  # who has shot in the last decision
         self._grid = grid(SENSOR)
-        self.set_seed(seed)
-
-    def set_seed(self, seed: int) -> None:
-        super().set_seed(seed)
-        self._world.seed(seed)
+        self._seen = []  # grids are looked at anew
 
     def _begin(self) -> list[Array]:
         kernel.scatter(self._world)
-        self._begin_in(np.arange(self.areas))
-        return [self._see()]
+        return super()._begin()
 
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        reward, done = np.zeros(self.n, np.float32), np.zeros(self.n, bool)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         kernel.decide(self._world, action.continuous, action.discrete, self._wakes, reward, done)
         self._shoots = action.discrete[:, 0] == 1
-        last: list[Array] = []
-        if done.any():
-            last = [self._see()]
-            self._begin_in(np.flatnonzero(done[:: self.PER_AREA]))
-        return [self._see()], reward, done, done.copy(), last
+        interrupted[:] = done
 
     def _begin_in(self, areas: Array) -> None:
         scale = self._draw("agent_scale", len(areas) * self.PER_AREA)
@@ -69,10 +59,10 @@ class FoodCollector(ExampleEnv):
         kernel.begin(self._world, areas, scale, self._wakes)
         self._shoots.reshape(self.areas, -1)[areas] = False
 
-    def _see(self) -> Array:
+    def _see(self) -> list[Array]:
         seen = np.zeros((self.n, *SENSOR.shape), np.float32)
         kernel.look(self._world, self._grid, seen)
-        return seen
+        return [seen]
 
 
 def bodies() -> list[Array]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import hallway_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv, vector_sensor
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+from mlagents_envs.examples.example import Array, vector_sensor
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.planar_env import PlanarEnv
 from mlagents_envs.examples.rays import RaySensor, rays
 from mlagents_envs.side_channel.identifiers import StatsAggregationMethod
 
@@ -22,7 +23,21 @@ RAYS = RaySensor("RayPerceptionSensor", 5, 2, 70.0, 12.0, stack=3)
 WALLS = ((9.75, 0.0, 0.25, 25.0), (-9.75, 0.0, 0.25, 25.0), (0.0, 25.0, 10.0, 0.25), (0.0, -25.0, 10.0, 0.25))
 
 
-class Hallway(ExampleEnv):
+def bodies() -> list[Array]:
+    """Return what is in an area, in the order that the kernels know."""
+    return [
+        body(heights=(0.5, 1.5), mass=25.0, drag=2.0, friction=DEFAULT_FRICTION),
+        *(body(half=(2.0, 0.5), heights=(0.45, 4.45), tag=tag) for tag in (O_SYMBOL, X_SYMBOL)),
+        # flat on the ground, but high enough to stop who walks there
+        body(half=(2.0, 2.0), heights=(0.538, 0.638), tag=O_GOAL),
+        body(half=(2.0, 2.0), heights=(0.45, 0.55), tag=X_GOAL),
+        body(half=(2.04, 0.572), heights=(0.582, 4.594), tag=O_GOAL),
+        body(half=(2.04, 0.572), heights=(0.494, 4.506), tag=X_GOAL),
+        *(body(x, z, half=(hx, hz), heights=(-0.5, 3.5), tag=WALL) for x, z, hx, hz in WALLS),
+    ]
+
+
+class Hallway(PlanarEnv):
     """Action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left. Told which share of the episode has passed."""
 
     NAME = "Hallway"
@@ -32,31 +47,10 @@ class Hallway(ExampleEnv):
     )
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
-        n = self.areas
-        self._world = World.of(
-            n,
-            [
-                body(heights=(0.5, 1.5), mass=25.0, drag=2.0, friction=DEFAULT_FRICTION),
-                *(body(half=(2.0, 0.5), heights=(0.45, 4.45), tag=tag) for tag in (O_SYMBOL, X_SYMBOL)),
-                # flat on the ground, but high enough to stop who walks there
-                body(half=(2.0, 2.0), heights=(0.538, 0.638), tag=O_GOAL),
-                body(half=(2.0, 2.0), heights=(0.45, 0.55), tag=X_GOAL),
-                body(half=(2.04, 0.572), heights=(0.582, 4.594), tag=O_GOAL),
-                body(half=(2.04, 0.572), heights=(0.494, 4.506), tag=X_GOAL),
-                *(body(x, z, half=(hx, hz), heights=(-0.5, 3.5), tag=WALL) for x, z, hx, hz in WALLS),
-            ],
-            moving=1,
-        )
-        self._goal = np.zeros(n, np.int64)  # the goal that is right, 0 for O and 1 for X
+        super().__init__(bodies(), moving=1, areas=areas, seed=seed)
+        self._goal = np.zeros(self.n, np.int64)  # the goal that is right, 0 for O and 1 for X
         self._rays = rays(RAYS)
-        self._seen = [np.zeros((n, 105), np.float32), np.zeros((n, 3), np.float32)]
         self._reached = {"Goal/Correct": 0, "Goal/Wrong": 0}  # since somebody last asked
-        self.set_seed(seed)
-
-    def set_seed(self, seed: int) -> None:
-        super().set_seed(seed)
-        self._world.seed(seed)
 
     def stats(self) -> list[tuple[str, float, int]]:
         """Return how often either goal was reached since the last call, to be summed."""
@@ -64,19 +58,10 @@ class Hallway(ExampleEnv):
         self._reached = dict.fromkeys(self._reached, 0)
         return told
 
-    def _begin(self) -> list[Array]:
-        self._begin_in(np.arange(self.areas))
-        return [column.copy() for column in self._seen]
-
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        n = self.areas
-        reward, done, interrupted = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         kernel.decide(self._world, action.discrete, self._goal, self._rays, reward, done, interrupted, *self._seen)
         self._reached["Goal/Correct"] += int((done & (reward > 0)).sum())
         self._reached["Goal/Wrong"] += int((done & (reward < 0) & ~interrupted).sum())
-        last = [column.copy() for column in self._seen] if done.any() else []
-        self._begin_in(np.flatnonzero(done))
-        return [column.copy() for column in self._seen], reward, done, interrupted, last
 
-    def _begin_in(self, who: Array) -> None:
-        kernel.begin(self._world, who, self._goal, self._rays, *self._seen)
+    def _begin_in(self, areas: Array) -> None:
+        kernel.begin(self._world, areas, self._goal, self._rays, *self._seen)

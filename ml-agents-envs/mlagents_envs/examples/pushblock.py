@@ -14,8 +14,9 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import pushblock_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+from mlagents_envs.examples.example import Array
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.planar_env import PlanarEnv
 from mlagents_envs.examples.rays import RaySensor, rays
 
 BLOCK_TAG, GOAL_TAG, WALL_TAG = range(3)
@@ -25,11 +26,22 @@ LOW = RaySensor("RayPerceptionSensor", 3, 3, 90.0, 12.0, stack=3)
 WALLS = ((12.75, 0.0, 0.25, 13.0), (-12.75, 0.0, 0.25, 13.0), (0.0, 12.75, 12.5, 0.25), (0.0, -12.75, 12.5, 0.25))
 
 
-class PushBlock(ExampleEnv):
+def bodies() -> list[Array]:
+    """Return what is in an area, in the order that the kernels know."""
+    return [
+        body(mass=10.0, drag=4.0),
+        body(half=(1.0, 1.0), heights=(0.0, 0.75), mass=10.0, tag=BLOCK_TAG),
+        body(0.0, -10.5, half=(12.5, 2.15), heights=(-1.505, 1.495), tag=GOAL_TAG),
+        *(body(x, z, half=(hx, hz), heights=(-0.5, 1.5), tag=WALL_TAG) for x, z, hx, hz in WALLS),
+    ]
+
+
+class PushBlock(PlanarEnv):
     """Action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left, 5 to the left, 6 to the right."""
 
     NAME = "PushBlock"
     AREAS = 32
+    FACING = np.pi
     SPEC = BehaviorSpec([HIGH.spec, LOW.spec], ActionSpec.create_discrete((7,)))
     PARAMETERS = {
         "block_scale": (2.0, 0.5, 4.0),
@@ -39,46 +51,16 @@ class PushBlock(ExampleEnv):
     }
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
-        walls = [body(x, z, half=(hx, hz), heights=(-0.5, 1.5), tag=WALL_TAG) for x, z, hx, hz in WALLS]
-        self._world = World.of(
-            self.areas,
-            [
-                body(mass=10.0, drag=4.0, yaw=np.pi),
-                body(half=(1.0, 1.0), heights=(0.0, 0.75), mass=10.0, tag=BLOCK_TAG),
-                body(0.0, -10.5, half=(12.5, 2.15), heights=(-1.505, 1.495), tag=GOAL_TAG),
-                *walls,
-            ],
-            moving=2,
-        )
+        super().__init__(bodies(), moving=2, areas=areas, seed=seed)
         self._rays = rays(HIGH), rays(LOW)
-        self._seen = [np.zeros((self.areas, 105), np.float32) for _ in range(2)]
-        self.set_seed(seed)
 
-    def set_seed(self, seed: int) -> None:
-        super().set_seed(seed)
-        self._world.seed(seed)
-
-    def _begin(self) -> list[Array]:
-        self._world.bodies["yaw"][:, kernel.AGENT] = np.pi
-        self._begin_in(np.arange(self.areas))
-        return [column.copy() for column in self._seen]
-
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        n = self.areas
-        reward, done, interrupted = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         kernel.decide(self._world, action.discrete, *self._rays, reward, done, interrupted, *self._seen)
-        last = [column.copy() for column in self._seen] if done.any() else []
-        self._begin_in(np.flatnonzero(done))
-        return [column.copy() for column in self._seen], reward, done, interrupted, last
 
-    def _begin_in(self, who: Array) -> None:
-        """Begin episodes in these areas; the agents keep the direction in which they look."""
-        if not len(who):
-            return
-        n = len(who)
+    def _begin_in(self, areas: Array) -> None:
+        n = len(areas)
         friction, stiction = (
             (DEFAULT_FRICTION + self._draw(f"{kind}_friction", n)) / 2 for kind in ("dynamic", "static")
         )
         scale, drag = self._draw("block_scale", n), self._draw("block_drag", n)
-        kernel.begin(self._world, who, scale, drag, friction, stiction, *self._rays, *self._seen)
+        kernel.begin(self._world, areas, scale, drag, friction, stiction, *self._rays, *self._seen)

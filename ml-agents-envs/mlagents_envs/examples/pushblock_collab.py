@@ -13,9 +13,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import pushblock_collab_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv, vector_sensor
+from mlagents_envs.examples.example import Array, vector_sensor
 from mlagents_envs.examples.gridsensor import GridSensor, grid
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.planar_env import PlanarEnv
 
 WALL, AGENT, GOAL, SMALL, LARGE, VERY_LARGE = range(6)  # tags
 GRID = GridSensor("GridSensor", 6, 20, 20, ahead=10.0)
@@ -45,7 +46,7 @@ def bodies() -> list[Array]:
     ]  # fmt: skip
 
 
-class PushBlockCollab(ExampleEnv):
+class PushBlockCollab(PlanarEnv):
     """Action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left, 5 to the left, 6 to the right.
 
     An agent sees a grid ahead of it and feels its own velocity, x y z as it looks; seven numbers more never change.
@@ -60,38 +61,21 @@ class PushBlockCollab(ExampleEnv):
     )
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
+        super().__init__(bodies(), moving=kernel.GOAL, areas=areas, seed=seed)
         self._group = np.repeat(np.arange(1, self.areas + 1, dtype=np.int32), kernel.AGENTS)
-        self._world = World.of(self.areas, bodies(), moving=kernel.GOAL)
         self._worth = np.array([worth for *_, worth in BLOCKS], np.float32)
         self._grid = grid(GRID)
-        self._seen = [np.zeros((self.n, *sensor.shape), np.float32) for sensor in self.SPEC.observation_specs]
         self._seen[1][:, 9] = 1.0  # w of the quaternion of a body as it sees itself; the rest is zero
         self._shared = np.zeros(self.n, np.float32)  # reward of each agent's group
-        self.set_seed(seed)
 
-    def set_seed(self, seed: int) -> None:
-        super().set_seed(seed)
-        self._world.seed(seed)
+    def _begin_in(self, areas: Array) -> None:
+        kernel.begin(self._world, areas, self._grid, *self._seen)
 
-    def _begin(self) -> list[Array]:
-        self._begin_in(np.arange(self.areas))
-        return [column.copy() for column in self._seen]
-
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        n = self.n
-        done, interrupted = np.zeros(n, bool), np.zeros(n, bool)
-        self._shared = np.zeros(n, np.float32)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
+        self._shared = np.zeros(self.n, np.float32)
         kernel.decide(
             self._world, action.discrete, self._worth, self._grid, self._shared, done, interrupted, *self._seen
         )  # fmt: skip
-        last = [column.copy() for column in self._seen] if done.any() else []
-        self._begin_in(np.flatnonzero(done[:: kernel.AGENTS]))
-        return [column.copy() for column in self._seen], np.zeros(n, np.float32), done, interrupted, last
 
     def _group_reward(self) -> Array:
         return self._shared
-
-    def _begin_in(self, areas: Array) -> None:
-        if len(areas):
-            kernel.begin(self._world, areas, self._grid, *self._seen)

@@ -15,8 +15,9 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import pyramids_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv, vector_sensor
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+from mlagents_envs.examples.example import Array, vector_sensor
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.planar_env import PlanarEnv
 from mlagents_envs.examples.rays import RaySensor, rays
 
 BRICK_TAG, WALL_TAG, GOLD_TAG, OFF_TAG, ON_TAG, STONE_TAG = range(6)
@@ -36,7 +37,7 @@ SIDES = [
 OUTER = [(50.0, 0.0, 0.5, 50.5), (-50.0, 0.0, 0.5, 50.5), (0.25, 49.6, 50.5, 0.5), (0.25, -50.1, 50.5, 0.5)]
 
 
-class Pyramids(ExampleEnv):
+class Pyramids(PlanarEnv):
     """Action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left. Feels the switch and its own velocity, x y z."""
 
     NAME = "Pyramids"
@@ -47,41 +48,26 @@ class Pyramids(ExampleEnv):
     )
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
-        n = self.areas
-        self._world = World.of(n, bodies(), moving=2)
-        self._cells = np.tile(np.arange(9), (n, 1))  # that of agent, switch, bricks and stones
-        self._landing = np.zeros(n, np.int32)  # physics steps since the brick pyramid was bumped
+        super().__init__(bodies(), moving=2, areas=areas, seed=seed)
+        self._landing = np.zeros(self.n, np.int32)  # physics steps since the brick pyramid was bumped
         self._rays = rays(LEVEL, RISING, STEEP)
-        self._seen = np.zeros((n, LEVEL.size + RISING.size + STEEP.size), np.float32)
-        self._felt = np.zeros((n, 4), np.float32)
-        self.set_seed(seed)
+        self._seen = [np.zeros((self.n, LEVEL.size + RISING.size + STEEP.size), np.float32), self._seen[-1]]
 
     def set_seed(self, seed: int) -> None:
         super().set_seed(seed)
-        self._world.seed(seed)
-        self._cells[:] = np.arange(9)
+        self._cells = np.tile(np.arange(9), (self.n, 1))  # that of agent, switch, bricks and stones
 
-    def _begin(self) -> list[Array]:
-        self._begin_in(np.arange(self.areas))
-        return self._see()
+    def _begin_in(self, areas: Array) -> None:
+        kernel.begin(self._world, areas, self._cells, self._landing, self._rays, *self._seen)
 
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        n = self.areas
-        reward, done, interrupted = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         kernel.decide(
-            self._world, action.discrete, self._cells, self._landing, self._rays, reward, done, interrupted, self._seen,
-            self._felt,
+            self._world, action.discrete, self._cells, self._landing, self._rays, reward, done, interrupted, *self._seen
         )  # fmt: skip
-        last = self._see() if done.any() else []
-        self._begin_in(np.flatnonzero(done))
-        return self._see(), reward, done, interrupted, last
-
-    def _begin_in(self, who: Array) -> None:
-        kernel.begin(self._world, who, self._cells, self._landing, self._rays, self._seen, self._felt)
 
     def _see(self) -> list[Array]:
-        return [*(part.copy() for part in np.split(self._seen, 3, axis=1)), self._felt.copy()]
+        sight, feeling = self._seen
+        return [*(part.copy() for part in np.split(sight, 3, axis=1)), feeling.copy()]
 
 
 def bodies() -> list[Array]:

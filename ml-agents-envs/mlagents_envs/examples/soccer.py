@@ -17,8 +17,9 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import soccer_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+from mlagents_envs.examples.example import Array
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.planar_env import PlanarEnv
 from mlagents_envs.examples.rays import RaySensor, rays
 from mlagents_envs.examples.rays_numba import RADIUS
 
@@ -74,7 +75,7 @@ def bodies() -> list[Array]:
     ]
 
 
-class SoccerTwos(ExampleEnv):
+class SoccerTwos(PlanarEnv):
     """Actions: 1 forward, 2 back; 1 to the right, 2 to the left, instead of that; 1 turn left, 2 turn right."""
 
     NAME = "SoccerTwos"
@@ -86,42 +87,24 @@ class SoccerTwos(ExampleEnv):
     PARAMETERS = {"ball_touch": (0.0, 0.0, 1.0)}
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
-        n = self.n
+        super().__init__(bodies(), moving=kernel.BALL + 1, areas=areas, seed=seed)
         self._which = np.tile([0, 0, 1, 1], self.areas)
         self._group = np.repeat(np.arange(1, 2 * self.areas + 1, dtype=np.int32), 2)
-        self._world = World.of(self.areas, bodies(), moving=kernel.BALL + 1)
         self._touching = np.zeros((self.areas, kernel.PLAYERS), bool)
         self._ball_touch = np.zeros(self.areas, np.float32)
         self._rays = [tuple(rays(sensor, channels=places) for places in CHANNELS) for sensor in (FORWARD, BACKWARD)]
-        self._seen = [np.zeros((n, *sensor.shape), np.float32) for sensor in self.SPEC.observation_specs]
-        self._shared = np.zeros(n, np.float32)  # reward of each player's group
-        self.set_seed(seed)
+        self._shared = np.zeros(self.n, np.float32)  # reward of each player's group
 
-    def set_seed(self, seed: int) -> None:
-        super().set_seed(seed)
-        self._world.seed(seed)
+    def _begin_in(self, areas: Array) -> None:
+        self._ball_touch[areas] = self._draw("ball_touch", len(areas))
+        kernel.begin(self._world, areas, self._touching, *self._rays, *self._seen)
 
-    def _begin(self) -> list[Array]:
-        self._begin_on(np.arange(self.areas))
-        return [column.copy() for column in self._seen]
-
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        n = self.n
-        reward, done, interrupted = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
-        self._shared = np.zeros(n, np.float32)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
+        self._shared = np.zeros(self.n, np.float32)
         kernel.decide(
             self._world, action.discrete, self._touching, self._ball_touch, *self._rays, reward, self._shared, done,
             interrupted, *self._seen,
         )  # fmt: skip
-        last = [column.copy() for column in self._seen] if done.any() else []
-        self._begin_on(np.flatnonzero(done[:: kernel.PLAYERS]))
-        return [column.copy() for column in self._seen], reward, done, interrupted, last
 
     def _group_reward(self) -> Array:
         return self._shared
-
-    def _begin_on(self, fields: Array) -> None:
-        if len(fields):
-            self._ball_touch[fields] = self._draw("ball_touch", len(fields))
-            kernel.begin(self._world, fields, self._touching, *self._rays, *self._seen)

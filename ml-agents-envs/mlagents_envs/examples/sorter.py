@@ -19,8 +19,9 @@ from mlagents_envs.base_env import (
     ObservationType,
 )
 from mlagents_envs.examples import sorter_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv, vector_sensor
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, World, body
+from mlagents_envs.examples.example import Array, vector_sensor
+from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.planar_env import PlanarEnv
 
 TILE = 0  # tag
 FLOOR = -0.208  # m
@@ -32,7 +33,7 @@ def bodies() -> list[Array]:
     """Return what is in a room: the agent, tiles, walls."""
     around = 2 * np.pi * np.arange(WALLS) / WALLS
     return [
-        body(heights=(FLOOR, FLOOR + 1.0), yaw=np.pi, mass=10.0, drag=4.0, friction=DEFAULT_FRICTION),
+        body(heights=(FLOOR, FLOOR + 1.0), mass=10.0, drag=4.0, friction=DEFAULT_FRICTION),
         *(body(half=(1.75, 0.76), heights=(-0.3, 3.98), tag=TILE) for _ in range(kernel.TILES)),
         *(
             body((ROOM + 0.5) * np.sin(yaw), (ROOM + 0.5) * np.cos(yaw), yaw=yaw, half=(3.2, 0.5), heights=(0.0, 3.0))
@@ -41,7 +42,7 @@ def bodies() -> list[Array]:
     ]
 
 
-class Sorter(ExampleEnv):
+class Sorter(PlanarEnv):
     """Actions: 1 forward, 2 back; 1 to the right, 2 to the left, instead of that; 1 turn left, 2 turn right.
 
     An agent is told of each tile its number, where it is from there, in 20 m, and whether it was visited, one row per
@@ -51,6 +52,7 @@ class Sorter(ExampleEnv):
 
     NAME = "Sorter"
     AREAS = 8
+    FACING = np.pi
     SPEC = BehaviorSpec(
         [
             ObservationSpec(
@@ -67,32 +69,13 @@ class Sorter(ExampleEnv):
     PARAMETERS = {"num_tiles": (20.0, 1.0, 20.0)}
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
-        n = self.n
-        self._world = World.of(n, bodies(), moving=1)
-        self._tiles = np.zeros((n, kernel.TILES), np.int64)  # what each tile is
-        self._seen = [np.zeros((n, *sensor.shape), np.float32) for sensor in self.SPEC.observation_specs]
+        super().__init__(bodies(), moving=1, areas=areas, seed=seed)
+        self._tiles = np.zeros((self.n, kernel.TILES), np.int64)  # what each tile is
         self._seen[1][:, 6] = 1.0  # w of the quaternion of a body as it sees itself; the rest is zero
-        self.set_seed(seed)
 
-    def set_seed(self, seed: int) -> None:
-        super().set_seed(seed)
-        self._world.seed(seed)
-
-    def _begin(self) -> list[Array]:
-        self._world.bodies["yaw"][:, kernel.AGENT] = np.pi
-        self._begin_in(np.arange(self.n))
-        return [column.copy() for column in self._seen]
-
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        n = self.n
-        reward, done, interrupted = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         kernel.decide(self._world, action.discrete, self._tiles, reward, done, interrupted, *self._seen)
-        last = [column.copy() for column in self._seen] if done.any() else []
-        self._begin_in(np.flatnonzero(done))
-        return [column.copy() for column in self._seen], reward, done, interrupted, last
 
-    def _begin_in(self, rooms: Array) -> None:
-        if len(rooms):
-            most = self._draw("num_tiles", len(rooms)).astype(np.int64)
-            kernel.begin(self._world, rooms, most, self._tiles, *self._seen)
+    def _begin_in(self, areas: Array) -> None:
+        most = self._draw("num_tiles", len(areas)).astype(np.int64)
+        kernel.begin(self._world, areas, most, self._tiles, *self._seen)

@@ -19,8 +19,9 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import walljump_numba as kernel
-from mlagents_envs.examples.example import Array, ExampleEnv, vector_sensor
-from mlagents_envs.examples.planar import World, body
+from mlagents_envs.examples.example import Array, vector_sensor
+from mlagents_envs.examples.planar import body
+from mlagents_envs.examples.planar_env import PlanarEnv
 from mlagents_envs.examples.rays import RaySensor, rays
 
 WALL_TAG, GOAL_TAG, BLOCK_TAG = range(3)
@@ -30,7 +31,17 @@ FEELING = vector_sensor(24, "StackingSensor_size6_VectorSensor_size4")
 HIGHEST = 20.0  # wall
 
 
-class WallJump(ExampleEnv):
+def bodies() -> list[Array]:
+    """Return what is in an area, in the order that the kernels know."""
+    return [
+        body(heights=(kernel.GROUND, kernel.GROUND + 1.0), mass=25.0, turns=True, drag=2.0),
+        body(half=(1.5, 1.5), heights=(0.5, 2.5), mass=10.0, drag=1.0, tag=BLOCK_TAG),
+        body(0.0, -1.98, half=(10.0, 0.75), tag=WALL_TAG),
+        body(6.37, 2.93, half=(2.0, 2.0), heights=(0.49, 5.49), tag=GOAL_TAG, solid=False),
+    ]
+
+
+class WallJump(PlanarEnv):
     """Four branches: forward, back; turn left, right; to the left, right; jump. 0 is nothing in all of them.
 
     Feels where it is, x y z from the ground's middle in units of 20 m, and whether it could jump.
@@ -38,6 +49,7 @@ class WallJump(ExampleEnv):
 
     NAME = "WallJump"
     AREAS = 24
+    FACING = np.pi
     BEHAVIORS = ("SmallWallJump?team=0", "BigWallJump?team=0")
     SPEC = BehaviorSpec([HIGH.spec, LOW.spec, FEELING], ActionSpec.create_discrete((3, 3, 3, 2)))
     PARAMETERS = {
@@ -47,48 +59,18 @@ class WallJump(ExampleEnv):
     }
 
     def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
-        n = self.areas
-        self._world = World.of(
-            n,
-            [
-                body(heights=(kernel.GROUND, kernel.GROUND + 1.0), mass=25.0, turns=True, drag=2.0, yaw=np.pi),
-                body(half=(1.5, 1.5), heights=(0.5, 2.5), mass=10.0, drag=1.0, tag=BLOCK_TAG),
-                body(0.0, -1.98, half=(10.0, 0.75), tag=WALL_TAG),
-                body(6.37, 2.93, half=(2.0, 2.0), heights=(0.49, 5.49), tag=GOAL_TAG, solid=False),
-            ],
-            moving=2,
-        )
-        self._jump = np.zeros(n, kernel.JUMP)
+        super().__init__(bodies(), moving=2, areas=areas, seed=seed)
+        self._jump = np.zeros(self.n, kernel.JUMP)
         self._rays = rays(HIGH), rays(LOW)
-        self._seen = [np.zeros((n, sensor.shape[0]), np.float32) for sensor in self.SPEC.observation_specs]
-        self.set_seed(seed)
 
-    def set_seed(self, seed: int) -> None:
-        super().set_seed(seed)
-        self._world.seed(seed)
-
-    def _begin(self) -> list[Array]:
-        self._world.bodies["yaw"][:, kernel.AGENT] = np.pi
-        self._begin_in(np.arange(self.areas))
-        return [column.copy() for column in self._seen]
-
-    def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        n = self.areas
-        reward, done, interrupted = np.zeros(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
+    def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         kernel.decide(self._world, action.discrete, self._jump, *self._rays, reward, done, interrupted, *self._seen)
-        last = [column.copy() for column in self._seen] if done.any() else []
-        self._begin_in(np.flatnonzero(done))
-        return [column.copy() for column in self._seen], reward, done, interrupted, last
 
-    def _begin_in(self, who: Array) -> None:
-        """Begin episodes in these areas; the agents keep the direction in which they look."""
-        if not len(who):
-            return
-        wall = kernel.choose_walls(self._world, who)  # 0 none, 1 small, 2 big
-        height = np.zeros(len(who))
+    def _begin_in(self, areas: Array) -> None:
+        wall = kernel.choose_walls(self._world, areas)  # 0 none, 1 small, 2 big
+        height = np.zeros(len(areas))
         for kind, name in enumerate(self.PARAMETERS):
             if (such := wall == kind).any():
                 height[such] = self._draw(name, int(such.sum()))
-        self._which[who] = wall == 2
-        kernel.begin(self._world, who, height, self._jump, *self._rays, *self._seen)
+        self._which[areas] = wall == 2
+        kernel.begin(self._world, areas, height, self._jump, *self._rays, *self._seen)
