@@ -53,3 +53,10 @@ def test_behaviors_of_one_scene_are_scored_apart():
     )
     assert len(small) + len(big) == 20
     assert len(small) and len(big)
+
+
+def test_those_who_are_born_later_can_be_counted_instead_of_the_first():
+    play = random_policy("Basic", 0)
+    first, later = (scores("Basic", play, 400, 0, areas=10, settle=settle) for settle in (0, 50))
+    assert len(first) == 10 < len(later)
+    assert ((later > -4) & (later < 1)).all() and abs(later.mean() - first.mean()) < 0.5  # each is one whole life

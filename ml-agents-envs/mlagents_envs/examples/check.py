@@ -39,6 +39,7 @@ class Trial:
     scene: str = ""  # if its name is another
     model: str = ""
     goal: int | None = None  # the one that the policy knows, if it is not told of any: agents with others do not count
+    settle: int = 0  # decisions before agents are counted, where the first ones begin as no later ones do
 
     @property
     def example(self) -> str:
@@ -60,8 +61,8 @@ TRIALS = (
     Trial("PushBlockCollab", 11.0, "11", 1001),
     Trial("Pyramids", 1.7, "1.75", 1001),
     Trial("Hallway", None, "0.7", 501),
-    Trial("SmallWallJump", None, "0.8", 401, areas=3 * AREAS, scene="WallJump"),
-    Trial("BigWallJump", None, "0.8", 401, areas=2 * AREAS, scene="WallJump"),
+    Trial("SmallWallJump", None, "0.8", 801, scene="WallJump", settle=200),  # agents keep their direction
+    Trial("BigWallJump", None, "0.8", 801, scene="WallJump", settle=200),
     Trial("Sorter", None, "-", 1001),
     Trial("GridFoodCollector", None, "10", 1001, areas=26, scene="FoodCollector"),
     Trial("Match3VectorObs", None, "38.5", 501, scene="Match3"),
@@ -106,30 +107,47 @@ COMPARISONS = (
 
 
 def scores(
-    name: str, play: Play, decisions: int, seed: int, *, areas: int = AREAS, goal: int | None = None, behavior: str = ""
+    name: str,
+    play: Play,
+    decisions: int,
+    seed: int,
+    *,
+    areas: int = AREAS,
+    goal: int | None = None,
+    behavior: str = "",
+    others: Mapping[str, Play] | None = None,
+    settle: int = 0,
 ) -> Array:
     """Return the (agents,) return of each agent that lives first; those that did not end count as they stand.
 
-    goal: only agents with this one count; behavior: only agents of this one play and count, all if empty.
+    goal: only agents with this one count; behavior: only agents of this one count, all if empty, and others play as
+    `others` says, by chance if it says nothing; settle: those count who are born after so many decisions, and before
+    twice as many, not the first.
     """
     env = make(name, areas=areas, seed=seed)
     env.reset()
-    playing = [one for one in env.behavior_specs if not behavior or one.partition("?")[0] == behavior]
+    chance = random_policy(name, seed)
+    short = {one: one.partition("?")[0] for one in env.behavior_specs}
+    playing = [one for one in short if behavior in ("", short[one])]
+    plays = {one: play if one in playing else (others or {}).get(short[one], chance) for one in short}
     counts = np.concatenate([
         decision.agent_id if goal is None else decision.agent_id[decision.obs[-1][:, goal] == 1]
         for decision in (env.get_steps(one)[0] for one in playing)
-    ])  # fmt: skip
-    total = np.zeros(env.n)
-    for _ in range(decisions):
-        for one in playing:
+    ])[: 0 if settle else None]  # fmt: skip
+    total, born = np.zeros(env.n * (decisions + 1)), env.n
+    for now in range(1, decisions + 1):
+        for one, its_play in plays.items():
             if len(decision := env.get_steps(one)[0]):
-                env.set_actions(one, play(decision))
+                env.set_actions(one, its_play(decision))
         env.step()
-        said = [steps for one in playing for steps in env.get_steps(one)]
-        for steps in said:
-            first = steps.agent_id < env.n  # later agents have higher numbers
-            total[steps.agent_id[first]] += (steps.reward + steps.group_reward)[first]
-        if not any((steps.agent_id < env.n).any() for steps in said if isinstance(steps, DecisionSteps)):
+        said = [env.get_steps(one) for one in playing]
+        for steps in (steps for both in said for steps in both):
+            total[steps.agent_id] += steps.reward + steps.group_reward
+        living = np.concatenate([decision.agent_id for decision, _ in said])
+        if settle < now <= 2 * settle:
+            counts = np.append(counts, living[living >= born])  # later agents have higher numbers
+        born = max(born, *(int(env.get_steps(one)[0].agent_id.max(initial=0)) + 1 for one in short))
+        if now >= 2 * settle and not np.isin(living, counts).any():
             break
     counted: Array = total[counts]
     return counted
@@ -211,13 +229,18 @@ def try_policies(models: Mapping[str, Path], seed: int) -> list[str]:
             continue
         try:
             policy = unity_policy(model, trial.example, told=trial.goal is None)
+            others = {
+                it.name: unity_policy(models[it.name], it.example)
+                for it in TRIALS
+                if it.example == trial.example and it is not trial and it.name in models
+            }
         except UnityPolicyException as error:
             print(f"{trial.name:17s} {error}")
             missed.append(trial.name)
             continue
         theirs, chance = (
             scores(trial.example, play, trial.decisions, seed, areas=trial.areas, goal=trial.goal,
-                   behavior=trial.name if trial.scene else "")
+                   behavior=trial.name if trial.scene else "", others=others, settle=trial.settle)
             for play in (policy, random_policy(trial.example, seed))
         )  # fmt: skip
         bound = "-" if trial.bound is None else f"{trial.bound:g}"
