@@ -15,7 +15,8 @@ from mlagents.algorithms.settings import (
 from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
 from mlagents.data.replay import ReplayBuffer, Transition
 from mlagents.data.rollout import Rollout, Segments
-from mlagents.nn.body import NetworkBody, UnsupportedNetwork, linear
+from mlagents.nn.body import NetworkBody
+from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
 from mlagents.nn.values import Critic

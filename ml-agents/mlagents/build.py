@@ -23,7 +23,7 @@ from mlagents.envs.restarts import Restarts
 from mlagents.envs.watched import WatchedPool
 from mlagents.envs.workers import WorkerPool
 from mlagents.envs.worlds import InProcess, foreseen, world
-from mlagents.nn.body import UnsupportedNetwork
+from mlagents.nn.layers import UnsupportedNetwork
 from mlagents.plugins import Catalog, writers
 from mlagents.reading import near
 from mlagents.rewards.signal import Extrinsic

@@ -120,7 +120,8 @@ class OnPolicyTrainer:
 
     def receive(self, tick: Tick) -> None:
         self.memory.append(tick)
-        self._unseen.append(tick.rows.input.obs)
+        if self.policy.body.normalizer is not None:
+            self._unseen.append(tick.rows.input.obs)
         if len(self._unseen) * len(tick.lane) >= NORMALIZED_AT_ONCE:
             self._normalize()
 
@@ -201,9 +202,9 @@ class OnPolicyTrainer:
         total: dict[str, Tensor] = {}
         minibatches = len(batch) // size  # rows that fill no minibatch are left out, as Unity's trainers do
         for _ in range(self.settings.num_epoch):
-            shuffled = batch[torch.randperm(len(batch))]
-            for start in range(0, minibatches * size, size):
-                losses = self.loss(shuffled[start : start + size])
+            order = torch.randperm(len(batch))
+            for start in range(0, minibatches * size, size):  # gathered one by one: images of a rollout lie there once
+                losses = self.loss(batch[order[start : start + size]])
                 self.optimizer.zero_grad()
                 sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
                 self.optimizer.step()

@@ -34,10 +34,11 @@ class Minibatch(NamedTuple):
 
 
 def applies(trainer: PPOTrainer) -> bool:
-    """Is everything as this file knows it: CPU, float32, two bodies?"""
+    """Is everything as this file knows it: vectors alone, CPU, float32, two bodies?"""
+    if not trainer.policy.body.plain or trainer.settings.shared_critic:
+        return False
     parameters = [*trainer.policy.parameters(), *trainer.critic.parameters()]
-    plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in parameters)
-    return plain and not trainer.settings.shared_critic
+    return all(p.device.type == "cpu" and p.dtype == torch.float32 for p in parameters)
 
 
 def descend(trainer: PPOTrainer, batch: Batch) -> dict[str, float]:

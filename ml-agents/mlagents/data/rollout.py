@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,20 +52,32 @@ class Rollout:
         rows = Experience.concat([part.rows for part in self._parts])
         lane = torch.cat([part.lane for part in self._parts])
         closes = torch.cat([part.closes for part in self._parts])
-        columns = zip(*(part.after for part in self._parts), strict=True)
-        after = tuple(torch.cat(column) for column in columns)
+        after = self._after(closes)
         size = torch.tensor(self._sizes)
         tick = torch.repeat_interleave(torch.arange(len(size)), size)
         closed = self._closed(lane, closes)
-        self.clear()
         if closed.all():
-            return Segments(rows, lane, closes, tuple(column[closes] for column in after), _begins(size))
+            self.clear()
+            return Segments(rows, lane, closes, after, _begins(size))
         rest = ~closed
-        self._parts = [Tick(rows[rest], lane[rest], closes[rest], tuple(column[rest] for column in after), 0)]
+        waits = Tick(rows[rest], lane[rest], closes[rest], self._after(rest), 0)
+        self.clear()
+        self._parts = [waits]
         left = torch.bincount(tick[rest])
         self._sizes = left[left > 0].tolist()
         begins = _begins(torch.bincount(tick[closed], minlength=len(size)))
-        return Segments(rows[closed], lane[closed], closes[closed], tuple(column[closes] for column in after), begins)
+        return Segments(rows[closed], lane[closed], closes[closed], after, begins)
+
+    def _after(self, wanted: Tensor) -> tuple[Tensor, ...]:
+        """Return what followed the (n,) rows that are wanted: of images, no others are copied."""
+        begins = np.cumsum([0, *(len(part.lane) for part in self._parts)])
+        concerned = np.flatnonzero(np.logical_or.reduceat(wanted.numpy(), begins[:-1]))
+        found = [
+            tuple(column[wanted[begins[turn] : begins[turn + 1]]] for column in self._parts[turn].after)
+            for turn in concerned
+        ]
+        found = found or [tuple(column[:0] for column in self._parts[0].after)]
+        return tuple(torch.cat(column) for column in zip(*found, strict=True))
 
     def close(self, lane: Tensor) -> None:
         """End the open segments of these lanes at their last rows: nothing more will come of them."""

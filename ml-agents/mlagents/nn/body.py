@@ -3,37 +3,61 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mlagents.nn import fast
+from mlagents.nn.attention import EMBEDDING, EntityEncoder
+from mlagents.nn.conditioning import GoalLayer
+from mlagents.nn.encoders import ImageEncoder
+from mlagents.nn.layers import UnsupportedNetwork, linear, side_by_side
 from mlagents.nn.normalize import Normalizer
+from mlagents.nn.sensors import Kinds, by_kind
 from mlagents.nn.settings import NetworkSettings
-from mlagents_envs.base_env import ObservationSpec
-
-
-class UnsupportedNetwork(ValueError):
-    """A network of this kind cannot be built for this behavior."""
+from mlagents_envs.base_env import ObservationSpec, ObservationType
 
 
 class NetworkBody(nn.Module):
-    """Vector observations side by side, normalized if asked, through layers of linear and swish."""
+    """Observations side by side, through layers of linear and swish; the last layer is steered by the goal, if any.
+
+    Vectors come first, normalized if asked; then what each image, and then what all entities are encoded as.
+    """
 
     def __init__(
         self, sensors: Sequence[ObservationSpec], settings: NetworkSettings, normalizer: Normalizer | None = None
     ) -> None:
+        """normalizer: another body's, which sees the same rows. Raises UnsupportedNetwork where it has no encoder."""
         super().__init__()
-        size = sum(vector_size(sensor) for sensor in sensors)
-        if settings.normalize and normalizer is None:
+        hidden = settings.hidden_units
+        self.kinds = by_kind(sensors)
+        sizes = {i: sensors[i].shape[0] for i in self.kinds.vectors}  # what each sensor is encoded as, in order
+        size = sum(sizes.values())
+        if settings.normalize and size and normalizer is None:
             normalizer = Normalizer(size)
-        self.normalizer = normalizer  # maybe another body's, which sees the same rows
+        self.normalizer = normalizer
+        self.images = nn.ModuleList(
+            ImageEncoder(sensors[i], settings.vis_encode_type, hidden) for i in self.kinds.images
+        )
+        sizes |= dict.fromkeys(self.kinds.images, hidden)
+        size = sum(sizes.values())
+        self.entities = None
+        if self.kinds.entities:
+            self.entities = EntityEncoder(size, [sensors[i].shape[1] for i in self.kinds.entities])
+            size += EMBEDDING
+        self.goals = _goals(sensors, self.kinds, sizes) if settings.goal_conditioning_type == "hyper" else []
         self._stacks: dict[nn.Linear, fast.Stack] = {}  # by head
-        widths = [size] + [settings.hidden_units] * max(settings.num_layers, 1)
-        self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in itertools.pairwise(widths))
+        widths = list(itertools.pairwise([size] + [hidden] * max(settings.num_layers, 1)))
+        self.steered = None
+        if self.goals:
+            self.steered = GoalLayer(*widths.pop(), goal=sum(goal.stop - goal.start for goal in self.goals))
+        self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in widths)
+
+    @property
+    def plain(self) -> bool:
+        """Is it only a normalizer and linear layers? Then all that is learnt lies behind `encode`."""
+        return not self.images and self.entities is None and self.steered is None
 
     def forward(self, obs: tuple[Tensor, ...], head: nn.Linear) -> Tensor:
         """Return what `head` says of these observations, (n, outputs of the head).
@@ -41,6 +65,8 @@ class NetworkBody(nn.Module):
         The head is walked with the body: one small stack costs half of two.
         """
         x = self.encode(obs)
+        if self.steered is not None:
+            return self.reference(x, head)
         if head not in self._stacks:
             self._stacks[head] = fast.Stack([p for layer in (*self.layers, head) for p in (layer.weight, layer.bias)])
         stack = self._stacks[head]
@@ -52,34 +78,48 @@ class NetworkBody(nn.Module):
 
     def encode(self, obs: tuple[Tensor, ...]) -> Tensor:
         """Return all sensors side by side, (n, size)."""
-        x = obs[0] if len(obs) == 1 else torch.cat(obs, 1)
-        return x if self.normalizer is None else self.normalizer(x)
+        parts = [self._vectors(obs)] if self.kinds.vectors else []
+        parts += [encoder(obs[i]) for i, encoder in zip(self.kinds.images, self.images, strict=True)]
+        if self.entities is None:
+            return side_by_side(parts)
+        known = side_by_side(parts) if parts else obs[0].new_zeros(len(obs[0]), 0)
+        return side_by_side([known, self.entities(known, [obs[i] for i in self.kinds.entities])])
+
+    def _vectors(self, obs: tuple[Tensor, ...]) -> Tensor:
+        x = self.vectors(obs)
+        return x if self.normalizer is None else self.normalizer(x)  # type: ignore[no-any-return]
+
+    def vectors(self, obs: tuple[Tensor, ...]) -> Tensor:
+        """Return all vectors side by side as they were seen, (n, size); there is at least one."""
+        return side_by_side([obs[i] for i in self.kinds.vectors])
+
+    def goal(self, x: Tensor) -> Tensor:
+        """Return the goals in encoded observations, (n, size); there is at least one."""
+        return side_by_side([x[:, goal] for goal in self.goals])
 
     def reference(self, x: Tensor, head: nn.Linear) -> Tensor:
         """Return the same as `forward` of encoded observations, by autograd alone: on other devices, and in tests."""
+        goal = self.goal(x) if self.goals else x
         for layer in self.layers:
             x = nn.functional.silu(layer(x))
+        if self.steered is not None:
+            x = nn.functional.silu(self.steered(x, goal))
         return head(x)  # type: ignore[no-any-return]
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
         """Let the normalizer see more rows."""
         if self.normalizer is not None:
-            self.normalizer.update(obs[0] if len(obs) == 1 else torch.cat(obs, 1))
+            self.normalizer.update(self.vectors(obs))
 
 
-def vector_size(sensor: ObservationSpec) -> int:
-    """Return the numbers of a vector sensor; raises UnsupportedNetwork for any other kind."""
-    if len(sensor.shape) != 1:
-        kind = "images" if len(sensor.shape) == 3 else f"observations of rank {len(sensor.shape)}"
-        raise UnsupportedNetwork(
-            f"sensor '{sensor.name}' has shape {tuple(sensor.shape)}: {kind} cannot be encoded yet, only vectors"
-        )
-    return sensor.shape[0]
-
-
-def linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
-    """Return a linear layer with weights of deviation gain / sqrt(inputs) and no bias to begin with."""
-    layer = nn.Linear(inputs, outputs)
-    nn.init.normal_(layer.weight, std=gain / math.sqrt(max(inputs, 1)))
-    nn.init.zeros_(layer.bias)
-    return layer
+def _goals(sensors: Sequence[ObservationSpec], kinds: Kinds, sizes: dict[int, int]) -> list[slice]:
+    """Return which columns of the encoded observations are goals; sizes: of each sensor that is no set, in order."""
+    for i in kinds.entities:
+        if sensors[i].observation_type == ObservationType.GOAL_SIGNAL:
+            raise UnsupportedNetwork(
+                f"sensor '{sensors[i].name}' is a goal signal of variable length, which cannot steer a network; "
+                "set network_settings.goal_conditioning_type to none"
+            )
+    stops = itertools.accumulate(sizes.values())
+    columns = {i: slice(stop - sizes[i], stop) for i, stop in zip(sizes, stops, strict=True)}
+    return [place for i, place in columns.items() if sensors[i].observation_type == ObservationType.GOAL_SIGNAL]

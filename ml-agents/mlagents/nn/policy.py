@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mlagents.data.experience import Actions, PolicyInput, PolicyOutput
 from mlagents.nn import distributions
-from mlagents.nn.body import NetworkBody, UnsupportedNetwork, linear
+from mlagents.nn.body import NetworkBody
+from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.settings import NetworkSettings
 from mlagents_envs.base_env import BehaviorSpec
 

@@ -28,7 +28,7 @@ class NetworkSettings(LenientSettings):
     num_layers: Int = Field(2, ge=0)
     """Hidden layers after the observations are encoded; the first always exists."""
     vis_encode_type: Literal["simple", "nature_cnn", "resnet", "match3", "fully_connected"] = "simple"
-    """How images are encoded."""
+    """How images are encoded; their sides must be at least 20, 36, 15, 5 or 1."""
     memory: MemorySettings | None = None
     """Present: the network is recurrent."""
     goal_conditioning_type: Literal["hyper", "none"] = "hyper"

@@ -87,3 +87,14 @@ def test_rows_that_waited_since_the_last_rollout_are_closed_too(tick):
     assert rollout.ready == 1
     segments = rollout.take()
     assert (seen(segments), segments.closes.tolist()) == ([1], [True])
+
+
+def test_what_followed_open_rows_waits_with_them(tick):
+    rollout = Rollout()
+    rollout.append(tick([1, 2], [0, 1], [False, False]))
+    rollout.append(tick([3], [0], [True], 2))
+    rollout.take()
+    rollout.close(torch.tensor([1]))
+    segments = rollout.take()
+    assert seen(segments) == [2]
+    assert segments.after[0].flatten().tolist() == [2.5]

@@ -8,7 +8,8 @@ import torch
 
 from mlagents.data.experience import Actions, PolicyInput
 from mlagents.nn import distributions, fast
-from mlagents.nn.body import NetworkBody, UnsupportedNetwork, linear
+from mlagents.nn.body import NetworkBody
+from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.normalize import Normalizer
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import MemorySettings, NetworkSettings
@@ -41,7 +42,7 @@ def test_the_walk_in_numpy_equals_autograd():
     parameters = [*body.parameters(), *head.parameters()]
     x = torch.randn(9, 5, requires_grad=True)
     pull = torch.randn(9, 4)
-    quick = body((x,), head)
+    quick = body((x[:, :3], x[:, 3:]), head)
     got = torch.autograd.grad((quick * pull).sum(), [x, *parameters])
     slow = body.reference(x, head)
     want = torch.autograd.grad((slow * pull).sum(), [x, *parameters])
@@ -54,7 +55,7 @@ def test_the_walk_without_gradients_says_the_same():
     body, head = NetworkBody(SENSORS, NetworkSettings(hidden_units=16)), linear(16, 4, 1.0)
     x = torch.randn(9, 5)
     with torch.no_grad():
-        quick = body((x,), head)
+        quick = body((x[:, :3], x[:, 3:]), head)
     assert torch.allclose(quick, body.reference(x, head), atol=1e-6)
 
 
@@ -187,11 +188,10 @@ def test_the_critic_has_a_head_for_each_signal_and_shares_the_normalizer():
 
 
 def test_what_cannot_be_encoded_is_refused_by_name():
-    image = ObservationSpec((3, 84, 84), (DimensionProperty.NONE,) * 3, ObservationType.DEFAULT, "Camera")
-    with pytest.raises(
-        UnsupportedNetwork, match=r"sensor 'Camera' has shape \(3, 84, 84\): images cannot be encoded yet"
-    ):
-        Actor(BehaviorSpec([image], ActionSpec.create_continuous(1)), NetworkSettings())
+    matrix = ObservationSpec((8, 4), (DimensionProperty.NONE,) * 2, ObservationType.DEFAULT, "Table")
+    sentence = r"sensor 'Table' has shape \(8, 4\), and its axes say NONE, NONE: nothing encodes that; make it a vector"
+    with pytest.raises(UnsupportedNetwork, match=sentence):
+        Actor(BehaviorSpec([matrix], ActionSpec.create_continuous(1)), NetworkSettings())
     with pytest.raises(UnsupportedNetwork, match="recurrent"):
         actor(ActionSpec.create_continuous(1), memory=MemorySettings())
     with pytest.raises(UnsupportedNetwork, match="takes no actions"):

@@ -11,7 +11,8 @@ from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
 from mlagents.run.errors import ExportError
 from mlagents.run.export import OPSETS, build, check, dry_run, export
-from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
+from mlagents_envs.examples import catalog as examples
 from mlagents_envs.examples.ball3d import Ball3D, Ball3DHard
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor
@@ -68,6 +69,65 @@ def test_constants_can_be_read_by_playing_the_model():
     }
     names = ["version_number", "memory_size", "continuous_action_output_shape", "discrete_action_output_shape"]
     assert [value.tolist() for value in session.run(names, feeds)] == [[3.0], [0.0], [2.0], [[3.0, 2.0]]]
+
+
+SEEING = {
+    "GridWorld": {"num_layers": 1},
+    "FoodCollector": {"num_layers": 1},
+    "Sorter": {},
+    "Match3Visual": {"vis_encode_type": "match3", "normalize": True},
+    "PushBlockCollab": {"normalize": True},
+}
+ENCODERS = ("simple", "nature_cnn", "resnet", "match3", "fully_connected")
+
+
+def shaken(spec, **network):
+    """Return a policy whose weights are large enough that observations matter."""
+    made = Actor(spec, NetworkSettings(hidden_units=16, **network))
+    made.observe(tuple(torch.randn(50, *sensor.shape) * 3 + 1 for sensor in spec.observation_specs))
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+    return made
+
+
+@pytest.mark.parametrize("opset", (OPSETS[0], 11, 13, OPSETS[-1]))
+@pytest.mark.parametrize("scene", SEEING)
+def test_a_policy_that_sees_images_goals_and_entities_is_exported(scene, opset):
+    pytest.importorskip("numba")
+    made = shaken(examples.make(scene, areas=1).SPEC, **SEEING[scene])
+    model = build(made, opset=opset)
+    check(made, model)
+    assert [shape(i)[1:] for i in model.graph.input][: len(made.spec.observation_specs)] == [
+        list(sensor.shape) for sensor in made.spec.observation_specs
+    ]
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_every_encoder_of_images_is_exported(kind):
+    axes = (DimensionProperty.NONE, *2 * (DimensionProperty.TRANSLATIONAL_EQUIVARIANCE,))
+    camera = ObservationSpec((3, 40, 36), axes, ObservationType.DEFAULT, "Camera")
+    made = shaken(BehaviorSpec([camera, vector_sensor(2, "near")], SPACES["hybrid"]), vis_encode_type=kind)
+    check(made, build(made))
+
+
+def test_a_set_of_entities_alone_is_exported():
+    axes = (DimensionProperty.VARIABLE_SIZE, DimensionProperty.NONE)
+    sensors = [ObservationSpec((most, 4), axes, ObservationType.DEFAULT, f"Buffer{most}") for most in (3, 6)]
+    made = shaken(BehaviorSpec(sensors, SPACES["continuous"]))
+    check(made, build(made))
+
+
+def test_a_model_that_sees_another_picture_is_found():
+    axes = (DimensionProperty.NONE, *2 * (DimensionProperty.TRANSLATIONAL_EQUIVARIANCE,))
+    camera = ObservationSpec((1, 20, 20), axes, ObservationType.DEFAULT, "Camera")
+    for space in ("continuous", "one branch"):
+        made = shaken(BehaviorSpec([camera], SPACES[space]))
+        before = build(made)
+        with torch.no_grad():
+            made.body.images[0].layers[0].weight.neg_()
+        with pytest.raises(ExportError, match="differs from the policy"):
+            check(made, before)
 
 
 def test_samples_of_the_model_spread_like_the_policys():
