@@ -1,0 +1,126 @@
+"""Trains the example environments once, as the gallery says, and draws the curves that the gallery shows.
+
+    python benchmarks/gallery.py [NAME ...] [--results DIR]     train these, or all of them, and keep the curves
+    python benchmarks/gallery.py --draw                         draw docs/gallery/NAME-curve.png of all curves kept
+
+A curve is kept in benchmarks/curves/NAME.csv: behavior, steps of all its agents, mean reward of an episode.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from learning import ROOT, Curve, read_curve, train
+
+KEPT = ROOT / "benchmarks" / "curves"
+PICTURES = ROOT / "docs" / "gallery"
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How an example is trained for the gallery."""
+
+    config: str  # in config/
+    budget: int  # steps
+    unity: Mapping[
+        str, float | None
+    ]  # behavior -> what Unity's page says that it should reach, if that can be compared
+
+
+LESSONS = {
+    "3DBall": Lesson("ppo/3DBall.yaml", 300_000, {"3DBall": 100.0}),
+    "3DBallHard": Lesson("ppo/3DBallHard.yaml", 500_000, {"3DBallHard": 100.0}),
+    "Basic": Lesson("ppo/Basic.yaml", 30_000, {"Basic": 0.93}),
+    "PushBlock": Lesson("ppo/PushBlock.yaml", 1_000_000, {"PushBlock": 4.5}),
+    "WallJump": Lesson("ppo/WallJump.yaml", 10_000_000, {"SmallWallJump": 0.8, "BigWallJump": 0.8}),
+    "Match3": Lesson("ppo/Match3.yaml", 1_500_000, {"Match3VectorObs": 38.5}),
+    "GridWorld": Lesson("ppo/GridWorld.yaml", 500_000, {"GridWorld": 0.8}),
+    "FoodCollector": Lesson("ppo/FoodCollector.yaml", 1_000_000, {"GridFoodCollector": None}),
+    "Crawler": Lesson("ppo/Crawler.yaml", 2_000_000, {"Crawler": None}),
+    "Worm": Lesson("ppo/Worm.yaml", 1_000_000, {"Worm": None}),
+    "Walker": Lesson("ppo/Walker.yaml", 1_650_000, {"Walker": None}),
+}
+
+
+def learn(name: str, results: Path) -> None:
+    """Train an example and keep its curves."""
+    lesson = LESSONS[name]
+    config, environment = ROOT / "config" / lesson.config, ["--env", f"builtin:{name}"]
+    seconds = train(config, lesson.budget, environment, SEED, results / name)
+    for behavior, curve in keep(name, results / name).items():
+        (_, first), (steps, last) = curve[0], curve[-1]
+        print(f"{behavior:16s} {first:8.2f} at first, {last:8.2f} after {steps:9,} steps, {seconds:5.0f} s in all",
+              flush=True)  # fmt: skip
+
+
+def keep(name: str, run: Path) -> dict[str, Curve]:
+    """Keep, and return, the curves of a run of an example, by behavior."""
+    curves = {behavior: read_curve(run / behavior, LESSONS[name].budget) for behavior in LESSONS[name].unity}
+    KEPT.mkdir(exist_ok=True)
+    with (KEPT / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("behavior", "steps", "reward"))
+        for behavior, curve in curves.items():
+            table.writerows((behavior, step, f"{reward:.4g}") for step, reward in curve)
+    return curves
+
+
+def kept(name: str) -> dict[str, Curve]:
+    """Return the curves of an example by behavior."""
+    curves: dict[str, Curve] = {}
+    with (KEPT / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            curves.setdefault(row["behavior"], []).append((int(row["steps"]), float(row["reward"])))
+    return curves
+
+
+def draw(name: str) -> None:
+    """Draw an example's curves, with what Unity's page says as a dotted line."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    figure, panel = pyplot.subplots(figsize=(4.8, 2.7), layout="constrained")
+    curves = kept(name)
+    for behavior, curve in curves.items():
+        (line,) = panel.plot(*zip(*curve, strict=True), label=behavior, linewidth=1.6)
+        if (unity := LESSONS[name].unity[behavior]) is not None:
+            panel.axhline(unity, color=line.get_color(), linestyle=":", linewidth=1)
+    panel.set(xlabel="steps of all agents", ylabel="mean reward of an episode")
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if len(curves) > 1:
+        panel.legend(frameon=False)
+    panel.spines[["top", "right"]].set_visible(False)
+    figure.savefig(PICTURES / f"{name}-curve.png", dpi=100)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    """Train what is named, or draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(LESSONS)}")
+    parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
+    parser.add_argument("--draw", action="store_true", help="draw the curves kept, and train nothing")
+    flags = parser.parse_args()
+    if unknown := set(flags.names) - set(LESSONS):
+        parser.error(f"{', '.join(sorted(unknown))}: not in the gallery; known: {', '.join(LESSONS)}")
+    names = flags.names or list(LESSONS)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            if not flags.draw:
+                learn(name, flags.results or Path(folder))
+            if (KEPT / f"{name}.csv").exists():
+                draw(name)
+
+
+if __name__ == "__main__":
+    main()
