@@ -26,7 +26,9 @@ class Kinds(NamedTuple):
 
 
 def by_kind(sensors: Sequence[ObservationSpec]) -> Kinds:
-    """Return which sensors are of which kind; raises UnsupportedNetwork for one that is of none."""
+    """Return which sensors are of which kind; raises UnsupportedNetwork for one that is of none, or without any."""
+    if not sensors:
+        raise UnsupportedNetwork("the agents of this behavior see nothing: give them a sensor, or vector observations")
     kinds = Kinds([], [], [])
     for i, sensor in enumerate(sensors):
         _kind(kinds, sensor).append(i)

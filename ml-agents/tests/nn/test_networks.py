@@ -192,6 +192,8 @@ def test_what_cannot_be_encoded_is_refused_by_name():
     sentence = r"sensor 'Table' has shape \(8, 4\), and its axes say NONE, NONE: nothing encodes that; make it a vector"
     with pytest.raises(UnsupportedNetwork, match=sentence):
         Actor(BehaviorSpec([matrix], ActionSpec.create_continuous(1)), NetworkSettings())
+    with pytest.raises(UnsupportedNetwork, match="see nothing"):
+        Actor(BehaviorSpec([], ActionSpec.create_continuous(1)), NetworkSettings())
     with pytest.raises(UnsupportedNetwork, match="recurrent"):
         actor(ActionSpec.create_continuous(1), memory=MemorySettings())
     with pytest.raises(UnsupportedNetwork, match="takes no actions"):

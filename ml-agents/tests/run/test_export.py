@@ -188,3 +188,33 @@ def test_inputs_and_outputs_are_those_of_unitys_own_files(env, hidden, layers):
     ]
     assert ours.ir_version == theirs.ir_version
     assert ours.opset_import[0].version == theirs.opset_import[0].version
+
+
+def test_a_model_made_in_unity_says_the_same_with_our_layers():
+    reference = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[4] / "shared" / "reference"))
+    file = reference / "onnx" / "PushBlockCollab.onnx"
+    if not file.is_file():
+        pytest.skip("no model made in Unity here")
+    pytest.importorskip("numba")
+    theirs = onnx.load(str(file))
+    weights = {each.name: torch.tensor(onnx.numpy_helper.to_array(each)) for each in theirs.graph.initializer}
+    ours = Actor(examples.make("PushBlockCollab", areas=1).SPEC, NetworkSettings(hidden_units=256))
+    image = ours.body.images[0].layers
+    seeing, body = "network_body.observation_encoder.processors.0", "network_body._body_endoder.seq_layers"
+    places = {
+        f"{seeing}.conv_layers.0": image[0], f"{seeing}.conv_layers.2": image[2], f"{seeing}.dense.0": image[5],
+        f"{body}.0": ours.body.layers[0], f"{body}.2": ours.body.layers[1],
+        "action_model._discrete_distribution.branches.0": ours.head,
+    }  # fmt: skip
+    with torch.no_grad():
+        for name, layer in places.items():
+            layer.weight.copy_(weights[f"{name}.weight"].roll(10 if name == f"{body}.0" else 0, 1))  # vectors are first
+            layer.bias.copy_(weights[f"{name}.bias"])
+    logits = next(node.output[0] for node in theirs.graph.node if f"{list(places)[-1]}.weight" in node.input)
+    theirs.graph.output.append(onnx.helper.make_tensor_value_info(logits, onnx.TensorProto.FLOAT, ["batch", 7]))
+    obs = [torch.rand(5, 6, 20, 20), torch.randn(5, 10)]
+    session = onnxruntime.InferenceSession(theirs.SerializeToString())
+    feeds = {"obs_0": obs[0].numpy(), "obs_1": obs[1].numpy(), "action_masks": np.ones((5, 7), np.float32)}
+    (want,) = session.run([logits], feeds)
+    with torch.no_grad():
+        assert np.allclose(ours.body(tuple(obs), ours.head).numpy(), want, rtol=1e-4, atol=1e-4)
