@@ -40,7 +40,7 @@ LESSONS = {
     "PushBlock": Lesson("ppo/PushBlock.yaml", 1_000_000, {"PushBlock": 4.5}),
     "WallJump": Lesson("ppo/WallJump.yaml", 10_000_000, {"SmallWallJump": 0.8, "BigWallJump": 0.8}),
     "Match3": Lesson("ppo/Match3.yaml", 1_500_000, {"Match3VectorObs": 38.5}),
-    "GridWorld": Lesson("ppo/GridWorld.yaml", 500_000, {"GridWorld": 0.8}),
+    "GridWorld": Lesson("ppo/GridWorld.yaml", 300_000, {"GridWorld": 0.8}),
     "FoodCollector": Lesson("ppo/FoodCollector.yaml", 1_000_000, {"GridFoodCollector": None}),
     "Crawler": Lesson("ppo/Crawler.yaml", 2_000_000, {"Crawler": None}),
     "Worm": Lesson("ppo/Worm.yaml", 1_000_000, {"Worm": None}),
