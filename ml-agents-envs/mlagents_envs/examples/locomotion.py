@@ -88,13 +88,14 @@ class Locomotion(ExampleEnv):
             alive = ~done
             self._dolls.step(np.flatnonzero(alive))
             self._clock += alive
-            reward += np.where(alive, self._earn(), 0.0)
-            fallen = alive & (self._fallen() | self._dolls.broken())
+            broken = self._dolls.broken()
+            reward += np.where(alive & ~broken, self._earn(), 0.0)
+            fallen = alive & (self._fallen() | broken)
             if self.FALLEN is not None:
                 reward[fallen] = self.FALLEN
             interrupted |= alive & ~fallen & (self._clock >= LIMIT)
             done |= fallen | interrupted
-        last = self._observe() if done.any() else []
+        last = [np.nan_to_num(column) for column in self._observe()] if done.any() else []
         self._move_targets(np.flatnonzero(self._reached()))
         self._begin_in(np.flatnonzero(done))
         return self._observe(), reward, done, interrupted, last

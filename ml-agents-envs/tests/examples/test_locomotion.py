@@ -176,6 +176,16 @@ def test_a_worm_that_falls_off_begins_anew_with_what_it_earned():
     assert len(terminal) == 1 and terminal.reward[0] >= 0
 
 
+def test_a_body_whose_numbers_are_lost_begins_anew_and_tells_nobody(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a warning into a file
+    env = begin(name)
+    env._dolls._data[0].qpos[:] = np.nan
+    decision, terminal = act(env, 0.0)
+    assert len(terminal) == 1 and not terminal.interrupted.any()
+    for steps in (decision, terminal):
+        assert all(np.isfinite(column).all() for column in (*steps.obs, steps.reward))
+
+
 def test_actions_reach_the_joints_that_they_name():
     env = begin("Walker")
     action = np.full(39, -1.0)
