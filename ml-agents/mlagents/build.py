@@ -111,9 +111,8 @@ def admit_behavior(
 ) -> Resident:
     """Return a behavior ready to be trained or played, with the weights it is to begin with.
 
-    name: as the environment says it, `name?team=id`. Raises RunError with a sentence.
+    name: without its team. Raises RunError with a sentence.
     """
-    name = name.partition("?")[0]
     settings = settings_for(options, name)
     trainer = make_trainer(options, settings, spec, name)
     behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=not options.checkpoint_settings.inference)

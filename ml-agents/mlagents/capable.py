@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlagents.algorithms.capabilities import Capabilities, Needs
+from mlagents.envs.pool import behavior_name
 from mlagents.plugins import Catalog, PluginError, is_built
 from mlagents.settings import RunOptions, TrainerSettings
 from mlagents_envs.base_env import BehaviorSpec
@@ -17,7 +18,7 @@ def misfits(options: RunOptions, specs: Mapping[str, BehaviorSpec]) -> list[str]
     specs: of behaviors that are known already, as the environment names them.
     """
     catalog = Catalog(options.plugins)
-    known = {name.partition("?")[0]: spec for name, spec in specs.items()}
+    known = {behavior_name(name): spec for name, spec in specs.items()}
     entries = {f"behaviors.{name}": (settings, known.get(name)) for name, settings in options.behaviors.items()}
     for name, spec in known.items():
         if name not in options.behaviors and options.default_settings is not None:

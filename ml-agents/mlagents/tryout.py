@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mlagents.envs.pool import behavior_name
 from mlagents.envs.worlds import split, world
 from mlagents.health import Finding, Level, ok, problem, warning
 from mlagents.mistakes import SettingsError
@@ -217,6 +218,6 @@ def check_behaviors(in_build: list[str], options: RunOptions, file: str) -> list
     if not options.behaviors:
         return [warning(f"{file} names no behavior: {', '.join(in_build)} would be trained by default_settings or PPO")]
     differences = behaviors_differ(in_build, options.behaviors)
-    untrained = any(options.for_behavior(name.partition("?")[0]) is None for name in in_build)
+    untrained = any(options.for_behavior(behavior_name(name)) is None for name in in_build)
     weigh = problem if untrained else warning
     return [weigh(f"{file}: {text}") for text in differences] or [ok(f"{file} names every behavior of the environment")]

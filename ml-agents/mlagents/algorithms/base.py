@@ -150,7 +150,7 @@ class OnPolicyTrainer:
             reward, value, self._bootstrap(segments, value), segments.closes, segments.lane, segments.ticks,
             gamma=torch.tensor([signal.gamma for signal in self.signals]), lam=self.settings.lambd,
         )  # fmt: skip
-        ended = self._episodes.add(reward, segments.lane, rows.done)
+        ended = self._episodes.add(reward, segments.lane, rows.done, lost=rows.interrupted & ~rows.done)
         metrics: dict[str, Any] = {}
         for column, signal in enumerate(self.signals):
             metrics[f"Policy/{title(signal.name)} Value Estimate"] = value[:, column].mean().item()
@@ -159,7 +159,8 @@ class OnPolicyTrainer:
         return Batch(rows, normalized(advantage.mean(1)), advantage + value), metrics
 
     def close(self, lane: Tensor) -> None:
-        self.memory.close(lane)
+        if len(lane):
+            self._episodes.drop(lane[~self.memory.close(lane)])
 
     def forget(self) -> None:
         self._normalize()

@@ -12,29 +12,35 @@ class EpisodeSums:
     def __init__(self, signals: int) -> None:
         self._open = torch.zeros(0, signals)  # per lane: what its running episode gave so far
 
-    def add(self, reward: Tensor, lane: Tensor, done: Tensor) -> Tensor:
+    def add(self, reward: Tensor, lane: Tensor, done: Tensor, lost: Tensor | None = None) -> Tensor:
         """Return (k, S) the sums of the k episodes that ended.
 
         reward: (n, S), rows of a lane in the order in which they happened; lane: (n,) int64; done: (n,) bool.
+        lost: (n,) bool, the row is the last of an agent that vanished: its sum is dropped.
         """
         seats = int(lane.max()) + 1
         if seats > len(self._open):
             self._open = torch.cat([self._open, self._open.new_zeros(seats - len(self._open), reward.shape[1])])
         order = torch.argsort(lane, stable=True)
         lane, done = lane[order], done[order]
-        # Episodes are runs of the sorted rows: one ends after each done row and where the lane changes.
-        last = done.clone()
+        over = done if lost is None else done | lost[order]
+        # Episodes are runs of the sorted rows: one ends after each row that is over and where the lane changes.
+        last = over.clone()
         last[:-1] |= lane[1:] != lane[:-1]
         last[-1] = True
         episode = torch.cat([last.new_zeros(1, dtype=torch.int64), last[:-1].cumsum(0)])
         total = reward.new_zeros(int(last.sum()), reward.shape[1]).index_add_(0, episode, reward[order])
-        seat, ended = lane[last], done[last]
+        seat, ended, over = lane[last], done[last], over[last]
         first = torch.ones_like(ended)
         first[1:] = seat[1:] != seat[:-1]
         total[first] += self._open[seat[first]]
-        self._open[seat[ended]] = 0.0
-        self._open[seat[~ended]] = total[~ended]
+        self._open[seat[over]] = 0.0
+        self._open[seat[~over]] = total[~over]
         return total[ended]
+
+    def drop(self, lane: Tensor) -> None:
+        """Forget what the running episodes of these (m,) lanes gave: their agents are gone."""
+        self._open[lane[lane < len(self._open)]] = 0.0
 
     def clear(self) -> None:
         """Forget running episodes."""

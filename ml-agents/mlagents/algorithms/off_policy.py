@@ -165,6 +165,7 @@ class OffPolicyTrainer:
         return {**metrics, **self._episode_rewards()}
 
     def close(self, lane: Tensor) -> None:
+        self._episodes.drop(lane)
         self._remember(self._waiting.close(lane))
 
     def forget(self) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from mlagents.algorithms.base import Trainer
 from mlagents.collect.collector import Collector, Episodes
+from mlagents.collect.lanes import FreeLanes
 from mlagents.envs.steps import Array, StepBatch
 from mlagents_envs.base_env import ActionTuple
 
@@ -20,7 +21,11 @@ Columns = Mapping[str, "float | Array"]
 
 
 class Behavior:
-    """A trainer, the agents it learns from, and the step counter of both."""
+    """A trainer, the agents it learns from, and the step counter of both.
+
+    Agents of several teams (`name?team=0`, `name?team=1`) are agents of one behavior: one policy acts for all of them
+    and learns from all of them.
+    """
 
     def __init__(self, trainer: Trainer, *, time_horizon: int, memory_size: int = 0, training: bool = True) -> None:
         self.trainer = trainer
@@ -28,12 +33,17 @@ class Behavior:
         self.step = 0  # rows that came home, over all agents
         self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
-        self._collector = Collector(memory_size, time_horizon)
+        self._memory_size, self._time_horizon = memory_size, time_horizon
+        self._free = FreeLanes()  # teams share lanes, for the trainer knows rows by their lane
+        self._collectors: dict[str, Collector] = {}  # by team
         self._warns = training and not trainer.can.groups  # of group rewards, once
 
-    def receive(self, step: StepBatch) -> Episodes | None:
-        """Bring rows home; return the episodes that ended, if any."""
-        tick, episodes = self._collector.receive(step)
+    def receive(self, step: StepBatch, team: str = "") -> Episodes | None:
+        """Bring rows home; return the episodes that ended, if any. team: whose agents these are, by any name."""
+        if team not in self._collectors:
+            self._collectors[team] = Collector(self._memory_size, self._time_horizon, self._free)
+        collector = self._collectors[team]
+        tick, episodes = collector.receive(step)
         if tick is not None:
             self.step += len(tick.lane)
             if self._warns and step.group_reward.any():
@@ -41,6 +51,8 @@ class Behavior:
                 log.warning("Agents are rewarded as a group, and this trainer takes it as each one's own reward.")
             if self.training:
                 self.trainer.receive(tick)
+        if len(silent := collector.close_silent()):
+            self.trainer.close(silent)
         if not len(episodes.total):
             return None
         returns = episodes.total.tolist()
@@ -48,9 +60,9 @@ class Behavior:
         self._since_update.extend(returns)
         return episodes
 
-    def act(self) -> tuple[ActionTuple, dict[str, float | Array]]:
-        """Answer who asks; return the actions and what to record."""
-        actions, entropy = self._collector.act(self.trainer.policy, explore=True)
+    def act(self, team: str = "") -> tuple[ActionTuple, dict[str, float | Array]]:
+        """Answer the agents of a team that ask; return the actions and what to record."""
+        actions, entropy = self._collectors[team].act(self.trainer.policy, explore=True)
         return actions, {"Policy/Entropy": entropy.numpy()}
 
     def learn(self) -> Mapping[str, float] | None:
@@ -70,13 +82,14 @@ class Behavior:
         """Mean return of the last hundred episodes; None before the first has ended."""
         return sum(self.recent) / len(self.recent) if self.recent else None
 
-    def lose(self, world: int) -> None:
-        """A world is gone without a word: what its agents did until then still counts, but nothing more comes of it."""
-        self.trainer.close(self._collector.lose(world))
+    def close_environment(self, environment: int) -> None:
+        """An environment is gone without a word: rows until then still count, but nothing more comes of them."""
+        for collector in self._collectors.values():
+            self.trainer.close(collector.close_environment(environment))
 
     def drop(self) -> None:
-        """Forget unfinished episodes: the world was reset."""
-        self._collector.drop()
+        """Forget unfinished episodes: the environment was reset."""
+        self._free, self._collectors = FreeLanes(), {}
         self.trainer.forget()
 
     def state_dict(self) -> dict[str, Any]:

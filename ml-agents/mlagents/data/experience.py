@@ -46,4 +46,4 @@ class Experience(Rows):
     group: Tensor  # (n,) int64, 0 = alone
     group_reward: Tensor  # (n,) float32
     done: Tensor  # (n,) bool, the episode ended here
-    interrupted: Tensor  # (n,) bool, it ended by a step limit: bootstrap all the same
+    interrupted: Tensor  # (n,) bool, it ended by a step limit: bootstrap all the same; without done, the agent vanished

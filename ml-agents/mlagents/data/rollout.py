@@ -79,19 +79,35 @@ class Rollout:
         found = found or [tuple(column[:0] for column in self._parts[0].after)]
         return tuple(torch.cat(column) for column in zip(*found, strict=True))
 
-    def close(self, lane: Tensor) -> None:
-        """End the open segments of these lanes at their last rows: nothing more will come of them."""
+    def close(self, lane: Tensor) -> Tensor:
+        """End the segments of these (m,) lanes at their last rows: their agents are gone.
+
+        The last row of each, unless an episode ended there, is marked as interrupted but not done. Returns (m,) bool,
+        which of the lanes have rows here.
+        """
         if not self._parts:
-            return
+            return torch.zeros(len(lane), dtype=torch.bool)
         lanes = torch.cat([part.lane for part in self._parts])
         closes = torch.cat([part.closes for part in self._parts])
-        rows = torch.nonzero(~self._closed(lanes, closes) & torch.isin(lanes, lane))[:, 0]
-        last = torch.full((int(lanes.max()) + 1,), -1)
+        done = torch.cat([part.rows.done for part in self._parts])
+        interrupted = torch.cat([part.rows.interrupted for part in self._parts])
+        theirs = torch.isin(lanes, lane)
+        opened = int((theirs & ~self._closed(lanes, closes)).sum())
+        rows = torch.nonzero(theirs)[:, 0]
+        last = torch.full((max(int(lanes.max()), int(lane.max())) + 1,), -1)
         last.scatter_reduce_(0, lanes[rows], rows, "amax")
-        closes[last[last >= 0]] = True
-        own = torch.split(closes, [len(part.lane) for part in self._parts])
-        self._parts = [replace(part, closes=column) for part, column in zip(self._parts, own, strict=True)]
-        self.ready += len(rows)
+        ends = last[last >= 0]
+        closes[ends] = True
+        interrupted[ends] |= ~done[ends]
+        sizes = [len(part.lane) for part in self._parts]
+        self._parts = [
+            replace(part, closes=closing, rows=replace(part.rows, interrupted=cut))
+            for part, closing, cut in zip(
+                self._parts, torch.split(closes, sizes), torch.split(interrupted, sizes), strict=True
+            )
+        ]
+        self.ready += opened
+        return last[lane] >= 0
 
     def clear(self) -> None:
         """Forget every row, open segments too."""

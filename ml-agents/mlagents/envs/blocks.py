@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -75,7 +76,8 @@ class Block:
 def join(pieces: list[tuple[Block, slice]]) -> StepBatch:
     """Return copies of some rows of some blocks of one behavior, one piece after another."""
     tables = [[column[rows] for column in _columns(block.step)] for block, rows in pieces]
-    return _step(np.concatenate(columns) for columns in zip(*tables, strict=True))
+    step = _step(np.concatenate(columns) for columns in zip(*tables, strict=True))
+    return step if step.stale.any() else replace(step, stale=step.stale[:0])
 
 
 def _layout(spec: BehaviorSpec) -> list[tuple[Any, tuple[int, ...]]]:
@@ -87,6 +89,7 @@ def _layout(spec: BehaviorSpec) -> list[tuple[Any, tuple[int, ...]]]:
         (np.float32, ()),
         (np.int64, ()),
         (np.float32, ()),
+        (np.bool_, ()),
         (np.bool_, ()),
         (np.bool_, ()),
         *((np.float32, sensor.shape) for sensor in spec.observation_specs),
@@ -102,11 +105,13 @@ def _space(capacity: int, kind: Any, shape: tuple[int, ...]) -> int:
 
 
 def _columns(step: StepBatch) -> tuple[Array, ...]:
+    stale = step.stale if len(step.stale) else np.zeros(len(step.agent), bool)
     return (
-        step.agent, step.mask, step.reward, step.group, step.group_reward, step.done, step.interrupted, *step.obs,
+        step.agent, step.mask, step.reward, step.group, step.group_reward, step.done, step.interrupted, stale,
+        *step.obs,
     )  # fmt: skip
 
 
 def _step(columns: Iterator[Array]) -> StepBatch:
-    agent, mask, reward, group, group_reward, done, interrupted, *obs = columns
-    return StepBatch(agent, tuple(obs), mask, reward, group, group_reward, done, interrupted)
+    agent, mask, reward, group, group_reward, done, interrupted, stale, *obs = columns
+    return StepBatch(agent, tuple(obs), mask, reward, group, group_reward, done, interrupted, stale)

@@ -16,6 +16,7 @@ class LocalPool:
     def __init__(self, env: BaseEnv) -> None:
         self.env = env
         self._fresh = False  # was the environment reset since its last step?
+        self._asked = False  # do agents of the last `recv` wait for an answer?
 
     @property
     def specs(self) -> Mapping[str, BehaviorSpec]:
@@ -25,9 +26,11 @@ class LocalPool:
         if parameters and hasattr(self.env, "set_parameters"):
             self.env.set_parameters(parameters)
         self.env.reset()
-        self._fresh = True
+        self._fresh, self._asked = True, False
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
+        if not self._asked:  # there was a reset since: these are answers to questions of before
+            return
         for behavior, action in actions.items():
             self.env.set_actions(behavior, action)
 
@@ -36,6 +39,7 @@ class LocalPool:
             self._fresh = False
         else:
             self.env.step()
+        self._asked = True
         said = {}
         for behavior, spec in self.env.behavior_specs.items():
             decision, terminal = self.env.get_steps(behavior)

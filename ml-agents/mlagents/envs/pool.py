@@ -53,3 +53,18 @@ class EnvPool(Protocol):
 
     def close(self) -> None:
         """End every environment; calling it twice is fine."""
+
+
+def behavior_name(team: str) -> str:
+    """Return the behavior of `name?team=id`, as a file of settings calls it."""
+    return team.partition("?")[0]
+
+
+def difference(one: BehaviorSpec, other: BehaviorSpec) -> str | None:
+    """Return in what agents of two specifications see or do different things, None if in nothing."""
+    shapes = [[sensor.shape for sensor in spec.observation_specs] for spec in (one, other)]
+    if shapes[0] != shapes[1]:
+        return f"their sensors have the shapes {shapes[1]} and {shapes[0]}"
+    if one.action_spec != other.action_spec:
+        return f"their actions are {other.action_spec} and {one.action_spec}"
+    return None

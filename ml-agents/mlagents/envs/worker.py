@@ -29,20 +29,28 @@ Make = Callable[[], BaseEnv]
 class Reset:
     """Begin new episodes, under these environment parameters where given."""
 
+    exchange: int  # number of this order; the report that answers it carries it too
     parameters: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Take a step; the actions lie in the blocks."""
+
+    exchange: int
 
 
 class Order(Enum):
     """What else the pool asks for."""
 
-    STEP = 1  # the actions lie in the blocks
-    CLOSE = 2
+    CLOSE = 1
 
 
 @dataclass(frozen=True)
 class Told:
     """What an environment said: its rows lie in the blocks."""
 
+    exchange: int  # number of the order that this answers
     rows: dict[str, tuple[int, int]]  # behavior -> how many ended, how many are there; ended ones first
     specs: dict[str, BehaviorSpec]  # behaviors that are new
     blocks: dict[str, tuple[str, int]]  # behavior -> name and capacity of its block, where it is new
@@ -79,7 +87,7 @@ def serve(connection: Connection, make: Make, world: int) -> None:
             with closing(Station(make(), world)) as station:
                 while (order := connection.recv()) is not Order.CLOSE:
                     station.obey(order)
-                    say(station.report())
+                    say(station.report(order.exchange))
         except UnityException as error:
             say(Failed(str(error), isinstance(error, UnityCommunicatorStoppedException)))
 
@@ -93,7 +101,7 @@ class Station:
         self._blocks: dict[str, Block] = {}
         self._asking: dict[str, int] = {}  # behavior -> agents that wait for an answer
 
-    def obey(self, order: Reset | Order) -> None:
+    def obey(self, order: Reset | Step) -> None:
         """Reset, or step with the actions that lie in the blocks."""
         if isinstance(order, Reset):
             if order.parameters and (set_parameters := getattr(self._env, "set_parameters", None)):
@@ -104,9 +112,9 @@ class Station:
             self._env.set_actions(name, self._blocks[name].actions(n))
         self._env.step()
 
-    def report(self) -> Told:
-        """Store what the environment says, making room where there is not enough."""
-        told = Told({}, {}, {}, list(self._env.stats()) if hasattr(self._env, "stats") else [])
+    def report(self, exchange: int) -> Told:
+        """Store what the environment says, making room where there is not enough. exchange: the order's number."""
+        told = Told(exchange, {}, {}, {}, list(self._env.stats()) if hasattr(self._env, "stats") else [])
         self._asking = {}
         for name, spec in self._env.behavior_specs.items():
             decision, terminal = self._env.get_steps(name)

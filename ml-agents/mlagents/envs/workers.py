@@ -17,7 +17,7 @@ from mlagents.envs.blocks import Block, join
 from mlagents.envs.pool import EnvLost, MakeWorker, Stat
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.steps import StepBatch
-from mlagents.envs.worker import Failed, Line, Order, Reset, Told, serve
+from mlagents.envs.worker import Failed, Line, Order, Reset, Step, Told, serve
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,9 @@ class Worker:
         self.world = world
         self.told: Told | None = None  # what it said last, until it is answered
         self.spoke = False  # did it ever say something?
+        self._exchange = 0  # number of the newest order
         self._blocks: dict[str, Block] = {}
+        self._new_blocks: dict[str, tuple[str, int]] = {}  # behavior -> name and capacity, not attached yet
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
             target=serve, args=(theirs, partial(make, index), world), name=f"environment-{index}"
@@ -43,28 +45,46 @@ class Worker:
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the connection
 
-    def tell(self, order: Reset | Order) -> None:
-        """Ask for something; a process that is gone is noticed when it is listened to."""
-        self.told = None
-        with suppress(OSError):
-            self.connection.send(order)
+    def reset(self, parameters: Mapping[str, Any] | None) -> None:
+        """Ask for new episodes. The report of a step that is under way is ignored when it comes."""
+        self._order(Reset(self._next(), parameters))
+
+    def step(self) -> None:
+        """Ask for a step."""
+        self._order(Step(self._next()))
+
+    def close(self) -> None:
+        """Ask it to end."""
+        self._order(Order.CLOSE)
 
     def hear(self) -> Told | Failed | Line:
-        """Return what it says; waits for it."""
+        """Return what it says; waits for it. `told` is what answers the newest order, None until that came."""
         try:
             message: Told | Failed | Line = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(PATIENCE)
             return Failed(f"the process of the environment ended with status {self._process.exitcode}", stopped=False)
         if isinstance(message, Told):
-            self.told, self.spoke = message, True
+            self.spoke = True
+            self._new_blocks |= message.blocks
+            if message.exchange == self._exchange:
+                self.told = message
         return message
+
+    def _next(self) -> int:
+        self._exchange += 1
+        return self._exchange
+
+    def _order(self, order: Reset | Step | Order) -> None:
+        """Send an order; a process that is gone is noticed when it is listened to."""
+        self.told = None
+        with suppress(OSError):
+            self.connection.send(order)
 
     def block(self, behavior: str, spec: BehaviorSpec) -> Block:
         """Return the block of a behavior that was just spoken of."""
-        assert self.told is not None
-        if behavior in self.told.blocks:
-            name, capacity = self.told.blocks.pop(behavior)
+        if behavior in self._new_blocks:
+            name, capacity = self._new_blocks.pop(behavior)
             if behavior in self._blocks:
                 self._blocks.pop(behavior).close()
             self._blocks[behavior] = Block.attach(name, spec, capacity)
@@ -110,7 +130,7 @@ class WorkerPool:
         self._parameters = parameters
         self._asked = []
         for worker in self._workers:
-            worker.tell(Reset(parameters))
+            worker.reset(parameters)
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
         begin = dict.fromkeys(actions, 0)
@@ -123,7 +143,7 @@ class WorkerPool:
         self._asked = []
         for worker in self._workers:
             if worker.told is not None:
-                worker.tell(Order.STEP)
+                worker.step()
 
     def recv(self) -> Mapping[str, StepBatch]:
         spoke = self._listen()
@@ -153,7 +173,7 @@ class WorkerPool:
     def close(self) -> None:
         workers, self._workers = self._workers, []
         for worker in workers:
-            worker.tell(Order.CLOSE)
+            worker.close()
         for worker in workers:
             worker.end(PATIENCE if worker.spoke else 0)  # one that waits for its player hears nothing else
 
@@ -168,7 +188,8 @@ class WorkerPool:
             if isinstance(message, Told):
                 self._meet(worker, message.specs)
                 self._stats += [stat for stat in message.stats if worker.index == 0 or stat[2] != MOST_RECENT]
-                spoke.append((worker, message))
+                if worker.told is message:
+                    spoke.append((worker, message))
             elif isinstance(message, Line):
                 log.log(message.level, message.text)
             else:
@@ -191,7 +212,7 @@ class WorkerPool:
             raise EnvLost(failed.why, stopped=failed.stopped)
         log.warning(f"Restarting worker[{worker.index}] after '{failed.why}'")
         self._workers[worker.index] = Worker(worker.index, next(self._worlds), self._make)
-        self._workers[worker.index].tell(Reset(self._parameters))
+        self._workers[worker.index].reset(self._parameters)
 
 
 def _family(pid: int | None) -> list[psutil.Process]:

@@ -12,9 +12,10 @@ import torch
 
 from mlagents.collect.behavior import Behavior
 from mlagents.collect.collector import Episodes
-from mlagents.envs.pool import EnvPool
+from mlagents.envs.pool import EnvPool, behavior_name, difference
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
+from mlagents.run.errors import RunError
 from mlagents.run.recorder import Aggregation, Recorder
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
@@ -34,6 +35,7 @@ class Resident:
     checkpoint_interval: int
     next_summary: int = field(init=False)
     next_checkpoint: int = field(init=False)
+    teams: dict[str, BehaviorSpec] = field(default_factory=dict)  # by full name
 
     def __post_init__(self) -> None:
         self.next_summary = after(self.behavior.step, self.summary_freq)
@@ -43,6 +45,18 @@ class Resident:
     def finished(self) -> bool:
         """Has it taken all the steps it was given?"""
         return self.behavior.step > self.max_steps
+
+    def add_team(self, team: str, spec: BehaviorSpec) -> None:
+        """Take a team's agents in; raises RunError if they see or do other things than those of another team."""
+        if team in self.teams:
+            return
+        first, seen = next(iter(self.teams.items()), (team, spec))
+        if (what := difference(seen, spec)) is not None:
+            raise RunError(
+                f"{team} and {first} share the behavior name '{self.name}', and so one policy, but their agents "
+                f"differ: {what}; give one of them another behavior name in Unity"
+            )
+        self.teams[team] = spec
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Run:
         self.recorder = recorder
         self.display = display
         self.plan = plan
-        self.residents: dict[str, Resident] = {}
+        self.residents: dict[str, Resident] = {}  # by the name of the behavior, without its team
         self._stopped = False
 
     def stop(self) -> None:
@@ -88,7 +102,7 @@ class Run:
                 self.forget_lost()
                 for name, step in said.items():
                     resident = self.resident(name)
-                    self.record_episodes(resident, resident.behavior.receive(step))
+                    self.record_episodes(resident, resident.behavior.receive(step, name))
                 self.record_stats(said)
                 act = partial(self.act, said)
                 for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
@@ -104,27 +118,34 @@ class Run:
 
     def record_stats(self, said: Iterable[str]) -> None:
         """Record the numbers that the environment gave, with every behavior that spoke."""
+        names = dict.fromkeys(behavior_name(name) for name in said)
         for stat, value, how in self.pool.stats():
-            for name in said:
-                self.recorder.add(self.residents[name].name, {stat: value}, Aggregation(how))
+            for name in names:
+                self.recorder.add(name, {stat: value}, Aggregation(how))
 
     def forget_lost(self) -> None:
         for world in self.pool.lost():
             for resident in self.residents.values():
-                resident.behavior.lose(world)
+                resident.behavior.close_environment(world)
 
-    def resident(self, name: str) -> Resident:
+    def resident(self, team: str) -> Resident:
+        """Return the behavior of a team, `name?team=id`; all teams of a name are one behavior.
+
+        Raises RunError if teams of a name see or do different things.
+        """
+        name, spec = behavior_name(team), self.pool.specs[team]
         if name not in self.residents:
-            self.residents[name] = self.admit(name, self.pool.specs[name])
-            self.display.track(self.residents[name].name, self.residents[name].max_steps)
+            self.residents[name] = self.admit(name, spec)
+            self.display.track(name, self.residents[name].max_steps)
+        self.residents[name].add_team(team, spec)
         return self.residents[name]
 
     def act(self, said: Iterable[str]) -> None:
         """Answer the behaviors that spoke."""
         actions: dict[str, ActionTuple] = {}
         for name in said:
-            resident = self.residents[name]
-            actions[name], metrics = resident.behavior.act()
+            resident = self.residents[behavior_name(name)]
+            actions[name], metrics = resident.behavior.act(name)
             self.recorder.add(resident.name, metrics)
         self.pool.send(actions)
 

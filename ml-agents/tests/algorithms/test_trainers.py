@@ -11,6 +11,7 @@ from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings, PPOSettings
 from mlagents.collect.behavior import Behavior
+from mlagents.collect.collector import Collector
 from mlagents.envs.steps import StepBatch
 from mlagents.nn.settings import NetworkSettings
 from mlagents.rewards.signal import Extrinsic
@@ -114,14 +115,14 @@ def test_nothing_is_learnt_where_nothing_is_paid():
 def rollouts(world, count):
     """Feed `count` updates' worth of rows that were made by one and the same other policy."""
     torch.manual_seed(1)
-    maker = Behavior(PPOTrainer(setup(world.spec, normalize=True), FAST), time_horizon=8, training=False)
+    maker = PPOTrainer(setup(world.spec, normalize=True), FAST)
     step, kept = world.begin(), []
-    collector = maker._collector
+    collector = Collector(0, horizon=8)
     while len(kept) < count * 40:
         tick, _ = collector.receive(step)
         if tick is not None:
             kept.append(tick)
-        actions, _ = maker.act()
+        actions, _ = collector.act(maker.policy)
         step = world.step(actions)
     return kept
 

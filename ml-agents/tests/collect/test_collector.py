@@ -132,23 +132,15 @@ def test_an_interruption_is_told_from_a_termination(collector):
     assert tick.rows.interrupted.tolist() == [True, False]
 
 
-def test_a_reset_world_leaves_no_rows(collector):
-    collector.receive(step([1], [0]))
-    collector.act(Echo())
-    collector.drop()
-    tick, _ = collector.receive(step([1], [0]))
-    assert tick is None
-
-
 def test_agents_of_a_world_that_is_gone_are_forgotten_and_the_others_go_on(collector):
     here, there, later = 7, 1 << 32 | 7, 2 << 32 | 7
     collector.receive(step([here, there], [10, 20]))
     collector.act(Echo())
-    assert collector.lose(1).tolist() == [1]
+    assert collector.close_environment(1).tolist() == [1]
     tick, _ = collector.receive(step([here, later], [11, 31], reward=[1, 2]))
     assert seen(tick) == [10]
     assert tick.lane.tolist() == [0]
     collector.act(Echo())
     tick, episodes = collector.receive(step([later, here], [32, 12], reward=[5, 6], done=[True, False]))
-    assert dict(zip(tick.lane.tolist(), seen(tick), strict=True)) == {2: 31.0, 0: 11.0}
+    assert dict(zip(tick.lane.tolist(), seen(tick), strict=True)) == {1: 31.0, 0: 11.0}
     assert episodes.total.tolist() == [5]  # the lost agent's reward is nobody's

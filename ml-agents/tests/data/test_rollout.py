@@ -98,3 +98,40 @@ def test_what_followed_open_rows_waits_with_them(tick):
     segments = rollout.take()
     assert seen(segments) == [2]
     assert segments.after[0].flatten().tolist() == [2.5]
+
+
+def test_who_vanished_is_interrupted_at_its_last_row_and_an_end_stays_an_end(tick):
+    rollout = Rollout()
+    rollout.append(tick([0, 1, 2], [0, 1, 2], [False, True, False]))
+    assert rollout.close(torch.tensor([0, 1, 5])).tolist() == [True, True, False]
+    segments = rollout.take()
+    assert segments.closes.tolist() == [True, True]
+    assert segments.rows.interrupted.tolist() == [True, True]
+    assert segments.rows.done.tolist() == [False, False]
+
+
+def test_a_lane_is_taken_by_another_agent_before_the_rollout_is():
+    from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
+    from mlagents.data.rollout import Tick
+
+    def one(seen, done=False, closes=False, finished=0):
+        nothing = torch.zeros(1, 0)
+        output = PolicyOutput(Actions(nothing, nothing.long()), nothing, torch.zeros(1), nothing)
+        flags = torch.tensor([done]), torch.tensor([False])
+        rows = Experience(
+            PolicyInput((torch.tensor([[seen]]),), nothing.bool(), nothing), output, torch.tensor([1.0]),
+            torch.zeros(1, dtype=torch.int64), torch.zeros(1), *flags,
+        )  # fmt: skip
+        return Tick(rows, torch.tensor([0]), torch.tensor([closes]), (torch.tensor([[seen + 1]]),), finished)
+
+    rollout = Rollout()
+    rollout.append(one(10.0))
+    rollout.append(one(11.0))
+    rollout.close(torch.tensor([0]))
+    rollout.append(one(20.0))
+    rollout.append(one(21.0, done=True, closes=True, finished=2))
+    assert rollout.ready == 4
+    segments = rollout.take()
+    assert segments.closes.tolist() == [False, True, False, True]
+    assert segments.rows.interrupted.tolist() == [False, True, False, False]
+    assert [column.tolist() for column in segments.after] == [[[12.0], [22.0]]]
