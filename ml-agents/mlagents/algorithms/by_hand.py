@@ -13,6 +13,10 @@ import numpy as np
 import torch
 
 from mlagents.nn import fast
+from mlagents.nn.body import NetworkBody
+from mlagents.nn.layers import is_exactly, is_plain_linear
+from mlagents.nn.policy import Actor
+from mlagents.nn.values import Critic
 
 if TYPE_CHECKING:
     from mlagents.algorithms.base import Batch
@@ -34,11 +38,29 @@ class Minibatch(NamedTuple):
 
 
 def applies(trainer: PPOTrainer) -> bool:
-    """Is everything as this file knows it: vectors alone, CPU, float32, two bodies?"""
-    if not trainer.policy.body.plain or trainer.settings.shared_critic:
+    """Is everything as this file knows it: vectors alone, CPU, float32, two bodies, and no part an author's own?
+
+    Whatever is overridden, replaced, hooked into or frozen is autograd's.
+    """
+    actor, critic = trainer.policy, trainer.critic
+    if trainer.settings.shared_critic or "loss" in vars(trainer):
         return False
-    parameters = [*trainer.policy.parameters(), *trainer.critic.parameters()]
-    return all(p.device.type == "cpu" and p.dtype == torch.float32 for p in parameters)
+    if not (is_exactly(actor, Actor) and is_exactly(critic, Critic)):
+        return False
+    if not all(is_exactly(body, NetworkBody) and body.plain for body in (actor.body, critic.body)):
+        return False
+    layers = [*actor.body.layers, actor.head, *critic.body.layers, critic.head]
+    if not all(is_plain_linear(layer) for layer in layers):
+        return False
+    same_view = critic.body.normalizer is actor.body.normalizer and critic.body.kinds == actor.body.kinds
+    if not same_view or critic.body is actor.body or actor.log_sigma.shape != (1, actor.continuous):
+        return False
+    return all(_ordinary(p) for p in (*actor.parameters(), *critic.parameters()))
+
+
+def _ordinary(p: torch.nn.Parameter) -> bool:
+    hooks = p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)
+    return p.requires_grad and not hooks and p.device.type == "cpu" and p.dtype == torch.float32
 
 
 def descend(trainer: PPOTrainer, batch: Batch) -> dict[str, float]:

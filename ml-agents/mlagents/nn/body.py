@@ -65,11 +65,12 @@ class NetworkBody(nn.Module):
         The head is walked with the body: one small stack costs half of two.
         """
         x = self.encode(obs)
-        if self.steered is not None:
+        if self.steered is not None or type(self).reference is not NetworkBody.reference:
             return self.reference(x, head)
-        if head not in self._stacks:
-            self._stacks[head] = fast.Stack([p for layer in (*self.layers, head) for p in (layer.weight, layer.bias)])
-        stack = self._stacks[head]
+        layers = (*self.layers._modules.values(), head)
+        stack = self._stacks.get(head)
+        if stack is None or stack.layers != layers:
+            stack = self._stacks[head] = fast.Stack(layers)
         return stack(x) if stack.applies(x) else self.reference(x, head)
 
     def _apply(self, *change: Any, **options: Any) -> NetworkBody:

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from mlagents.nn.layers import is_plain_linear
 
 Array = NDArray[Any]
 Walked = list[tuple[Array, Array | None]]  # what a walk forward leaves for the walk back
@@ -24,26 +26,43 @@ HALF_LOG_TWO_PI = np.float32(0.5 * math.log(2 * math.pi))
 
 
 class Stack:
-    """Linear layers with swish between them, none after the last; a view of parameters that others own."""
+    """Linear layers with swish between them, none after the last; a view of layers that others own."""
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
-        """parameters: weight (out, in) and bias (out,) of each layer in turn."""
-        self.parameters = parameters
-        self.on_cpu = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in parameters)
-        self.seen = [p.detach().numpy() for p in parameters] if self.on_cpu else []
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        self.layers = tuple(layers)
+        self._plain = all(is_plain_linear(layer) for layer in layers)
+        self._owned = [layer._parameters for layer in layers]
+        self._look()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Stack:
-        return Stack([copy.deepcopy(p, memo) for p in self.parameters])  # a copy sees its own parameters
+        return Stack([copy.deepcopy(layer, memo) for layer in self.layers])  # a copy sees its own parameters
 
     def applies(self, x: Tensor) -> bool:
-        """Is everything on the CPU in float32, so that numpy sees its memory?"""
-        return self.on_cpu and x.device.type == "cpu" and x.dtype == torch.float32
+        """Are these plain layers on the CPU in float32, so that numpy sees their memory, and is nobody hooked in?"""
+        if not self._plain or x.device.type != "cpu" or x.dtype is not torch.float32:
+            return False
+        for layer in self.layers:
+            if (
+                type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks
+                or layer._backward_hooks or "forward" in layer.__dict__
+            ):  # fmt: skip
+                return False
+        if [p.data_ptr() for own in self._owned for p in own.values() if p is not None] != self._memory:
+            self._look()  # an author has put other parameters in their place
+        return self._on_cpu
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return (n, out) of (n, in)."""
+        """Return (n, out) of (n, in); `applies` was asked before."""
         if torch.is_grad_enabled():
             return _MLP.apply(x, *self.parameters)  # type: ignore[no-any-return, no-untyped-call]
-        return torch.from_numpy(forward(x.numpy(), self.seen, None))
+        return torch.from_numpy(forward(x.numpy(), self._seen, None))
+
+    def _look(self) -> None:
+        """See the parameters where they are now."""
+        self.parameters = [p for layer in self.layers for p in (layer.weight, layer.bias)] if self._plain else []
+        self._memory = [p.data_ptr() for p in self.parameters]
+        self._on_cpu = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in self.parameters)
+        self._seen = [p.detach().numpy() for p in self.parameters] if self._on_cpu else []
 
 
 def gaussian(mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
 
 class UnsupportedNetwork(ValueError):
     """A network of this kind cannot be built for this behavior."""
@@ -29,3 +31,21 @@ def layer_norm(x: Tensor) -> Tensor:
 def side_by_side(columns: Sequence[Tensor]) -> Tensor:
     """Return (n, sum of sizes) of several (n, size); at least one."""
     return columns[0] if len(columns) == 1 else torch.cat(tuple(columns), 1)
+
+
+def is_exactly(thing: object, kind: type) -> bool:
+    """Is this an object of just this class, with no method replaced and, of a module, no hook?
+
+    What does a network's work by another way, for speed, may do so only then: it would pass over an author's change.
+    """
+    if type(thing) is not kind:
+        return False
+    own = vars(thing)
+    if any(own.get(hooks) for hooks in _HOOKS):
+        return False
+    return not any(callable(getattr(kind, name, None)) for name in own)
+
+
+def is_plain_linear(layer: object) -> bool:
+    """Is this exactly a linear layer with a bias?"""
+    return is_exactly(layer, nn.Linear) and layer.bias is not None  # type: ignore[attr-defined]

@@ -1,23 +1,28 @@
 import pytest
 import torch
 
+from mlagents.algorithms import by_hand
 from mlagents.algorithms.base import Batch, OnPolicyTrainer, TrainerSetup
-from mlagents.algorithms.by_hand import Minibatch, _Step
+from mlagents.algorithms.by_hand import Minibatch, _Step, applies
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import PPOSettings
 from mlagents.data.experience import Experience, PolicyInput
+from mlagents.nn.body import NetworkBody
+from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
+from mlagents.nn.values import Critic
 from mlagents.rewards.signal import Extrinsic
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.example import vector_sensor
+
+NETWORK = NetworkSettings(hidden_units=16, num_layers=2, normalize=True)
 
 
 def trainer(action):
     torch.manual_seed(3)
     spec = BehaviorSpec([vector_sensor(5, "seen")], action)
     settings = PPOSettings(batch_size=32, num_epoch=2, learning_rate=1e-2, beta=0.05)
-    network = NetworkSettings(hidden_units=16, num_layers=2, normalize=True)
-    return PPOTrainer(TrainerSetup(spec, network, [Extrinsic(gamma=0.9, strength=1.0)], 1000), settings)
+    return PPOTrainer(TrainerSetup(spec, NETWORK, [Extrinsic(gamma=0.9, strength=1.0)], 1000), settings)
 
 
 def batch(made, n=100):
@@ -49,16 +54,16 @@ SPACES = {
 
 @pytest.mark.parametrize("space", SPACES)
 def test_the_walk_by_hand_equals_autograd(space):
-    by_hand, reference = trainer(SPACES[space]), trainer(SPACES[space])
-    rows, same_rows = batch(by_hand), batch(reference)
+    walked, reference = trainer(SPACES[space]), trainer(SPACES[space])
+    rows, same_rows = batch(walked), batch(reference)
     torch.manual_seed(7)
-    got = by_hand.descend(rows)
+    got = walked.descend(rows)
     torch.manual_seed(7)
     want = OnPolicyTrainer.descend(reference, same_rows)
     assert got == pytest.approx(want, rel=1e-3, abs=1e-5)
-    for mine, theirs in zip(by_hand.policy.parameters(), reference.policy.parameters(), strict=True):
+    for mine, theirs in zip(walked.policy.parameters(), reference.policy.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=2e-3)
-    for mine, theirs in zip(by_hand.critic.parameters(), reference.critic.parameters(), strict=True):
+    for mine, theirs in zip(walked.critic.parameters(), reference.critic.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=2e-3)
 
 
@@ -92,3 +97,119 @@ def test_a_loss_of_ones_own_is_descended_too():
     setup = TrainerSetup(spec, NetworkSettings(hidden_units=8), [Extrinsic(gamma=0.9, strength=1.0)], 1000)
     made = Smooth(setup, PPOSettings(batch_size=32))
     assert made.descend(batch(made))["smooth"] > 0
+
+
+class Doubled(Critic):
+    def forward(self, obs):
+        return 2 * super().forward(obs)
+
+
+class OwnCritic(PPOTrainer):
+    def make_critic(self, setup):
+        return Doubled(setup.spec, setup.network, ["extrinsic"], beside=self.policy.body)
+
+
+class OwnNormalizer(PPOTrainer):
+    def make_critic(self, setup):
+        beside = NetworkBody(setup.spec.observation_specs, setup.network)
+        return Critic(setup.spec, setup.network, ["extrinsic"], beside=beside)
+
+
+class Wide(Actor):
+    def evaluate(self, input, action):
+        log_prob, entropy = super().evaluate(input, action)
+        return 0.5 * log_prob, entropy
+
+
+class Shifted(NetworkBody):
+    def forward(self, obs, head):
+        return super().forward(obs, head) + 0.1
+
+
+class Scaled(torch.nn.Linear):
+    def forward(self, x):
+        return 0.5 * super().forward(x)
+
+
+def evaluate_differently(made):
+    usual = made.policy.evaluate
+    made.policy.evaluate = lambda *asked: (0.5 * usual(*asked)[0], usual(*asked)[1])
+
+
+def another_actor(made):
+    made.policy.__class__ = Wide
+
+
+def another_body(made):
+    made.critic.body.__class__ = Shifted
+
+
+def another_layer(made):
+    made.policy.body.layers[0].__class__ = Scaled
+
+
+def another_head(made):
+    made.critic.head.__class__ = Scaled
+
+
+def hook_on_a_layer(made):
+    made.policy.body.layers[1].register_forward_hook(lambda layer, x, y: 0.5 * y)
+
+
+def hook_on_the_critic(made):
+    made.critic.register_forward_hook(lambda critic, x, y: y + 1)
+
+
+def hook_on_a_gradient(made):
+    made.policy.head.weight.register_hook(lambda gradient: 0.1 * gradient)
+
+
+def frozen_layer(made):
+    made.critic.body.layers[0].requires_grad_(False)
+
+
+def loss_of_the_moment(made):
+    made.loss = lambda batch: {"value": made.critic(batch.rows.input.obs).pow(2).mean()}
+
+
+PARTS = [
+    evaluate_differently, another_actor, another_body, another_layer, another_head, hook_on_a_layer,
+    hook_on_the_critic, hook_on_a_gradient, frozen_layer, loss_of_the_moment,
+]  # fmt: skip
+KINDS = [Smooth, OwnCritic, OwnNormalizer]
+
+
+def made_twice(kind=PPOTrainer, change=lambda made: None):
+    found = []
+    for _ in range(2):
+        plain = trainer(ActionSpec.create_continuous(3))
+        torch.manual_seed(3)
+        setup = TrainerSetup(plain.policy.spec, NETWORK, [Extrinsic(gamma=0.9, strength=1.0)], 1000)
+        made = kind(setup, plain.settings)
+        rows = batch(made)
+        change(made)
+        found.append((made, rows))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [pytest.param(PPOTrainer, part, id=part.__name__) for part in PARTS]
+    + [pytest.param(kind, lambda made: None, id=kind.__name__) for kind in KINDS],
+)
+def test_whatever_an_author_overrides_is_descended_by_autograd(kind, change, monkeypatch):
+    (made, rows), (reference, same_rows) = made_twice(kind, change)
+    monkeypatch.setattr(by_hand, "descend", None)  # must not be called
+    torch.manual_seed(7)
+    got = made.descend(rows)
+    torch.manual_seed(7)
+    assert got == OnPolicyTrainer.descend(reference, same_rows)
+    for mine, theirs in zip(made.critic.parameters(), reference.critic.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+    for mine, theirs in zip(made.policy.parameters(), reference.policy.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_nothing_overridden_is_walked_by_hand():
+    (made, _), _ = made_twice()
+    assert applies(made)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from mlagents.data.experience import Actions, PolicyInput
 from mlagents.nn import distributions, fast
@@ -212,3 +213,48 @@ def test_a_copied_network_goes_its_own_way():
     assert not torch.allclose(twin.act(question, explore=False).action.continuous, before)
     twin.double().float()
     assert not torch.allclose(twin.act(question, explore=False).action.continuous, before)
+
+
+class Halved(nn.Linear):
+    def forward(self, x):
+        return 0.5 * super().forward(x)
+
+
+def replace_a_layer(body, head):
+    body.layers[0] = Halved(3, 8)
+
+
+def change_a_class(body, head):
+    body.layers[1].__class__ = Halved
+
+
+def hook_in(body, head):
+    body.layers[1].register_forward_hook(lambda layer, x, y: y + 1)
+
+
+def replace_a_parameter(body, head):
+    head.weight = nn.Parameter(torch.randn(2, 8))
+
+
+def move_a_parameter(body, head):
+    body.layers[0].weight.data = 3 * body.layers[0].weight.data
+
+
+def patch_a_method(body, head):
+    head.forward = lambda x: torch.ones(len(x), 2)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+@pytest.mark.parametrize(
+    "change", [replace_a_layer, change_a_class, hook_in, replace_a_parameter, move_a_parameter, patch_a_method]
+)
+def test_what_an_author_changes_in_a_network_is_never_passed_over(change, grad):
+    spec = [vector_sensor(3, "seen")]
+    body, head = NetworkBody(spec, NetworkSettings(hidden_units=8, num_layers=2)), nn.Linear(8, 2)
+    obs = (torch.randn(5, 3),)
+    with torch.set_grad_enabled(grad):
+        before = body(obs, head)
+        change(body, head)
+        after = body(obs, head)
+        assert torch.allclose(after, body.reference(obs[0], head), atol=1e-6)
+        assert not torch.allclose(after, before, atol=1e-3)
