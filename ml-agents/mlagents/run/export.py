@@ -19,11 +19,11 @@ from mlagents.nn.distributions import masked
 from mlagents.nn.policy import REACH, Actor
 from mlagents.run.atomic import void, write_atomically
 from mlagents.run.errors import ExportError
+from mlagents.run.importers import OPSETS, unreadable
 from mlagents.run.onnx_body import body
 from mlagents.run.onnx_graph import Array, Graph, numbers
 
 VERSION = 3.0  # of Unity's model format, MLAgents2_0
-OPSETS = range(9, 18)
 TOLERANCE = 1e-4  # between the policy and the exported model
 BLOCKED = 1e8  # taken from the logits of forbidden choices
 
@@ -60,7 +60,12 @@ def build(actor: Actor, *, opset: int = 9) -> onnx.ModelProto:
 
 
 def check(actor: Actor, model: onnx.ModelProto, *, rows: int = 7) -> None:
-    """Play the model beside the policy on random observations; raises ExportError where they differ."""
+    """Play the model beside the policy on random observations.
+
+    Raises ExportError where they differ, and for what Unity's importers cannot read.
+    """
+    if lacking := unreadable(model):
+        raise ExportError(f"the policy cannot be exported: Unity's importer of models cannot read {', '.join(lacking)}")
     try:
         onnx.checker.check_model(model)
         options = onnxruntime.SessionOptions()

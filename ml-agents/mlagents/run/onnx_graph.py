@@ -1,4 +1,4 @@
-"""An ONNX graph in the making, for opsets from 9 to 17."""
+"""An ONNX graph in the making, for opsets from 9 to 15."""
 
 from __future__ import annotations
 

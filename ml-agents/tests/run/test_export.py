@@ -10,13 +10,15 @@ import torch
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
 from mlagents.run.errors import ExportError
-from mlagents.run.export import OPSETS, build, check, dry_run, export
+from mlagents.run.export import build, check, dry_run, export
+from mlagents.run.importers import MISSING, OPSETS, unreadable
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.examples import catalog as examples
 from mlagents_envs.examples.ball3d import Ball3D, Ball3DHard
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor
 
+REFERENCE = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[4] / "shared" / "reference")) / "onnx"
 SPACES = {
     "continuous": ActionSpec.create_continuous(3),
     "one branch": ActionSpec.create_discrete((4,)),
@@ -167,15 +169,15 @@ def test_a_policy_that_is_no_number_is_found_before_it_is_written(tmp_path):
         dry_run(made)
 
 
-def test_an_unknown_opset_is_refused():
-    with pytest.raises(ExportError, match="opset is 8; it must be from 9 to 17"):
-        build(actor(SPACES["continuous"]), opset=8)
+@pytest.mark.parametrize("opset", [8, 16, 17])
+def test_an_opset_that_unity_does_not_document_is_refused(opset):
+    with pytest.raises(ExportError, match=f"opset is {opset}; it must be from 9 to 15"):
+        build(actor(SPACES["continuous"]), opset=opset)
 
 
 @pytest.mark.parametrize(("env", "hidden", "layers"), [(Ball3D, 128, 2), (Ball3DHard, 128, 2), (Basic, 20, 1)])
 def test_inputs_and_outputs_are_those_of_unitys_own_files(env, hidden, layers):
-    reference = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[4] / "shared" / "reference"))
-    file = reference / "onnx" / f"{env.NAME}.onnx"
+    file = REFERENCE / f"{env.NAME}.onnx"
     if not file.is_file():
         pytest.skip("no model made in Unity here")
     theirs = onnx.load(str(file))
@@ -191,8 +193,7 @@ def test_inputs_and_outputs_are_those_of_unitys_own_files(env, hidden, layers):
 
 
 def test_a_model_made_in_unity_says_the_same_with_our_layers():
-    reference = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[4] / "shared" / "reference"))
-    file = reference / "onnx" / "PushBlockCollab.onnx"
+    file = REFERENCE / "PushBlockCollab.onnx"
     if not file.is_file():
         pytest.skip("no model made in Unity here")
     pytest.importorskip("numba")
@@ -218,3 +219,28 @@ def test_a_model_made_in_unity_says_the_same_with_our_layers():
     (want,) = session.run([logits], feeds)
     with torch.no_grad():
         assert np.allclose(ours.body(tuple(obs), ours.head).numpy(), want, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", sorted(MISSING))
+def test_an_operator_that_unity_lacks_is_refused_by_name(kind):
+    made = actor(SPACES["continuous"])
+    model = build(made)
+    model.graph.node.add(op_type=kind, input=["obs_0"], output=["more"])
+    with pytest.raises(ExportError, match=f"Unity's importer of models cannot read the operator {kind}"):
+        check(made, model)
+
+
+def test_an_operator_of_another_domain_is_refused_by_its_full_name():
+    model = build(actor(SPACES["continuous"]))
+    model.graph.node.add(op_type="Gelu", domain="com.microsoft", input=["obs_0"], output=["more"])
+    assert unreadable(model) == ["the operator com.microsoft.Gelu"]
+    model.opset_import[0].version = 17
+    assert unreadable(model)[0] == "opset 17, where it documents 7 to 15"
+
+
+def test_models_made_in_unity_have_nothing_that_its_importer_lacks():
+    files = sorted(REFERENCE.glob("*.onnx"))
+    if not files:
+        pytest.skip("no models made in Unity here")
+    for file in files:
+        assert unreadable(onnx.load(str(file))) == [], file.name
