@@ -1,24 +1,29 @@
 """Does PPO learn the example environments with Unity's published settings? Seeds, steps, seconds, and a picture.
 
-    python benchmarks/learning.py [--seeds 1 2 3] [--plugin] [--players N [--kill STEP]] [--results DIR]
-                                  [--picture docs/learning-curves.png]
+    python benchmarks/learning.py [--seeds 1 2 3] [--plugin] [--places process kept renewed official]
+                                  [--tasks 3DBall Basic PushBlock] [--players N [--kill STEP]] [--peer MLAGENTS_LEARN]
+                                  [--budget STEPS] [--results DIR] [--picture docs/learning-curves.png]
 
 Trains each environment for its budget of steps through `mlagents-learn`, reads the curves that it wrote, and plays the
-exported model through onnxruntime. With --players, the environments are not in process: so many players of our own are
-trained in as if they were Unity builds; with --kill, one of them is killed at that step.
-Ends with status 1 if a threshold is missed.
+exported model through onnxruntime. Places: `process` trains in this process' own environment, `kept` in players of our
+own as if they were Unity builds, whose agents keep their ids over episodes as Unity's do, `renewed` in players that
+give a new id to each episode, and `official` in the first kind of players with the trainers that --peer names, the
+`mlagents-learn` of Unity's packages. With --kill, a player is killed at that step.
+Ends with status 1 if a threshold is missed by ours.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -29,6 +34,9 @@ from mlagents_envs.examples.executable import make_executable
 
 ROOT = Path(__file__).parents[1]
 REWARD = "Environment/Cumulative Reward"
+OURS = (sys.executable, "-m", "mlagents")
+PLACES = ("process", "kept", "renewed", "official")
+STYLES = dict(zip(PLACES, ("-", "--", ":", "-."), strict=True))
 
 
 @dataclass(frozen=True)
@@ -56,12 +64,14 @@ PLUGIN_TASKS = (
 Curve = list[tuple[int, float]]
 
 
-def environment(task: Task, players: int, results: Path) -> list[str]:
-    """Return the flags that name the environment; players: 0 for one in process."""
-    if not players:
+def environment(task: Task, place: str, players: int, results: Path) -> list[str]:
+    """Return the flags that name the environment."""
+    if place == "process":
         return ["--env", f"builtin:{task.name}"]
-    make_executable(results / "builds", task.name)
-    return ["--env", str(results / "builds" / task.name), "--num-envs", str(players)]
+    renewed = place == "renewed"
+    folder = results / ("renewed" if renewed else "kept")
+    make_executable(folder, task.name, arguments=["--renew-ids"] if renewed else [])
+    return ["--env", str(folder / task.name), "--num-envs", str(players)]
 
 
 def kill_a_player(trainer: int) -> None:
@@ -70,17 +80,23 @@ def kill_a_player(trainer: int) -> None:
     next(one for one in family if "mlagents_envs.examples.serve" in one.cmdline()).kill()
 
 
-def train(config: Path, budget: int, environment: list[str], seed: int, folder: Path, kill: int | None = None) -> float:
+def train(
+    config: Path, budget: int, environment: list[str], seed: int, folder: Path, kill: int | None = None,
+    trainer: tuple[str, ...] = OURS,
+) -> float:  # fmt: skip
     """Train with published settings, schedules and all, into `folder`; return the seconds it took.
 
     The run is told to stop, as by Ctrl-C, when a behavior has had its budget of steps.
     """
     command = [
-        sys.executable, "-m", "mlagents", str(config), *environment, "--seed", str(seed),
+        *trainer, str(config), *environment, "--seed", str(seed),
         "--results-dir", str(folder.parent), "--run-id", folder.name, "--force",
     ]  # fmt: skip
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
         step = re.search(r"Step: (\d+)\.", line)
@@ -103,23 +119,26 @@ def read_curve(folder: Path, budget: int) -> Curve:
     return [(event.step, event.value) for event in board.Scalars(REWARD) if event.step <= budget]
 
 
-def draw(curves: dict[Task, list[Curve]], picture: Path) -> None:
-    """Draw one panel per environment, one line per seed."""
+def draw(curves: dict[Task, dict[str, list[Curve]]], picture: Path) -> None:
+    """Draw one panel per environment, one color per seed, and one kind of line per place."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
-    figure, panels = pyplot.subplots(1, len(curves), figsize=(10, 3.6), layout="constrained")
-    for panel, (task, lines) in zip(panels, curves.items(), strict=True):
-        for seed, curve in enumerate(lines, 1):
-            panel.plot(*zip(*curve, strict=True), label=f"seed {seed}", linewidth=1.6)
+    figure, panels = pyplot.subplots(1, len(curves), figsize=(10, 3.6), layout="constrained", squeeze=False)
+    for panel, (task, places) in zip(panels[0], curves.items(), strict=True):
+        for place, lines in places.items():
+            for seed, curve in enumerate(lines, 1):
+                label = f"seed {seed}" + (f", {place}" if len(places) > 1 else "")
+                look = {"color": f"C{seed - 1}", "linewidth": 1.6, "alpha": 0.8}
+                panel.plot(*zip(*curve, strict=True), STYLES[place], label=label, **look)
         panel.axhline(task.threshold, color="gray", linestyle=":", linewidth=1)
         panel.set(title=task.name, xlabel="steps of all agents", ylabel="mean reward of an episode")
         panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-        panel.legend(frameon=False)
+        panel.legend(frameon=False, fontsize="small")
         panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(picture, dpi=110)
 
@@ -129,38 +148,61 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--plugin", action="store_true", help="train the trainers of ml-agents-trainer-plugin instead")
-    parser.add_argument("--players", type=int, default=0, metavar="N", help="train in so many players of our own")
+    parser.add_argument("--tasks", nargs="+", metavar="NAME", help="only these environments")
+    parser.add_argument("--places", nargs="+", choices=PLACES, help="where to train (default: process)")
+    parser.add_argument("--players", type=int, metavar="N", help="of our own, at once; alone: --places kept")
     parser.add_argument("--kill", type=int, metavar="STEP", help="kill one of the players at this step")
+    parser.add_argument("--peer", help="the mlagents-learn of Unity's own packages, for --places official")
+    parser.add_argument("--budget", type=int, metavar="STEPS", help="instead of each environment's own")
     parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
     parser.add_argument("--picture", type=Path, help="where the curves are drawn")
     flags = parser.parse_args()
+    flags.places = flags.places or (["kept"] if flags.players else ["process"])
+    if "official" in flags.places and not flags.peer:
+        parser.error("--places official needs --peer, the mlagents-learn of Unity's own packages")
+    tasks = [task for task in (PLUGIN_TASKS if flags.plugin else TASKS) if task.name in (flags.tasks or task.name)]
+    if flags.budget:
+        tasks = [replace(task, budget=flags.budget) for task in tasks]
     with tempfile.TemporaryDirectory() as folder:
-        tasks = PLUGIN_TASKS if flags.plugin else TASKS
-        return compare(tasks, flags.seeds, flags.players, flags.kill, flags.results or Path(folder), flags.picture)
+        return compare(tasks, flags, flags.results or Path(folder))
 
 
-def compare(
-    tasks: tuple[Task, ...], seeds: list[int], players: int, kill: int | None, results: Path, picture: Path | None
-) -> int:
-    """Train every task with every seed and print what came of it."""
-    print(f"{'environment':12s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
+def compare(tasks: list[Task], flags: argparse.Namespace, results: Path) -> int:
+    """Train every task with every seed in every place and print what came of it."""
+    print(f"{'environment':12s} {'place':>8s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
           f"{'budget':>8s} {'last':>7s} {'seconds':>7s} {'exported model':>14s}")  # fmt: skip
-    missed, curves = 0, {}
+    missed: int = 0
+    curves: dict[Task, dict[str, list[Curve]]] = {}
     for task in tasks:
-        for seed in seeds:
-            folder = results / f"{task.name}-{seed}"
-            seconds = train(task.config, task.budget, environment(task, players, results), seed, folder, kill)
+        for place, seed in itertools.product(flags.places, flags.seeds):
+            folder = results / f"{task.name}-{place}-{seed}"
+            trainer = (flags.peer,) if place == "official" else OURS
+            env = environment(task, place, flags.players or 1, results)
+            seconds = train(task.config, task.budget, env, seed, folder, flags.kill, trainer)
             curve, model = read_curve(folder / task.name, task.budget), folder / f"{task.name}.onnx"
-            curves.setdefault(task, []).append(curve)
+            curves.setdefault(task, {}).setdefault(place, []).append(curve)
             reached = next((step for step, reward in curve if reward >= task.threshold), None)
             played = scores(task.name, unity_policy(model, task.name), task.decisions, seed=100 + seed).mean()
-            missed += reached is None or played < task.threshold
-            print(f"{task.name:12s} {seed:4d} {task.threshold:9g} {reached or 'never':>10} {task.official:>9s} "
-                  f"{task.budget:8d} {curve[-1][1]:7.2f} {seconds:7.1f} {played:14.2f}", flush=True)  # fmt: skip
-    if picture is not None:
-        draw(curves, picture)
+            if place != "official":
+                missed += reached is None or played < task.threshold
+            print(f"{task.name:12s} {place:>8s} {seed:4d} {task.threshold:9g} {reached or 'never':>10} "
+                  f"{task.official:>9s} {task.budget:8d} {curve[-1][1]:7.2f} {seconds:7.1f} {played:14.2f}",
+                  flush=True)  # fmt: skip
+        if len(flags.places) > 1:
+            print(f"{task.name}: curves of {', '.join(curves[task])} are {agreement(curves[task])}", flush=True)
+    if flags.picture is not None:
+        draw(curves, flags.picture)
     print("every threshold is reached" if not missed else f"{missed} missed")
     return 1 if missed else 0
+
+
+def agreement(places: dict[str, list[Curve]]) -> str:
+    """Return how far curves of the same seeds are apart in our places."""
+    ours = [lines for place, lines in places.items() if place != "official"]
+    if all(lines == ours[0] for lines in ours):
+        return "the same, point by point"
+    pairs = [zip(one, other, strict=False) for lines in ours[1:] for one, other in zip(ours[0], lines, strict=True)]
+    return f"apart by up to {max(abs(a[1] - b[1]) for pair in pairs for a, b in pair):.3g}"
 
 
 if __name__ == "__main__":
