@@ -45,7 +45,7 @@ class TerminalStep(NamedTuple):
 
 
 class _Steps(Mapping[AgentId, Any]):
-    """Columns of n agents; `steps[agent_id]` is a view of one row."""
+    """Columns of n agents; `steps[agent_id]` is a view of one row, the last one of that agent if it has several."""
 
     def __init__(self, obs: list[Array], reward: Array, agent_id: Array, group_id: Array, group_reward: Array) -> None:
         self.obs = obs  # one (n, *shape) float32 per sensor
@@ -57,7 +57,7 @@ class _Steps(Mapping[AgentId, Any]):
 
     @property
     def agent_id_to_index(self) -> dict[AgentId, int]:
-        """The row of each agent."""
+        """The row of each agent, the last one if it has several."""
         if self._index is None:
             self._index = {agent: row for row, agent in enumerate(self.agent_id.tolist())}
         return self._index
@@ -76,14 +76,19 @@ class _Steps(Mapping[AgentId, Any]):
 
 
 class DecisionSteps(_Steps):
-    """Agents that ask for an action."""
+    """Agents that ask for an action, in the order of the message."""
 
     def __init__(
         self, obs: list[Array], reward: Array, agent_id: Array, action_mask: list[Array] | None, group_id: Array,
-        group_reward: Array,
+        group_reward: Array, ended: Array | None = None,
     ) -> None:  # fmt: skip
         super().__init__(obs, reward, agent_id, group_id, group_reward)
         self.action_mask = action_mask  # one (n, branch size) bool per branch, True = forbidden
+        self.ended = ended
+        """(n,) bool, or None where it is true of nobody: the agent's episode ended later in the same message.
+
+        It must be answered like the others, since answers are matched by their order, and nothing comes of the answer.
+        """
 
     def __getitem__(self, agent_id: AgentId) -> DecisionStep:
         row = self._row(agent_id)
@@ -103,7 +108,7 @@ class DecisionSteps(_Steps):
 
 
 class TerminalSteps(_Steps):
-    """Agents whose episode ended."""
+    """Agents whose episode ended, in the order of the message; one that ended twice has two rows."""
 
     def __init__(
         self, obs: list[Array], reward: Array, interrupted: Array, agent_id: Array, group_id: Array,

@@ -24,20 +24,24 @@ from mlagents_envs.communicator_objects.unity_rl_initialization_input_pb2 import
 from mlagents_envs.exception import (
     UnityActionException,
     UnityCommunicationException,
+    UnityCommunicatorStoppedException,
     UnityEnvironmentException,
     UnityException,
+    UnityObservationException,
 )
 from mlagents_envs.side_channel import DefaultTrainingAnalyticsSideChannel, SideChannel
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
 from mlagents_envs.wire.codec import AgentReader, Said, first_agent
 from mlagents_envs.wire.conversation import Build, Conversation
 from mlagents_envs.wire.diagnosis import versions_differ
+from mlagents_envs.wire.packages import Package, read_package
 from mlagents_envs.wire.replies import ActionWriter, command, greeting
 from mlagents_envs.wire.server import LOOPBACK, MESSAGE_LIMIT
 from mlagents_envs.wire.specs import behavior_spec
 
 log = logging.getLogger(__name__)
 FIRST_WITH_TYPED_ACTIONS = (1, 3)  # protocol; players before it read the deprecated field of an action
+QUITS_IN = 10  # seconds for a player that is quitting by itself
 
 
 class UnityEnvironment(BaseEnv):
@@ -110,7 +114,13 @@ class UnityEnvironment(BaseEnv):
         return self._capabilities
 
     @property
+    def package(self) -> Package:
+        """The release of com.unity.ml-agents that the player says it has."""
+        return self._package
+
+    @property
     def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
+        """The behaviors seen so far. Images have (channels, height, width), whatever the player's package sends."""
         return BehaviorMapping(self._specs)
 
     def reset(self) -> None:
@@ -159,7 +169,10 @@ class UnityEnvironment(BaseEnv):
         everyone.discrete[row] = action.discrete[0]
 
     def close(self) -> None:
-        """Let the player quit; one that does not quit in `timeout_wait` seconds is ended."""
+        """Let the player quit; one that does not quit in `timeout_wait` seconds is ended.
+
+        Before the first reset it would go on without a trainer: it is ended at once.
+        """
         if self._conversation is None:
             raise UnityEnvironmentException("No Unity environment is loaded.")
         self._close()
@@ -191,6 +204,7 @@ class UnityEnvironment(BaseEnv):
             f"Connected to Unity environment with package version {theirs.package_version} "
             f"and communication version {theirs.communication_version}"
         )
+        self._package = read_package(theirs.package_version)
         self._capabilities = theirs.capabilities
         if not theirs.capabilities.baseRLCapabilities:
             log.warning("The player does not say that it can be trained: its package is very old. Update it in Unity.")
@@ -206,6 +220,9 @@ class UnityEnvironment(BaseEnv):
         conversation = self._talk()
         try:
             self._take(conversation.command(command([actions], bytes(side_channel), reset=reset)))
+        except UnityCommunicatorStoppedException:
+            self._close(min(QUITS_IN, self._timeout))
+            raise
         except (UnityException, KeyboardInterrupt):
             self._close(0)
             raise
@@ -225,10 +242,27 @@ class UnityEnvironment(BaseEnv):
         """Get to know a behavior by its parameters and its first agent."""
         if name not in self._pending:
             raise UnityCommunicationException(f"{name}: the player never described this behavior")
-        spec = behavior_spec(self._pending.pop(name), agent)
-        self._specs[name] = spec
-        self._readers[name] = AgentReader(name, spec)
-        self._writers[name] = ActionWriter(name, spec.action_spec, deprecated=self._deprecated)
+        try:
+            described = behavior_spec(self._pending.pop(name), agent)
+        except UnityObservationException as error:
+            raise UnityObservationException(f"{name}: {error} ({self._package})") from error
+        self._log_images(name, described)
+        reader = AgentReader(name, described, self._package)
+        self._readers[name] = reader
+        self._specs[name] = reader.spec
+        self._writers[name] = ActionWriter(name, reader.spec.action_spec, deprecated=self._deprecated)
+
+    def _log_images(self, name: str, described: BehaviorSpec) -> None:
+        """Log how the images of a behavior are taken, where that needs a decision."""
+        for sensor in described.observation_specs:
+            if (doubt := self._package.doubt(sensor)) is not None:
+                log.warning(f"{name}: {doubt}.")
+            elif self._package.has_channels_last(sensor):
+                shape = self._package.specification(sensor).shape
+                log.info(
+                    f"{name}: {self._package} sends sensor '{sensor.name}' as {sensor.shape}; it is read as {shape}, "
+                    "channels first."
+                )
 
     def _spec(self, name: str) -> BehaviorSpec:
         if name not in self._specs:

@@ -47,6 +47,25 @@ def test_terminal_steps_say_whether_they_were_interrupted():
     assert steps[4].interrupted is True
 
 
+def test_nobody_ended_later_unless_it_is_said():
+    steps = decisions()
+    assert steps.ended is None
+    assert DecisionSteps.empty(SPEC).ended is None
+    columns = (steps.obs, steps.reward, steps.agent_id, steps.action_mask, steps.group_id, steps.group_reward)
+    assert DecisionSteps(*columns, ended=np.array([True, False])).ended.tolist() == [True, False]
+
+
+def test_an_agent_with_several_rows_is_found_by_its_last():
+    steps = TerminalSteps(
+        [np.arange(6, dtype=np.float32).reshape(3, 2)], np.array([1, 2, 3], np.float32), np.array([True, True, False]),
+        np.array([4, 5, 4], np.int32), np.zeros(3, np.int32), np.zeros(3, np.float32),
+    )  # fmt: skip
+    assert len(steps) == 3
+    assert list(steps) == [4, 5, 4]
+    assert steps.agent_id_to_index == {4: 2, 5: 1}
+    assert (steps[4].reward, steps[4].interrupted, steps[4].obs[0].tolist()) == (3.0, False, [4.0, 5.0])
+
+
 def test_steps_of_nobody_have_the_shapes_of_the_behavior():
     for empty in (DecisionSteps.empty(SPEC), TerminalSteps.empty(SPEC)):
         assert len(empty) == 0

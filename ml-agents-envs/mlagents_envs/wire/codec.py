@@ -19,6 +19,8 @@ from mlagents_envs.exception import UnityCommunicationException, UnityObservatio
 from mlagents_envs.wire import walk_proto
 from mlagents_envs.wire.columns import Columns, empty_columns, observations, sensor_sizes
 from mlagents_envs.wire.fields import Malformed, read_fields
+from mlagents_envs.wire.packages import Package, plain_layout
+from mlagents_envs.wire.replies import WELL
 
 Array = NDArray[Any]
 Agents = bytes | memoryview  # a list of agents, not read yet
@@ -57,6 +59,15 @@ def read_message(raw: bytes) -> Said:
     return Said(status, reason, agents, side_channel, beginning)
 
 
+def is_last(raw: bytes) -> bool:
+    """Is this the last message of a player, which is about to quit? What cannot be read is not."""
+    try:
+        header = next((part for field, _, part in read_fields(memoryview(raw)) if field == 1), b"")
+        return bool(HeaderProto.FromString(bytes(header)).status != WELL)
+    except (Malformed, DecodeError, UnicodeDecodeError):
+        return False
+
+
 def _read_output(raw: memoryview) -> tuple[dict[str, Agents], bytes]:
     """Return the bytes of each behavior's agents, and those of the side channels."""
     agents: dict[str, Agents] = {}
@@ -87,30 +98,40 @@ def first_agent(raw: Agents) -> AgentInfoProto:
 class AgentReader:
     """Turns the agents of one behavior from bytes to steps."""
 
-    def __init__(self, behavior: str, spec: BehaviorSpec) -> None:
+    def __init__(self, behavior: str, spec: BehaviorSpec, package: Package | None = None) -> None:
+        """spec: as the player describes it; `self.spec` is how it is read, with images of (channels, height, width).
+
+        package: the release that sends it. Without one, observations are taken as the specification has them.
+        """
         self.behavior = behavior
-        self.spec = spec
+        self._package = package
         sensors = spec.observation_specs
+        self._layouts = [package.layout(sensor) if package else plain_layout(sensor) for sensor in sensors]
+        if package is not None:
+            spec = spec._replace(observation_specs=[package.specification(sensor) for sensor in sensors])
+        self.spec = spec
+        self._moves = any(layout.moves for layout in self._layouts)
         self._shapes = np.zeros((len(sensors), 5), np.int64)  # rank, dimensions
-        for row, sensor in zip(self._shapes, sensors, strict=True):
-            row[0] = len(sensor.shape)
-            row[1 : 1 + len(sensor.shape)] = sensor.shape
+        for row, layout in zip(self._shapes, self._layouts, strict=True):
+            row[0] = len(layout.shape)
+            row[1 : 1 + len(layout.shape)] = layout.shape
         self._sizes = np.array(sensor_sizes(spec), np.int64)
         self._branches = np.cumsum(spec.action_spec.discrete_branches)[:-1]
         self._walk = _compiled()
 
     def read(self, raw: Agents) -> tuple[DecisionSteps, TerminalSteps]:
-        """Return the steps of the agents in `raw`.
+        """Return the steps of the agents in `raw`, in their order.
 
         Raises UnityCommunicationException if the bytes are no list of agents, UnityObservationException for an
         observation of another shape than the specification says, or with numbers that are not finite.
         """
         try:
-            columns = self._fast(raw) or walk_proto.read(bytes(raw), self.spec)
+            columns = self._fast(raw) or walk_proto.read(bytes(raw), self.spec, self._layouts)
             obs = observations(columns, self.spec)
             self._check_finite(columns, obs)
         except (UnityCommunicationException, UnityObservationException) as error:
-            raise type(error)(f"{self.behavior}: {error}") from error
+            sender = f" ({self._package})" if self._package is not None else ""
+            raise type(error)(f"{self.behavior}: {error}{sender}") from error
         return self._split(columns, obs)
 
     def _fast(self, raw: Agents) -> Columns | None:
@@ -122,7 +143,20 @@ class AgentReader:
         if n < 0 or n * int(self._sizes.sum()) * 4 > len(raw):  # so it is compressed, or too little
             return None
         columns = empty_columns(n, self.spec)
-        return columns if self._walk.read(view, self._shapes, self._sizes, *columns) else None
+        if not self._walk.read(view, self._shapes, self._sizes, *columns):
+            return None
+        if self._moves:
+            self._arrange(columns.floats, n)
+        return columns
+
+    def _arrange(self, floats: Array, n: int) -> None:
+        """Bring the numbers of n agents into the order of the specification."""
+        begins = 0
+        for layout, size in zip(self._layouts, self._sizes.tolist(), strict=True):
+            part = floats[begins : begins + n * size]
+            if layout.moves:
+                part[:] = layout.arrange(part.reshape(n, *layout.stored)).ravel()
+            begins += n * size
 
     def _check_finite(self, columns: Columns, obs: list[Array]) -> None:
         """Images cannot be wrong in this way, or may be: as in Unity's trainers they are taken as they are."""
@@ -143,19 +177,35 @@ class AgentReader:
         done = columns.flag[0]
         if not done.any():
             return self._decisions(columns, obs), TerminalSteps.empty(self.spec)
-        ended, asking = np.flatnonzero(done), np.flatnonzero(~done)
-        over, on = _rows(columns, ended), _rows(columns, asking)
+        over, asking = np.flatnonzero(done), np.flatnonzero(~done)
+        last, on = _rows(columns, over), _rows(columns, asking)
         terminal = TerminalSteps(
-            [column[ended] for column in obs], over.number[0], over.flag[1], over.agent, over.group, over.number[1]
+            [column[over] for column in obs], last.number[0], last.flag[1], last.agent, last.group, last.number[1]
         )
-        return self._decisions(on, [column[asking] for column in obs]), terminal
+        ended = _ended_later(columns.agent, over, asking)
+        return self._decisions(on, [column[asking] for column in obs], ended), terminal
 
-    def _decisions(self, columns: Columns, obs: list[Array]) -> DecisionSteps:
+    def _decisions(self, columns: Columns, obs: list[Array], ended: Array | None = None) -> DecisionSteps:
         masks = None
         if self.spec.action_spec.discrete_branches and len(columns.agent):
             masks = np.split(columns.mask, self._branches, axis=1)
         reward, group_reward = columns.number
-        return DecisionSteps(obs, reward, columns.agent, masks, columns.group, group_reward)
+        return DecisionSteps(obs, reward, columns.agent, masks, columns.group, group_reward, ended)
+
+
+def _ended_later(agent: Array, over: Array, asking: Array) -> Array | None:
+    """Return which of the agents that ask are done further on in the same message, None if there are none.
+
+    agent: (n,) ids. over, asking: rows of those that are done and of those that ask, ascending.
+    """
+    if not len(asking) or over[-1] < asking[0]:  # as nearly always
+        return None
+    ids = agent[over]
+    order = np.argsort(ids, kind="stable")
+    place = np.searchsorted(ids[order], agent[asking], side="right") - 1  # of the last end of that id, or of another
+    found = order[np.maximum(place, 0)]
+    ended: Array = (ids[found] == agent[asking]) & (over[found] > asking)
+    return ended if ended.any() else None
 
 
 def _rows(columns: Columns, rows: Array) -> Columns:

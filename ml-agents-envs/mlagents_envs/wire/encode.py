@@ -6,7 +6,7 @@ once. Fields come in the order of their numbers, as protobuf writes them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from mlagents_envs.communicator_objects.observation_pb2 import PNG, ObservationP
 from mlagents_envs.exception import UnityObservationException
 from mlagents_envs.wire.fields import FIXED32, LENGTH, VARINT, block, varint
 from mlagents_envs.wire.images import encode_png
+from mlagents_envs.wire.packages import CURRENT, Package
+from mlagents_envs.wire.stacks import PER_IMAGE, stack_mapping
 
 Array = NDArray[Any]
 Steps = DecisionSteps | TerminalSteps
@@ -44,10 +46,16 @@ class Template(NamedTuple):
 class AgentWriter:
     """Turns the steps of one behavior to bytes."""
 
-    def __init__(self, spec: BehaviorSpec, compressed: Collection[int] = ()) -> None:
-        """compressed: which sensors, counted from 0, travel as PNG.
+    def __init__(
+        self, spec: BehaviorSpec, compressed: Collection[int] = (), *, package: Package = CURRENT,
+        stacks: Mapping[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        """compressed: which sensors, counted from 0, travel as PNG. package: the release that writes them.
 
-        Raises UnityObservationException if one of them is no sensor of (channels, height, width).
+        stacks: sensor -> frames that it has, for those that are stacks of images, the oldest first. As in Unity, a
+        compressed stack has a mapping, and its first frames, as long as they are black, are one image each.
+        Raises UnityObservationException if a compressed sensor is none of (channels, height, width), or if its channels
+        are no multiple of its frames.
         """
         shapes = [sensor.shape for sensor in spec.observation_specs]
         for index in compressed:
@@ -56,26 +64,47 @@ class AgentWriter:
                     f"sensor {index} cannot travel as PNG: only sensors of (channels, height, width) can, "
                     f"and the shapes are {shapes}"
                 )
+        self._stacks = dict(stacks or {})
+        for index, frames in self._stacks.items():
+            if index not in compressed or frames < 1 or shapes[index][0] % frames:
+                raise UnityObservationException(
+                    f"sensor {index} is no stack of {frames} frames that travels as PNG: the shapes are {shapes}, and "
+                    f"sensors {sorted(compressed)} are compressed"
+                )
         self._spec = spec
         self._compressed = frozenset(compressed)
+        ways = [package.sent(sensor) for sensor in spec.observation_specs]
+        self._sensors = [sensor for sensor, _ in ways]  # as they are sent
+        self._numbers_last = [last for _, last in ways]  # uncompressed as (height, width, channels)
         self._templates: dict[Form, Template] = {}
 
     def write(self, decision: DecisionSteps, terminal: TerminalSteps) -> bytes:
         """Return the steps as a `ListAgentInfoProto`: agents whose episode ended, then those that ask, in their order.
 
-        Raises UnityObservationException for observations of another shape than the specification says.
+        Those in `decision.ended` come before the end of theirs that follows. Raises UnityObservationException for
+        observations of another shape than the specification says.
         """
         asked: dict[str, Array] = {}
         if decision.action_mask and (mask := np.concatenate(decision.action_mask, axis=1)).any():
             asked["mask"] = mask.astype(np.uint8)
         ended = {"interrupted": np.asarray(terminal.interrupted).astype(np.uint8)[:, None]}
-        return self._agents(terminal, ended) + self._agents(decision, asked)
+        if decision.ended is None:
+            return b"".join([*self._agents(terminal, ended), *self._agents(decision, asked)])
+        over, asking = self._agents(terminal, ended, apart=True), self._agents(decision, asked, apart=True)
+        parts, begin = [], 0
+        for line, end in zip(asking, _ends_before(decision, terminal), strict=True):
+            parts += [*over[begin:end], line]
+            begin = end
+        return b"".join([*parts, *over[begin:]])
 
-    def _agents(self, steps: Steps, columns: dict[str, Array]) -> bytes:
-        """columns: (n, length) uint8 of what only these steps have."""
+    def _agents(self, steps: Steps, columns: dict[str, Array], *, apart: bool = False) -> list[bytes]:
+        """Return the bytes of each agent, or of all of them in one where that is quicker and `apart` is not asked for.
+
+        columns: (n, length) uint8 of what only these steps have.
+        """
         n = len(steps)
         if n == 0:
-            return b""
+            return []
         columns |= self._columns(steps)
         alone = ~(columns["group"].any(axis=1) | columns["group_reward"].any(axis=1))
         # two widths of at most 10 in one number
@@ -85,13 +114,13 @@ class AgentWriter:
             form = Form("interrupted" in columns, "mask" in columns, *divmod(width, 16))
             rows = np.flatnonzero(widths == width)
             raw = self._fill(form, columns, rows)
-            if len(rows) == n and not self._compressed:
-                return raw
+            if len(rows) == n and not self._compressed and not apart:
+                return [raw]
             length = len(raw) // len(rows)
             for begin, row in zip(range(0, len(raw), length), rows.tolist(), strict=True):
                 line = raw[begin : begin + length]
                 lines[row] = self._with_images(form, line, steps.obs, row) if self._compressed else line
-        return b"".join(lines)
+        return lines
 
     def _columns(self, steps: Steps) -> dict[str, Array]:
         """Return the bytes of all numbers, (n, length) uint8 each; ids are as long as any id can be."""
@@ -108,7 +137,8 @@ class AgentWriter:
                     f"it must be {(len(steps), *sensor.shape)}"
                 )
             if index not in self._compressed:
-                columns[_slot(index)] = _floats(column)
+                moved = column.transpose(0, 2, 3, 1) if self._numbers_last[index] else column
+                columns[_slot(index)] = _floats(moved)
         return columns
 
     def _fill(self, form: Form, columns: dict[str, Array], rows: Array) -> bytes:
@@ -129,16 +159,37 @@ class AgentWriter:
         return block(1, b"".join([*parts, line[begin:]]))
 
     def _image(self, index: int, image: Array) -> bytes:
-        sensor = self._spec.observation_specs[index]
-        channels = sensor.shape[0]
-        mapping = [*range(channels), *[-1] * (-channels % 3)]
-        before, after = _around(sensor, mapping)
-        return block(13, before + varint(2 << 3 | VARINT) + varint(PNG) + block(3, encode_png(image)) + after)
+        """Return the bytes of a (channels, height, width) observation; only a stack has a mapping."""
+        frames = self._stacks.get(index)
+        data = encode_png(image) if frames is None else _stack(image, frames)
+        mapping = [] if frames is None else stack_mapping(frames, len(image) // frames)
+        before, after = _around(self._sensors[index], mapping)
+        return block(13, before + varint(2 << 3 | VARINT) + varint(PNG) + block(3, data) + after)
 
     def _template(self, form: Form) -> Template:
         if form not in self._templates:
-            self._templates[form] = _template(self._spec, self._compressed, form)
+            spec = BehaviorSpec(self._sensors, self._spec.action_spec)
+            self._templates[form] = _template(spec, self._compressed, form)
         return self._templates[form]
+
+
+def _ends_before(decision: DecisionSteps, terminal: TerminalSteps) -> list[int]:
+    """Return for each agent that asks how many ends come before it: all but those that must follow."""
+    before = np.full(len(decision), len(terminal))
+    if decision.ended is not None:
+        rows = np.flatnonzero(decision.ended)
+        before[rows] = [terminal.agent_id_to_index[agent] for agent in np.asarray(decision.agent_id)[rows].tolist()]
+    fewest: list[int] = np.minimum.accumulate(before[::-1])[::-1].tolist()  # both keep their order
+    return fewest
+
+
+def _stack(image: Array, frames: int) -> bytes:
+    """Return a stack of frames as PNGs; of those that are missing, one each."""
+    parts = np.split(image, frames)
+    young = next((number for number, part in enumerate(parts) if part.any()), frames)
+    missing = min(young, frames - 1)  # the newest is always there
+    nothing = encode_png(np.zeros((PER_IMAGE, *image.shape[1:]), np.float32)) if missing else b""
+    return nothing * missing + b"".join(encode_png(part) for part in parts[missing:])
 
 
 def _template(spec: BehaviorSpec, compressed: Collection[int], form: Form) -> Template:
@@ -186,7 +237,7 @@ def _template(spec: BehaviorSpec, compressed: Collection[int], form: Form) -> Te
 
 
 def _around(sensor: ObservationSpec, mapping: list[int]) -> tuple[bytes, bytes]:
-    """Return the bytes of a sensor that come before what it saw, and those that come after."""
+    """Return the bytes of a sensor, as it is sent, that come before what it saw, and those that come after."""
     after = ObservationProto(
         compressed_channel_mapping=mapping,
         dimension_properties=[int(meaning) for meaning in sensor.dimension_property],

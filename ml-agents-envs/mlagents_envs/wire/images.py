@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mlagents_envs.exception import UnityObservationException
+from mlagents_envs.wire.stacks import fill_missing
 
 Array = NDArray[Any]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -21,13 +22,16 @@ def decode_png(data: bytes, shape: Sequence[int], mapping: Sequence[int] = ()) -
     """Return the (channels, height, width) float32 from 0 to 1 that concatenated PNG images stand for.
 
     mapping: for each channel of all images together, the output channel that it is averaged into, -1 for none. Without
-    one, a single output channel is the mean of the first image, and several are the first ones.
+    one, a single output channel is the mean of the first image, and several are the first ones. Frames of a stack that
+    are missing may be one image each (see `stacks`).
     Raises UnityObservationException if the bytes are no images, or not of that shape.
     """
     channels, height, width = shape
     images = [_pixels(part, height, width) for part in _split(data)]
     if not mapping and channels == 1:
         return _shares(images[0].mean(axis=0, dtype=np.float32, keepdims=True))
+    if mapping:
+        images = fill_missing(images, mapping, channels)
     planes = np.concatenate(images)
     if mapping:
         return _mapped(planes, channels, np.asarray(mapping))
@@ -39,9 +43,11 @@ def decode_png(data: bytes, shape: Sequence[int], mapping: Sequence[int] = ()) -
 def encode_png(image: Array) -> bytes:
     """Return a (channels, height, width) image from 0 to 1 as PNGs of three channels each, the last filled up with 0.
 
-    This is how Unity sends a sensor of any number of channels, with the mapping 0, 1, ... channels - 1, -1 ...
+    This is how Unity sends a sensor, without any mapping; a single channel is a gray picture.
     """
     planes = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    if len(planes) == 1:
+        planes = np.repeat(planes, 3, axis=0)
     missing = -len(planes) % 3
     planes = np.concatenate([planes, np.zeros((missing, *planes.shape[1:]), np.uint8)])
     out = io.BytesIO()
@@ -64,7 +70,7 @@ def _split(data: bytes) -> list[bytes]:
 def _end(data: bytes, start: int) -> int:
     """Return where the image that begins at `start` ends: after its chunk IEND."""
     if data[start : start + 8] != SIGNATURE:
-        raise UnityObservationException("a compressed observation is no PNG image")
+        raise UnityObservationException(f"a compressed observation is no PNG image: it begins with {data[:8]!r}")
     at = start + 8
     while at + 12 <= len(data):
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]

@@ -104,9 +104,9 @@ def take_images(messages, spec, compressed):
         for index in compressed:
             seen = message.observations[index]
             assert seen.compression_type == PNG
-            mapping = list(seen.compressed_channel_mapping)
-            images[index].append(decode_png(seen.compressed_data, spec.observation_specs[index].shape, mapping))
-            for name in ("compression_type", "compressed_data", "compressed_channel_mapping"):
+            assert not seen.compressed_channel_mapping
+            images[index].append(decode_png(seen.compressed_data, spec.observation_specs[index].shape))
+            for name in ("compression_type", "compressed_data"):
                 seen.ClearField(name)
     return images
 
@@ -217,12 +217,46 @@ def expect_empty(message):
     return message
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4, 6])
-def test_images_say_which_channels_are_filling(channels):
-    spec = BehaviorSpec([sensor((channels, 2, 2))], ActionSpec(1, ()))
-    (got,) = parsed(AgentWriter(spec, [0]).write(decisions(spec, [1], [0], 0), TerminalSteps.empty(spec)))
+@pytest.mark.parametrize(("frames", "channels"), [(2, 1), (3, 2), (2, 3), (3, 4), (2, 7)])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_stack_has_a_mapping_and_one_image_for_each_frame_that_is_missing(frames, channels, missing):
+    spec = BehaviorSpec([sensor((frames * channels, 2, 2))], ActionSpec(1, ()))
+    decision = decisions(spec, [1], [0], 0)
+    decision.obs[0][:, : missing * channels] = 0
+    raw = AgentWriter(spec, [0], stacks={0: frames}).write(decision, TerminalSteps.empty(spec))
+    (got,) = parsed(raw)
     seen: ObservationProto = got.observations[0]
-    assert list(seen.compressed_channel_mapping) == [*range(channels), *[-1] * (-channels % 3)]
+    padded = {1: [0, 0, 0], 2: [0, 1, -1], 3: [0, 1, 2], 4: [0, 1, 2, 3, -1, -1], 7: [*range(7), -1, -1]}[channels]
+    assert list(seen.compressed_channel_mapping) == [
+        -1 if channel < 0 else channel + channels * frame for frame in range(frames) for channel in padded
+    ]
+    images = seen.compressed_data.count(b"\x89PNG\r\n\x1a\n")
+    assert images == missing + (frames - missing) * len(padded) // 3
+    assert np.allclose(AgentReader("B", spec).read(raw)[0].obs[0], decision.obs[0], atol=1e-6)
+
+
+def test_a_stack_that_is_black_still_has_its_newest_frame():
+    spec = BehaviorSpec([sensor((8, 2, 2))], ActionSpec(1, ()))
+    decision = decisions(spec, [1], [0], 0)
+    decision.obs[0][:] = 0
+    raw = AgentWriter(spec, [0], stacks={0: 2}).write(decision, TerminalSteps.empty(spec))
+    assert raw.count(b"\x89PNG") == 3
+    assert not AgentReader("B", spec).read(raw)[0].obs[0].any()
+
+
+@pytest.mark.parametrize("stacks", [{0: 3}, {0: 0}, {1: 2}])
+def test_a_stack_whose_frames_do_not_fit_gets_a_sentence(stacks):
+    spec = BehaviorSpec([sensor((8, 2, 2)), sensor((4,))], ActionSpec(1, ()))
+    with pytest.raises(UnityObservationException, match=r"is no stack of \d frames that travels as PNG"):
+        AgentWriter(spec, [0], stacks=stacks)
+
+
+def test_an_agent_that_ended_later_is_written_before_its_end():
+    spec = BehaviorSpec([sensor((1,))], ActionSpec(1, ()))
+    decision, terminal = decisions(spec, [5, 6, 7], [0] * 3, 0), endings(spec, [7, 6, 5, 6], [0] * 4, 1)
+    decision.ended = np.array([False, True, False])
+    got = [(message.id, message.done) for message in parsed(AgentWriter(spec).write(decision, terminal))]
+    assert got == [(7, True), (6, True), (5, True), (5, False), (6, False), (6, True), (7, False)]
 
 
 def test_observations_of_another_shape_get_a_sentence():
