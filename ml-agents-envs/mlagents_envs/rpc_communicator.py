@@ -17,6 +17,7 @@ from mlagents_envs.exception import (
     UnityTimeOutException,
     UnityWorkerInUseException,
 )
+from mlagents_envs.wire.codec import is_last
 from mlagents_envs.wire.diagnosis import Stage, why_silent
 from mlagents_envs.wire.replies import WELL, closing
 from mlagents_envs.wire.server import ExchangeServer, Interruption
@@ -33,7 +34,7 @@ class RpcCommunicator(Communicator):
         self.timeout_wait = timeout_wait
         self._stage = Stage.NOBODY
         try:
-            self._server = ExchangeServer(base_port + worker_id)
+            self._server = ExchangeServer(base_port + worker_id, farewell=closing(), is_last=is_last)
         except OSError as error:
             raise UnityWorkerInUseException(worker_id) from error
 
@@ -54,7 +55,7 @@ class RpcCommunicator(Communicator):
         return said.unity_output if said.header.status == WELL else None
 
     def close(self) -> None:
-        self._server.close(closing())
+        self._server.close()
 
     def _say(self, inputs: UnityInputProto) -> None:
         message = UnityMessageProto(header=HeaderProto(status=WELL), unity_input=inputs)

@@ -15,7 +15,7 @@ from mlagents_envs.exception import (
     UnityTimeOutException,
     UnityWorkerInUseException,
 )
-from mlagents_envs.wire.codec import Said, read_message
+from mlagents_envs.wire.codec import Said, is_last, read_message
 from mlagents_envs.wire.diagnosis import Stage, why_exited, why_silent
 from mlagents_envs.wire.launch import Player, find_player, player_arguments
 from mlagents_envs.wire.ports import who_holds
@@ -62,7 +62,7 @@ class Conversation:
             try:
                 self._player = Player(executable, arguments)
             except UnityEnvironmentException:
-                self._server.close(closing())
+                self._server.close()
                 raise
 
     @property
@@ -92,10 +92,17 @@ class Conversation:
         return said
 
     def close(self, patience: float) -> None:
-        """Say goodbye, and end the player if it does not end by itself in so many seconds."""
-        self._server.close(closing())
-        if self._player is not None:
-            self._player.stop(patience)
+        """Say goodbye, and end the player if it does not end by itself in so many seconds.
+
+        Before its first command a player does not quit for a goodbye but goes on without a trainer: nothing is waited
+        for.
+        """
+        self._server.dismiss()
+        try:
+            if self._player is not None:
+                self._player.stop(0.0 if self._stage in (Stage.NOBODY, Stage.GREETED) else patience)
+        finally:
+            self._server.close()
 
     def _hear(self) -> Said:
         """Wait for the player's next message."""
@@ -141,5 +148,5 @@ def _listen(port: int, worker: int, search: bool, address: str, limit: int) -> E
     """Return a server on this port, or on the next free one."""
     for candidate in range(port, min(port + PORTS_TRIED, 65536) if search else port + 1):
         with suppress(OSError):
-            return ExchangeServer(candidate, address=address, limit=limit)
+            return ExchangeServer(candidate, address=address, limit=limit, farewell=closing(), is_last=is_last)
     raise UnityWorkerInUseException(worker, f"port {port} is taken by {who_holds(port) or 'a program of another user'}")

@@ -27,20 +27,35 @@ class Interruption(Enum):
     REJECTED = auto()  # its message was longer than the limit, or cut off
 
 
-class ExchangeServer:
-    """Listens for one player, whose calls come one after another: `receive` and `answer` take turns."""
+def _goes_on(message: bytes) -> bool:
+    return False
 
-    def __init__(self, port: int, *, address: str = LOOPBACK, limit: int = MESSAGE_LIMIT) -> None:
+
+class ExchangeServer:
+    """Listens for one player, whose calls come one after another: `receive` and `answer` take turns.
+
+    A call with the player's last message is answered at once, whatever the owner of this server does meanwhile: Unity
+    waits for that answer on its main thread, without a deadline, and quits after it.
+    """
+
+    def __init__(
+        self, port: int, *, address: str = LOOPBACK, limit: int = MESSAGE_LIMIT, farewell: bytes = b"",
+        is_last: Callable[[bytes], bool] = _goes_on,
+    ) -> None:  # fmt: skip
         """Listen; raises OSError if the port is taken.
 
-        address: only this machine can connect to the loopback address. limit: of a message, in bytes.
+        address: only this machine can connect to the loopback address. limit: of a message, in bytes. farewell: what a
+        call gets that ends the conversation, or that comes after its end. is_last: does a message end it?
         """
         self.port = port
         self.limit = limit
+        self._farewell = farewell
+        self._is_last = is_last
         self._inbox: SimpleQueue[bytes | Interruption] = SimpleQueue()
         self._outbox: SimpleQueue[bytes] = SimpleQueue()
         self._one = threading.Lock()  # held by the call that is being answered
         self._caller = ""  # the player, known by its first call
+        self._ended = False  # by either side: every call gets the farewell
         self._closed = False
         if not is_free(address, port):
             raise OSError(f"port {port} is taken")
@@ -70,24 +85,37 @@ class ExchangeServer:
         """Answer the call that waits."""
         self._outbox.put(message)
 
-    def close(self, farewell: bytes) -> None:
-        """Answer the call that waits, if any, with `farewell`, and listen no more; calling it twice is fine."""
+    def dismiss(self) -> None:
+        """Answer the call that waits, if any, and every later one, with the farewell."""
+        self._ended = True
+        for _ in range(_CALLS):
+            self._outbox.put(self._farewell)
+
+    def close(self) -> None:
+        """Dismiss the player and listen no more; calling it twice is fine."""
         if self._closed:
             return
         self._closed = True
-        for _ in range(_CALLS):
-            self._outbox.put(farewell)
-        self._server.stop(_GRACE if self._one.locked() else None).wait()
+        self.dismiss()
+        self._server.stop(_GRACE).wait()  # which is at once if no answer is on its way
         self._threads.shutdown()
 
     def exchange(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """Handle a call, in a thread of the server."""
         caller = context.peer()
         self._caller = self._caller or caller
-        if self._closed or caller != self._caller or not self._one.acquire(blocking=False):
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another player, or another call, is being answered")
+        if caller != self._caller:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another player is being served")
+        message = self._message(requests)
+        if self._ended:
+            return self._farewell
+        if isinstance(message, bytes) and self._is_last(message):
+            self._inbox.put(message)
+            self.dismiss()
+            return self._farewell
+        if not self._one.acquire(blocking=False):
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another call is being answered")
         try:
-            message = self._message(requests)
             self._inbox.put(message)
             if isinstance(message, Interruption):
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"messages have at most {self.limit} bytes")

@@ -21,9 +21,9 @@ def free_port():
 
 @pytest.fixture
 def server():
-    server = ExchangeServer(free_port(), limit=1000)
+    server = ExchangeServer(free_port(), limit=1000, farewell=b"bye", is_last=lambda message: message == b"I quit")
     yield server
-    server.close(b"bye")
+    server.close()
 
 
 def caller(server):
@@ -51,8 +51,8 @@ def test_the_call_that_waits_gets_the_last_word(server):
     with caller(server) as channel:
         answer = call(channel, b"hello")
         assert server.receive(10) == b"hello"
-        server.close(b"goodbye")
-        assert answer.result() == b"goodbye"
+        server.close()
+        assert answer.result() == b"bye"
 
 
 def test_a_taken_port_is_an_error(server):
@@ -63,10 +63,10 @@ def test_a_taken_port_is_an_error(server):
 
 def test_the_port_is_free_again_after_the_end():
     server = ExchangeServer(free_port())
-    server.close(b"")
-    server.close(b"")
+    server.close()
+    server.close()
     again = ExchangeServer(server.port)
-    again.close(b"")
+    again.close()
 
 
 def test_only_this_machine_is_listened_to(server):
@@ -105,6 +105,49 @@ def test_a_caller_that_does_not_wait_for_its_answer_is_sent_away(server):
             call(channel, b"two").result()
         server.answer(b"first")
         assert answer.result() == b"first"
+
+
+def test_the_last_message_is_answered_at_once_while_it_is_waited_for(server):
+    with caller(server) as channel:
+        answer = call(channel, b"I quit")
+        assert server.receive(10) == b"I quit"
+        assert answer.result() == b"bye"
+
+
+def test_the_last_message_is_answered_at_once_while_nobody_listens(server):
+    with caller(server) as channel:
+        assert call(channel, b"I quit").result() == b"bye"
+    assert server.receive(10) == b"I quit"
+
+
+def test_the_last_message_is_answered_at_once_while_another_call_waits_which_is_freed(server):
+    with caller(server) as channel:
+        waiting = call(channel, b"hello")
+        assert server.receive(10) == b"hello"
+        assert call(channel, b"I quit").result() == b"bye"
+        assert waiting.result() == b"bye"
+        assert server.receive(10) == b"I quit"
+
+
+def test_every_call_after_the_end_gets_the_last_word(server):
+    with caller(server) as channel:
+        waiting = call(channel, b"hello")
+        assert server.receive(10) == b"hello"
+        server.dismiss()
+        assert waiting.result() == b"bye"
+        assert call(channel, b"I quit").result() == b"bye"
+        assert call(channel, b"hello?").result() == b"bye"
+        assert server.receive(0) is None
+
+
+def test_a_stranger_cannot_end_the_talk_of_others(server):
+    with caller(server) as first, caller(server) as second:
+        answer = call(first, b"hello")
+        assert server.receive(10) == b"hello"
+        with pytest.raises(grpc.RpcError):
+            call(second, b"I quit").result()
+        server.answer(b"welcome")
+        assert answer.result() == b"welcome"
 
 
 def test_a_caller_that_left_is_noticed(server):
