@@ -34,7 +34,12 @@ def player_arguments(
 
 
 def start(executable: Path, arguments: Sequence[str], *, output: int) -> Group:
-    """Start an executable; output: a file descriptor. Raises UnityEnvironmentException with the cause."""
+    """Start an executable, for whose log there is a folder then; output: a file descriptor.
+
+    Raises UnityEnvironmentException with the cause.
+    """
+    if (log := _unity_log(arguments)) is not None:
+        _make_folder(log)  # Unity does not make it
     try:
         return Group([executable, *arguments], output=output)
     except OSError as error:
@@ -115,13 +120,25 @@ def _open(log: Path | None) -> tuple[Path, int]:
     if log is None:
         descriptor, name = tempfile.mkstemp(prefix="mlagents-player-", suffix=".log")
         return Path(name), descriptor
+    _make_folder(log)
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
         return log, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o644)
     except OSError as error:
-        raise UnityEnvironmentException(
-            f"{log}: the log of the player cannot be written there ({error.strerror}); choose another folder"
-        ) from error
+        raise _unwritable(log, error) from error
+
+
+def _make_folder(log: Path) -> None:
+    """Make the folder of a log, which must exist before a player writes there."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(log, error) from error
+
+
+def _unwritable(log: Path, error: OSError) -> UnityEnvironmentException:
+    return UnityEnvironmentException(
+        f"{log}: the log of the player cannot be written there ({error.strerror}); choose another folder"
+    )
 
 
 def _unity_log(arguments: Sequence[str]) -> Path | None:
