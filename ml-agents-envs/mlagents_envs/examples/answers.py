@@ -34,15 +34,18 @@ class ActionReader:
     def read(self, answers: UnityRLInputProto.ListAgentActionProto, n: int) -> ActionTuple:
         """Return the actions of the n agents that asked, zeros if there is no answer at all.
 
-        Raises UnityActionException unless there is one answer of the right size for each of them.
+        As in Unity, more answers than that are ignored, and an empty half of an answer means zeros. Raises
+        UnityActionException if there are fewer, which Unity does not survive, or if one has another size.
         """
         if not answers.value:
             return self._spec.empty_action(n)
-        if len(answers.value) != n:
+        if len(answers.value) < n:
             raise UnityActionException(
                 f"{self._behavior}: {n} agents asked and {len(answers.value)} actions came; "
                 "send one for each agent that is not done, in their order"
             )
+        if len(answers.value) > n:
+            answers = UnityRLInputProto.ListAgentActionProto(value=answers.value[:n])
         return self._together(answers.SerializeToString(), n) or self._one_by_one(answers)
 
     def _together(self, raw: bytes, n: int) -> ActionTuple | None:
@@ -58,17 +61,20 @@ class ActionReader:
         return ActionTuple(continuous.view("<f4"), discrete.astype(np.int32))
 
     def _one_by_one(self, answers: UnityRLInputProto.ListAgentActionProto) -> ActionTuple:
+        action = self._spec.empty_action(len(answers.value))
         sizes = (self._spec.continuous_size, self._spec.discrete_size)
         for row, answer in enumerate(answers.value):
             got = (len(answer.continuous_actions), len(answer.discrete_actions))
-            if got != sizes:
+            if got[0] not in (0, sizes[0]) or got[1] not in (0, sizes[1]):
                 raise UnityActionException(
                     f"{self._behavior}: the action of agent {row} in order has {got[0]} continuous and {got[1]} "
-                    f"discrete numbers; it must have {sizes[0]} and {sizes[1]}"
+                    f"discrete numbers; it must have {sizes[0]} and {sizes[1]}, or none for zeros"
                 )
-        continuous = np.array([list(answer.continuous_actions) for answer in answers.value], np.float32)
-        discrete = np.array([list(answer.discrete_actions) for answer in answers.value], np.int32)
-        return ActionTuple(continuous, discrete)
+            if got[0]:
+                action.continuous[row] = answer.continuous_actions
+            if got[1]:
+                action.discrete[row] = answer.discrete_actions
+        return action
 
 
 def _layout(spec: ActionSpec, *, deprecated: bool) -> Layout:

@@ -17,6 +17,8 @@ KINDS = {
     "mute": "runs and never connects",
     "version": "claims another version of the protocol",
     "silent": "connects and says nothing once it is told to reset",
+    "inference": "goes on without a trainer that closes before the first reset, as Unity does",
+    "quit:N": "quits after N messages about agents and waits for the answer to that, as Unity does",
     "crash:N": "ends with status 7 after N messages about agents",
     "hang:N": "says nothing after N of them",
     "garbage:N": "says what is no message after N of them",
@@ -28,7 +30,7 @@ GREETINGS = 2  # messages before the first about agents
 LONGER_THAN_PATIENCE = 600.0  # seconds; no player is left behind for good
 MIB = 2**20
 UNKNOWN = 15  # a field that messages do not have, and readers skip
-_NUMBERS = {"crash": 1, "hang": 1, "garbage": 1, "oversize": 2}  # how many each may have
+_NUMBERS = {"quit": 1, "crash": 1, "hang": 1, "garbage": 1, "oversize": 2}  # how many each may have
 _TWISTED = bytes(byte ^ 0x55 for byte in range(256))  # what each byte becomes; the first then begins no field
 
 
@@ -59,13 +61,18 @@ class FaultyLine:
 
     def __call__(self, message: bytes, /, *, patience: float | None = None) -> bytes:
         self._left -= 1
-        return self._line(message if self._left >= 0 else self._spoil(message), patience=patience)
+        answer = self._line(message if self._left >= 0 else self._spoil(message), patience=patience)
+        if self._fault.kind == "inference" and self._left == 0:
+            _go_on(answer)
+        return answer
 
     def _spoil(self, message: bytes) -> bytes:
         kind, after, size = self._fault
         if kind == "crash":
             print(f"Crash!!! As was asked for, after {after} messages.", flush=True)
             os._exit(CRASH)
+        if kind == "quit":
+            self._quit(after)
         if kind == "hang":
             print(f"Nothing more is said, as was asked for, after {after} messages.", flush=True)
             wait_for_the_end()
@@ -74,6 +81,23 @@ class FaultyLine:
         if kind == "oversize":
             return message + block(UNKNOWN, bytes(size * MIB))
         return message
+
+    def _quit(self, after: int) -> None:
+        from mlagents_envs.wire.replies import closing  # numpy takes its time, and most of a command does not need it
+
+        print(f"It quits, as was asked for, after {after} messages.", flush=True)
+        self._line(closing())
+        print("The trainer answered to that.", flush=True)
+        os._exit(0)
+
+
+def _go_on(answer: bytes) -> None:
+    """Stay without a trainer if the answer to the second greeting closes."""
+    from mlagents_envs.wire.codec import is_last
+
+    if is_last(answer):
+        print("The trainer closed before the first reset: it goes on without one, as was asked for.", flush=True)
+        wait_for_the_end()
 
 
 def wait_for_the_end() -> None:

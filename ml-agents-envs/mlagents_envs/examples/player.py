@@ -12,7 +12,6 @@ from typing import Any, Protocol, runtime_checkable
 
 from google.protobuf.message import DecodeError
 
-import mlagents_envs
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.communicator_objects.capabilities_pb2 import UnityRLCapabilitiesProto
 from mlagents_envs.communicator_objects.command_pb2 import QUIT, RESET
@@ -34,6 +33,7 @@ from mlagents_envs.side_channel import player_side
 from mlagents_envs.wire.diagnosis import versions_differ
 from mlagents_envs.wire.encode import AgentWriter
 from mlagents_envs.wire.fields import block
+from mlagents_envs.wire.packages import CURRENT, Package
 from mlagents_envs.wire.replies import CLOSING, WELL
 from mlagents_envs.wire.specs import brain_parameters
 
@@ -64,10 +64,17 @@ class Measured(Protocol):
 class Scene:
     """An environment as the trainer sees it: told what to do, it tells what agents see."""
 
-    def __init__(self, env: BaseEnv, *, png: bool = False) -> None:
-        """png: observations of (channels, height, width) travel as PNG."""
+    def __init__(
+        self, env: BaseEnv, *, png: bool = False, package: Package = CURRENT, stacks: Mapping[str, int] | None = None
+    ) -> None:  # fmt: skip
+        """png: observations of (channels, height, width) travel as PNG. package: the release that is imitated.
+
+        stacks: name of a sensor -> frames, for images that are stacks of them; that shows in PNGs only.
+        """
         self._env = env
         self._png = png
+        self._package = package
+        self._stacks = stacks or {}
         self._writers: dict[str, AgentWriter] = {}  # of behaviors that the trainer knows
         self._readers: dict[str, ActionReader] = {}
         self._asking: dict[str, int] = {}  # how many agents of each behavior wait for an action
@@ -87,18 +94,23 @@ class Scene:
         self._env.step()
 
     def report(self) -> bytes:
-        """Return the message that says what agents see; Unity calls when one has something to say, and not before."""
-        while not (steps := self._steps()):
+        """Return the message that says what agents see; Unity calls when one has something to say, and not before.
+
+        It lists every behavior, also those of which no agent has something to say.
+        """
+        while not any(decision or terminal for _, _, decision, terminal in self._steps()):
             self._env.step()
         output, new = [], UnityRLInitializationOutputProto()
         self._asking.clear()
-        for name, spec, decision, terminal in steps:
-            if name not in self._writers:
-                self._meet(name, spec)
-                new.brain_parameters.append(brain_parameters(name, spec.action_spec))
+        for name, spec, decision, terminal in self._steps():
+            agents = b""
+            if decision or terminal:
+                if name not in self._writers:
+                    self._meet(name, spec)
+                    new.brain_parameters.append(brain_parameters(name, spec.action_spec))
+                agents = self._writers[name].write(decision, terminal)
             if decision:
                 self._asking[name] = len(decision)
-            agents = self._writers[name].write(decision, terminal)
             output.append(block(2, block(1, name.encode()) + block(2, agents)))
         if measured := self._measurements():
             output.append(block(3, measured))
@@ -106,13 +118,13 @@ class Scene:
         return _WELL + block(2, block(1, b"".join(output)) + introduction)
 
     def _steps(self) -> list[tuple[str, BehaviorSpec, DecisionSteps, TerminalSteps]]:
-        """Return each behavior of which an agent has something to say, with its steps."""
-        every = [(name, spec, *self._env.get_steps(name)) for name, spec in self._env.behavior_specs.items()]
-        return [(name, spec, decision, terminal) for name, spec, decision, terminal in every if decision or terminal]
+        return [(name, spec, *self._env.get_steps(name)) for name, spec in self._env.behavior_specs.items()]
 
     def _meet(self, name: str, spec: BehaviorSpec) -> None:
-        images = [index for index, sensor in enumerate(spec.observation_specs) if len(sensor.shape) == 3]
-        self._writers[name] = AgentWriter(spec, images if self._png else ())
+        images = [index for index, sensor in enumerate(spec.observation_specs) if len(sensor.shape) == 3 and self._png]
+        stacks = {index: self._stacks.get(spec.observation_specs[index].name, 1) for index in images}
+        stacks = {index: frames for index, frames in stacks.items() if frames > 1}
+        self._writers[name] = AgentWriter(spec, images, package=self._package, stacks=stacks)
         self._readers[name] = ActionReader(name, spec.action_spec)
 
     def _take_parameters(self, side_channel: bytes) -> None:
@@ -142,17 +154,21 @@ class ServedPlayer:
     """Serves an environment that is made once the trainer has said for which seed."""
 
     def __init__(
-        self, exchange: Exchange, make: Make, *, png: bool = False, version: str = VERSION, patience: float = 30.0
+        self, exchange: Exchange, make: Make, *, png: bool = False, version: str = VERSION, patience: float = 30.0,
+        package: Package = CURRENT, stacks: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
         """exchange: says a message to the trainer and returns its answer. patience: seconds for the first answer.
 
         png: images are compressed if the trainer can read that. version: of the protocol that is claimed.
+        package, stacks: as in `Scene`.
         """
         self._exchange = exchange
         self._make = make
         self._png = png
         self._version = version
         self._patience = patience
+        self._package = package
+        self._stacks = stacks
 
     def play(self) -> str:
         """Do as the trainer says until it closes, and return how it ended.
@@ -178,23 +194,22 @@ class ServedPlayer:
         claims = beginning.capabilities
         png = self._png and claims.concatenatedPngObservations and claims.compressedChannelMapping
         with closing(self._make(beginning.seed, areas)) as env:
-            scene = Scene(env, png=png)
+            scene = Scene(env, png=png, package=self._package, stacks=self._stacks)
             order = self._ask(_WELL).rl_input
             while order.command != QUIT:
                 scene.obey(order)
                 order = self._ask(scene.report()).rl_input
 
     def _greet(self) -> UnityRLInitializationInputProto:
-        package = mlagents_envs.__version__
         greeting = UnityRLInitializationOutputProto(
-            name=NAME, package_version=package, communication_version=self._version
+            name=NAME, package_version=self._package.version, communication_version=self._version
         )
         for capability in UnityRLCapabilitiesProto.DESCRIPTOR.fields_by_name:
             setattr(greeting.capabilities, capability, True)
         message = _WELL + block(2, block(2, greeting.SerializeToString()))
         beginning = self._ask(message, patience=self._patience).rl_initialization_input
         theirs = beginning.communication_version
-        if versions_differ(theirs, VERSION, package):
+        if versions_differ(theirs, VERSION, self._package.version):
             raise UnityCommunicationException(
                 f"the trainer speaks communication version {theirs!r} and this player {VERSION}; "
                 "use packages that belong together"

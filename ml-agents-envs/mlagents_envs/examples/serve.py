@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mlagents-port", type=int, metavar="N", help="where the trainer listens on this machine")
     parser.add_argument("--areas", type=int, metavar="N", help="unless the trainer says more than 1 (default: Unity's)")
     parser.add_argument("--png", action="store_true", help="images travel as PNG")
+    parser.add_argument(
+        "--package", metavar="VERSION", help="of com.unity.ml-agents, to send images as it does: 2.0.1, 3.0.0, 4.0.1"
+    )
     parser.add_argument("--patience", type=float, default=30.0, metavar="S", help="to wait for a trainer (default 30)")
     parser.add_argument("--fault", metavar="KIND", help="what goes wrong, see below")
     parser.add_argument("--make-executable", type=Path, metavar="DIR", help="write a player there instead, and end")
@@ -77,6 +80,7 @@ def _make(flags: argparse.Namespace) -> None:
     arguments = ["--fault", flags.fault] if flags.fault else []
     arguments += ["--areas", str(flags.areas)] if flags.areas is not None else []
     arguments += ["--png"] if flags.png else []
+    arguments += ["--package", flags.package] if flags.package is not None else []
     made = make_executable(flags.make_executable, flags.name, arguments=arguments)
     print(made)
     print(f"mlagents-learn CONFIG.yaml --env {shlex.quote(str(flags.make_executable / flags.name))}")
@@ -94,6 +98,9 @@ def _serve(flags: argparse.Namespace, unknown: Sequence[str], fault: Fault) -> i
     from mlagents_envs.examples.line import Line  # gRPC takes its time, and what is above does not need it
     from mlagents_envs.examples.player import VERSION as OUR_VERSION
     from mlagents_envs.examples.player import ServedPlayer
+    from mlagents_envs.wire.packages import CURRENT, read_package
+
+    package = CURRENT if flags.package is None else read_package(flags.package)
 
     def made(seed: int, areas: int | None) -> ExampleEnv:
         return make(flags.name, areas=areas or flags.areas, seed=seed)
@@ -102,7 +109,7 @@ def _serve(flags: argparse.Namespace, unknown: Sequence[str], fault: Fault) -> i
         with Line(flags.mlagents_port) as line:
             version = VERSION if fault.kind == "version" else OUR_VERSION
             player = ServedPlayer(
-                FaultyLine(line, fault), made, png=flags.png, version=version, patience=flags.patience
+                FaultyLine(line, fault), made, png=flags.png, version=version, patience=flags.patience, package=package
             )
             _say(player.play())
     except KeyboardInterrupt:

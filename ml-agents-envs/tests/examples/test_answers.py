@@ -61,7 +61,22 @@ def test_too_few_answers_get_a_sentence():
         reader.read(answers(actions(2, 2, 0, 1, 0)), 3)
 
 
-@pytest.mark.parametrize(("continuous", "branches"), [(1, 1), (2, 0), (3, 1), (0, 3)])
+def test_more_answers_than_were_asked_for_are_ignored():
+    sent = actions(3, 2, 1, 2, 0)
+    got = ActionReader("Ball", ActionSpec(2, (3,))).read(answers(sent), 2)
+    assert np.array_equal(got.continuous, sent.continuous[:2])
+    assert np.array_equal(got.discrete, sent.discrete[:2])
+
+
+@pytest.mark.parametrize(("continuous", "branches"), [(2, 0), (0, 1), (0, 0)])
+def test_an_empty_half_of_an_answer_is_zeros(continuous, branches):
+    sent = actions(2, continuous, branches, 2, 0)
+    got = ActionReader("Ball", ActionSpec(2, (3,))).read(answers(sent), 2)
+    assert np.array_equal(got.continuous, sent.continuous if continuous else np.zeros((2, 2)))
+    assert np.array_equal(got.discrete, sent.discrete if branches else np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize(("continuous", "branches"), [(1, 1), (3, 0), (3, 1), (0, 3)])
 def test_answers_of_another_size_get_a_sentence(continuous, branches):
     reader = ActionReader("Ball", ActionSpec(2, (3,)))
     with pytest.raises(UnityActionException, match=r"Ball: the action of agent 0 in order .* must have 2 and 1"):

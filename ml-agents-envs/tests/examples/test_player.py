@@ -148,7 +148,7 @@ def test_the_greeting_is_that_of_unity():
     hello = greeting.unity_output.rl_initialization_output
     assert greeting.header.status == 200
     assert (hello.name, hello.communication_version) == ("AcademySingleton", "1.5.0")
-    assert hello.package_version
+    assert hello.package_version == "4.0.1"
     assert [value for _, value in hello.capabilities.ListFields()] == [True] * 7
     assert parked == UnityMessageProto(header={"status": 200})
 
@@ -210,7 +210,8 @@ def test_a_behavior_is_introduced_with_its_first_agent_and_never_again():
     ]
     assert introduced == [[walker], [painter], [], []]
     assert agents(trainer.told[1], walker) == [(2, True), (1, False)]
-    assert walker not in trainer.told[2].rl_output.agentInfos
+    assert agents(trainer.told[2], walker) == []
+    assert set(trainer.told[2].rl_output.agentInfos) == {walker, painter}  # every behavior that was ever there
     (brain,) = trainer.told[1].rl_initialization_output.brain_parameters
     assert (brain.action_spec.num_continuous_actions, list(brain.action_spec.discrete_branch_sizes)) == (1, [3, 2])
 
@@ -310,12 +311,12 @@ def test_a_trainer_that_hangs_up_ends_the_play():
 
 def test_actions_that_do_not_fit_end_the_play_and_the_trainer_is_told():
     walker, _ = Square.SPECS
-    trainer = Trainer(order(RESET), order(**{walker: ActionTuple(continuous=np.ones((2, 2)))}))
-    env = Square([{walker: ([1], [])}])
-    with pytest.raises(UnityActionException, match="1 agents asked and 2 actions came"):
+    trainer = Trainer(order(RESET), order(**{walker: ActionTuple(continuous=np.ones((1, 2)))}))
+    env = Square([{walker: ([1, 2], [])}])
+    with pytest.raises(UnityActionException, match="2 agents asked and 1 actions came"):
         play(trainer, env)
     assert trainer.heard[-1].header.status == 400
-    assert "1 agents asked" in trainer.heard[-1].header.message
+    assert "2 agents asked" in trainer.heard[-1].header.message
     assert env.closed
 
 
