@@ -244,6 +244,13 @@ def test_a_player_writes_its_log_where_it_is_told(start, tmp_path):
     assert "3DBall, served" in (tmp_path / "logs" / "Player-0.log").read_text()
 
 
+def test_a_log_folder_that_cannot_be_made_gets_a_sentence(builds, players, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnityEnvironmentException, match=r"Player-3\.log: the log of the player cannot be written there"):
+        UnityEnvironment(builds(), worker_id=3, log_folder=str(tmp_path / "file" / "logs"))
+    assert not players()
+
+
 @pytest.mark.parametrize(("address", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
 def test_listening_to_the_network_is_said_aloud(builds, caplog, address, warned):
     class Open(UnityEnvironment):

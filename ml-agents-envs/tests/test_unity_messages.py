@@ -25,11 +25,11 @@ def agent(agent_id, *, done, reward=0.0, interrupted=False):
     return info
 
 
-def D(agent_id, reward=0.0):  # noqa: N802
+def D(agent_id, reward=0.0):
     return agent(agent_id, done=False, reward=reward)
 
 
-def T(agent_id, reward=0.0, interrupted=False):  # noqa: N802
+def T(agent_id, reward=0.0, interrupted=False):
     return agent(agent_id, done=True, reward=reward, interrupted=interrupted)
 
 

@@ -27,8 +27,11 @@ def test_the_executable_is_where_a_trainer_looks_for_it(tmp_path, capsys):
 def test_it_runs_with_the_options_it_was_made_with_and_those_it_is_given(tmp_path, capsys):
     if sys.platform == "win32":
         pytest.importorskip(LAUNCHER)
-    assert main(["Basic", "--make-executable", str(tmp_path), "--fault", "exit", "--areas", "2", "--png"]) == 0
+    options = ["--fault", "exit", "--areas", "2", "--png", "--package", "2.3.0-exp.3 of mine"]
+    assert main(["Basic", "--make-executable", str(tmp_path), *options]) == 0
     made = capsys.readouterr().out.splitlines()[0]
+    if sys.platform != "win32":
+        assert shlex.join(["Basic", *options]) in find_player(made).read_text()
     ran = subprocess.run([made, "--mlagents-port", "5", "--mine", "a b"], capture_output=True, text=True, check=False)
     assert ran.returncode == 3
     assert "Basic, served to the trainer at port 5" in ran.stdout

@@ -30,6 +30,7 @@ from mlagents_envs.side_channel import player_side
 from mlagents_envs.side_channel.engine_configuration_channel import EngineConfigurationChannel
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
+from mlagents_envs.wire.packages import read_package
 
 
 class Trainer:
@@ -255,6 +256,53 @@ def test_images_are_compressed_if_that_is_wanted_and_the_trainer_can_read_it(ask
     (agent,) = trainer.told[0].rl_output.agentInfos[painter].value
     assert agent.observations[0].compression_type == sent
     assert bool(agent.observations[0].float_data.data) == (sent == NONE)
+
+
+@pytest.mark.parametrize(
+    ("package", "shape", "properties", "where"),
+    [("2.0.1", [3, 3, 4], [2, 2, 1], 5), ("3.0.0", [4, 3, 3], [1, 2, 2], 5), ("4.0.1", [4, 3, 3], [1, 2, 2], 10)],
+)
+def test_images_are_sent_as_the_package_does(package, shape, properties, where):
+    """where: the place of the number of channel 1, row 0, column 1."""
+
+    class Town(Square):
+        def get_steps(self, behavior_name):
+            decision, terminal = super().get_steps(behavior_name)
+            decision.obs[0][:, 1, 0, 1] = 1.0
+            return decision, terminal
+
+    _, painter = Square.SPECS
+    trainer = Trainer(order(RESET))
+    play(trainer, Town([{painter: ([2], [])}]), package=read_package(package))
+    assert trainer.heard[0].unity_output.rl_initialization_output.package_version == package
+    seen = trainer.told[0].rl_output.agentInfos[painter].value[0].observations[0]
+    assert (list(seen.shape), list(seen.dimension_properties)) == (shape, properties)
+    assert list(seen.float_data.data).index(1.0) == where
+
+
+def test_only_a_stack_of_images_has_a_mapping():
+    _, painter = Square.SPECS
+    for stacks, mapping in (({}, []), ({"canvas": 2}, [0, 1, -1, 2, 3, -1])):
+        trainer = Trainer(order(RESET))
+        play(trainer, Square([{painter: ([2], [])}]), png=True, stacks=stacks)
+        seen = trainer.told[0].rl_output.agentInfos[painter].value[0].observations[0]
+        assert list(seen.compressed_channel_mapping) == mapping
+
+
+def test_an_agent_that_asks_and_then_ends_is_told_in_that_order_and_answered():
+    walker, _ = Square.SPECS
+
+    class Town(Square):
+        def get_steps(self, behavior_name):
+            decision, terminal = super().get_steps(behavior_name)
+            decision.ended = np.isin(decision.agent_id, terminal.agent_id)
+            return decision, terminal
+
+    env = Town([{walker: ([1, 2], [2])}, {walker: ([1], [])}])
+    trainer = Trainer(order(RESET), order(**{walker: ActionTuple(continuous=np.array([[0.5, 0.0], [0.25, 0.0]]))}))
+    play(trainer, env)
+    assert agents(trainer.told[0], walker) == [(1, False), (2, False), (2, True)]
+    assert env.acted[0][2].continuous.tolist() == [[0.5, 0.0], [0.25, 0.0]]
 
 
 def test_parameters_are_taken_before_the_reset_that_comes_with_them():

@@ -218,6 +218,34 @@ def test_unitys_own_log_goes_before_what_is_printed(play, tmp_path):
 
 
 @posix
+@pytest.mark.parametrize("flag", ["-logFile", "-logfile"])
+def test_the_folder_of_unitys_log_is_there_before_the_player_starts(play, tmp_path, flag):
+    log = tmp_path / "results" / "run_logs" / "Player-0.log"
+    player = play("import sys; open(sys.argv[-1], 'w').write('written\\n')", ["--mlagents-port", "5005", flag, str(log)])
+    assert ended(player) == 0
+    assert log.read_text() == "written\n"
+
+
+@posix
+def test_a_folder_for_unitys_log_that_cannot_be_made_gets_a_sentence(script, tmp_path):
+    (tmp_path / "file").write_text("")
+    log = tmp_path / "file" / "Player-0.log"
+    with pytest.raises(UnityEnvironmentException, match=rf"{log}: .*cannot be written there .*choose another folder"):
+        Player(script(""), player_arguments(5005, log=log))
+    with pytest.raises(UnityEnvironmentException, match="cannot be written there"):
+        env_utils.launch_executable(str(script("")), ["-logFile", str(log)])
+
+
+@posix
+@pytest.mark.parametrize("arguments", [["-logFile", "-"], ["-logFile"], []])
+def test_a_player_that_prints_needs_no_folder(play, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert ended(play("", arguments)) == 0
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "Player"}
+
+
+@posix
 def test_long_logs_and_strange_bytes_do_not_matter(play):
     player = play(
         "import os\nfor i in range(400): os.write(1, b'x' * 1000 + b'\\n')\nos.write(1, b'Gr\\xf6\\xdfe\\n\\n')"
