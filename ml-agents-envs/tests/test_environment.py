@@ -12,6 +12,7 @@ import pytest
 from mlagents_envs.base_env import ActionTuple, BehaviorMapping
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.examples.catalog import NAMES, make
+from mlagents_envs.examples.paced import PacedEnv
 from mlagents_envs.exception import (
     UnityActionException,
     UnityEnvironmentException,
@@ -82,6 +83,36 @@ def test_every_example_says_the_same_through_a_player(start, name):
         for each in (env, twin):
             each.step()
     assert seen == {name for name in twin.behavior_specs}
+
+
+@pytest.mark.parametrize("name", ["3DBall", "GridWorld"])
+def test_a_player_whose_agents_decide_now_and_then_is_the_same_as_in_process(start, name):
+    env, twin = start(name, "--period", "5", seed=3), PacedEnv(make(name, seed=3), 5)
+    env.reset()
+    twin.reset()
+    chance, ends_alone, together = np.random.default_rng(0), 0, 0
+    for _ in range(120):
+        asking, ended = 0, 0
+        for behavior, spec in env.behavior_specs.items():
+            pairs = list(zip(env.get_steps(behavior), twin.get_steps(behavior), strict=True))
+            for mine, its in pairs:
+                for column in ("agent_id", "reward", "group_id", "group_reward"):
+                    assert np.array_equal(getattr(mine, column), getattr(its, column)), column
+                assert all(np.array_equal(a, b) for a, b in zip(mine.obs, its.obs, strict=True))
+            n = len(pairs[0][0])
+            asking, ended = asking + n, ended + len(pairs[1][0])
+            action = ActionTuple(
+                chance.uniform(-1, 1, (n, spec.action_spec.continuous_size)),
+                chance.integers(0, spec.action_spec.discrete_branches or 1, (n, spec.action_spec.discrete_size)),
+            )
+            for each in (env, twin):
+                each.set_actions(behavior, action)
+        ends_alone += ended > 0 and asking == 0
+        together += ended > 0 and asking > 0
+        for each in (env, twin):
+            each.step()
+    assert ends_alone > 0
+    assert together > 0
 
 
 def test_it_closes_at_the_end_of_a_with_block_also_after_a_failure(builds, players):

@@ -23,7 +23,7 @@ from mlagents_envs.examples.faults import EXIT, KINDS, VERSION, Fault, FaultyLin
 from mlagents_envs.exception import UnityEnvironmentException, UnityException
 
 if TYPE_CHECKING:
-    from mlagents_envs.examples.example import ExampleEnv
+    from mlagents_envs.base_env import BaseEnv
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit status
 
@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--package", metavar="VERSION", help="of com.unity.ml-agents, to send images as it does: 2.0.1, 3.0.0, 4.0.1"
     )
+    parser.add_argument("--period", type=int, default=1, metavar="N", help="agents decide each N-th step (default 1)")
     parser.add_argument("--patience", type=float, default=30.0, metavar="S", help="to wait for a trainer (default 30)")
     parser.add_argument("--fault", metavar="KIND", help="what goes wrong, see below")
     parser.add_argument("--make-executable", type=Path, metavar="DIR", help="write a player there instead, and end")
@@ -81,6 +82,7 @@ def _make(flags: argparse.Namespace) -> None:
     arguments += ["--areas", str(flags.areas)] if flags.areas is not None else []
     arguments += ["--png"] if flags.png else []
     arguments += ["--package", flags.package] if flags.package is not None else []
+    arguments += ["--period", str(flags.period)] if flags.period != 1 else []
     made = make_executable(flags.make_executable, flags.name, arguments=arguments)
     print(made)
     print(f"mlagents-learn CONFIG.yaml --env {shlex.quote(str(flags.make_executable / flags.name))}")
@@ -96,14 +98,16 @@ def _serve(flags: argparse.Namespace, unknown: Sequence[str], fault: Fault) -> i
     if fault.kind == "mute":
         wait_for_the_end()
     from mlagents_envs.examples.line import Line  # gRPC takes its time, and what is above does not need it
+    from mlagents_envs.examples.paced import PacedEnv
     from mlagents_envs.examples.player import VERSION as OUR_VERSION
     from mlagents_envs.examples.player import ServedPlayer
     from mlagents_envs.wire.packages import CURRENT, read_package
 
     package = CURRENT if flags.package is None else read_package(flags.package)
 
-    def made(seed: int, areas: int | None) -> ExampleEnv:
-        return make(flags.name, areas=areas or flags.areas, seed=seed)
+    def made(seed: int, areas: int | None) -> BaseEnv:
+        env = make(flags.name, areas=areas or flags.areas, seed=seed)
+        return env if flags.period == 1 else PacedEnv(env, flags.period)
 
     try:
         with Line(flags.mlagents_port) as line:
