@@ -8,6 +8,7 @@ import pytest
 
 from mlagents_envs.base_env import ActionSpec
 from mlagents_envs.communicator_objects.unity_input_pb2 import UnityInputProto
+from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.line import Line
 from mlagents_envs.examples.player import ServedPlayer
@@ -54,6 +55,24 @@ def test_messages_are_exchanged_with_a_player():
     communicator.close()
     player.join(20)
     assert not player.is_alive()
+
+
+def test_a_player_that_quits_is_answered_at_once():
+    communicator, answers = RpcCommunicator(base_port=free_port(), timeout_wait=20), []
+
+    def play():
+        with Line(communicator.base_port) as line:
+            for status, patience in ((200, 20), (200, None), (400, None)):
+                message = UnityMessageProto(header={"status": status}).SerializeToString()
+                answers.append(UnityMessageProto.FromString(line(message, patience=patience)).header.status)
+
+    player = threading.Thread(target=play, daemon=True)
+    player.start()
+    communicator.initialize(UnityInputProto())
+    assert communicator.exchange(reset()) is None
+    player.join(20)
+    assert answers == [200, 200, 400]
+    communicator.close()
 
 
 def test_a_player_that_does_not_come_is_asked_for_now_and_then():

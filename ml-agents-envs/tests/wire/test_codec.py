@@ -15,6 +15,7 @@ from mlagents_envs.communicator_objects.unity_rl_output_pb2 import UnityRLOutput
 from mlagents_envs.exception import UnityCommunicationException, UnityException, UnityObservationException
 from mlagents_envs.wire.codec import AgentReader, first_agent, read_message
 from mlagents_envs.wire.fields import LENGTH, VARINT, block, varint
+from mlagents_envs.wire.packages import read_package
 
 NAME = "B?team=0"
 
@@ -218,7 +219,7 @@ def test_mutated_messages_are_read_or_refused_and_nothing_else():
         output.CopyFrom(listed)
         del output.value[3 if not images else 5 :]
         whole = message.SerializeToString()
-        reader = AgentReader(NAME, spec)
+        reader = AgentReader(NAME, spec, read_package("3.0.0"))  # whose images are put right
         chance = np.random.default_rng(1)
         refused = 0
         for _ in range(5000):

@@ -180,12 +180,14 @@ def test_any_mix_of_sensors_agents_and_packages_is_read_number_for_number(data):
     sizes = st.integers(1, 5)
     shapes = {"vector": st.tuples(sizes), "entities": st.tuples(sizes, sizes), "image": st.tuples(sizes, sizes, sizes)}
     drawn = [data.draw(shapes[kind]) for kind in kinds]
-    n = data.draw(st.integers(1, 4))
+    n = data.draw(st.integers(1, 6))
     listed = UnityRLOutputProto.ListAgentInfoProto()
     expected = [np.zeros((n, *shape), np.float32) for shape in drawn]
     done = data.draw(st.lists(st.booleans(), min_size=n, max_size=n))
+    ids = data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+    later = [any(done[b] and ids[b] == ids[a] for b in range(a + 1, n)) for a in range(n) if not done[a]]
     for agent in range(n):
-        info = listed.value.add(id=agent, done=done[agent])
+        info = listed.value.add(id=ids[agent], done=done[agent])
         for k, (kind, shape) in enumerate(zip(kinds, drawn, strict=True)):
             expected[k][agent] = numbers = noise(*shape, seed=100 * agent + k)
             observation = info.observations.add()
@@ -196,6 +198,11 @@ def test_any_mix_of_sensors_agents_and_packages_is_read_number_for_number(data):
                 observation.float_data.data.extend(float(number) for number in numbers.ravel())
     for reader in readers(listed, version):
         decision, terminal = reader.read(listed.SerializeToString())
+        assert (decision.agent_id.tolist(), terminal.agent_id.tolist()) == (
+            [one for one, end in zip(ids, done, strict=True) if not end],
+            [one for one, end in zip(ids, done, strict=True) if end],
+        )
+        assert (decision.ended.tolist() if decision.ended is not None else [False] * len(decision)) == later
         for k in range(len(kinds)):
             assert np.array_equal(decision.obs[k], expected[k][~np.array(done)])
             assert np.array_equal(terminal.obs[k], expected[k][np.array(done)])
