@@ -10,7 +10,7 @@ import pytest
 
 TABLE = Path(__file__).parents[3] / "shared" / "spec" / "llapi.md"
 PARAMETERS = {  # module:name -> parameters in order, with their defaults where there are any
-    "base_env:DecisionSteps": "obs, reward, agent_id, action_mask, group_id, group_reward",
+    "base_env:DecisionSteps": "obs, reward, agent_id, action_mask, group_id, group_reward, ended=None",
     "base_env:TerminalSteps": "obs, reward, interrupted, agent_id, group_id, group_reward",
     "base_env:DecisionSteps.empty": "spec",
     "base_env:TerminalSteps.empty": "spec",
