@@ -52,7 +52,7 @@ def step_batch(decision: DecisionSteps, terminal: TerminalSteps, action: ActionS
         done=done,
         interrupted=interrupted,
     )
-    stale = getattr(decision, "ended", None)
+    stale = decision.ended
     repeats = ended > 1 and len(np.unique(terminal.agent_id)) < ended
     if repeats or (stale is not None and stale.any()):
         return _once_each(batch, np.zeros(asking, bool) if stale is None else stale)
