@@ -89,21 +89,51 @@ def test_basic_pays_for_time_and_both_goals():
     assert terminal.obs[0][0].argmax() == 7
 
 
-def test_an_ended_agent_gives_its_place_to_one_of_another_number():
+def test_agents_keep_their_ids_over_episodes_and_resets():
     env = make("3DBall", areas=8)
-    seen = set()
-    ended = 0
-    before = None
-    for decision, terminal in play(env, 120, chance(1)):
-        if before is not None and len(terminal):
-            assert set(terminal.agent_id) <= set(before.agent_id)
-            assert not set(terminal.agent_id) & set(decision.agent_id)
-            assert not (set(decision.agent_id) - set(before.agent_id)) & seen
+    for _ in range(2):
+        ended = 0
+        for decision, terminal in play(env, 60, chance(1)):
+            assert decision.agent_id.tolist() == list(range(8))
+            assert set(terminal.agent_id.tolist()) <= set(range(8))
             ended += len(terminal)
-        seen |= set(decision.agent_id.tolist())
-        before = decision
-        assert len(decision) == 8
+        assert ended > 8
+
+
+def test_on_demand_agents_get_a_new_id_for_each_episode():
+    env = make("3DBall", areas=8, renew_ids=True)
+    before, ids, ended = np.arange(8), set(range(8)), 0
+    for decision, terminal in play(env, 120, chance(1)):
+        going_on = ~np.isin(before, terminal.agent_id)
+        assert decision.agent_id[going_on].tolist() == before[going_on].tolist()
+        assert not set(decision.agent_id[~going_on].tolist()) & ids
+        before, ended = decision.agent_id, ended + len(terminal)
+        ids |= set(before.tolist())
     assert ended > 8
+    assert ids == set(range(8 + ended))
+    env.reset()
+    assert env.get_steps(env.behavior)[0].agent_id.tolist() == list(range(8 + ended, 16 + ended))
+
+
+@pytest.mark.parametrize("name", INSTALLED)
+def test_both_numberings_tell_of_the_same_episodes(name):
+    kept, renewed = make(name, areas=2, seed=3), make(name, areas=2, seed=3, renew_ids=True)
+    kept.reset()
+    renewed.reset()
+    generators, spec = [np.random.default_rng(0) for _ in range(2)], kept.SPEC.action_spec
+    for _ in range(150):
+        for env, generator in zip((kept, renewed), generators, strict=True):
+            for behavior in env.behavior_specs:
+                n = len(env.get_steps(behavior)[0])
+                continuous = generator.uniform(-1, 1, (n, spec.continuous_size)).astype(np.float32)
+                discrete = generator.integers(0, spec.discrete_branches or 1, (n, spec.discrete_size), np.int32)
+                env.set_actions(behavior, ActionTuple(continuous, discrete))
+            env.step()
+        for behavior in kept.behavior_specs:
+            for one, other in zip(kept.get_steps(behavior), renewed.get_steps(behavior), strict=True):
+                assert len(one) == len(other)
+                assert np.array_equal(one.reward, other.reward)
+                assert all(np.array_equal(*columns) for columns in zip(one.obs, other.obs, strict=True))
 
 
 def test_the_last_observation_is_that_of_the_lost_ball():

@@ -26,8 +26,8 @@ class Ball3D(ExampleEnv):
     SPEC = BehaviorSpec([vector_sensor(8, "VectorSensor_size8")], ActionSpec.create_continuous(2))
     PARAMETERS = {"mass": (1.0, 1e-6, 1e6), "scale": (1.0, 0.05, 5.0), "gravity": (9.81, 0.0, 1000.0)}
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.areas
         self._kernel = choose("ball3d")
         self._state = np.zeros((n, 13), np.float32)  # quaternion w x y z, ball position, velocity, spin

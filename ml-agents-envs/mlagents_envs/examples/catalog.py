@@ -44,9 +44,10 @@ def check_name(name: str) -> None:
     raise UnknownExampleException(f"builtin:{name}: no such example{guess} Known: {', '.join(NAMES)}")
 
 
-def make(name: str, *, areas: int | None = None, seed: int = 0) -> ExampleEnv:
+def make(name: str, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> ExampleEnv:
     """Return an example environment with this many areas, as many as Unity's scene has if None.
 
+    renew_ids: agents get a new id for each episode, instead of keeping theirs as in Unity.
     Raises UnknownExampleException for an unknown name, UnityEnvironmentException for fewer than one area or where
     numba or MuJoCo is missing and the example needs it.
     """
@@ -63,5 +64,5 @@ def make(name: str, *, areas: int | None = None, seed: int = 0) -> ExampleEnv:
             f"builtin:{name}: {error.name} is not installed, and the physics needs it; "
             f"pip install 'mlagents-envs[{_NEEDS[error.name]}]'"
         ) from error
-    env: ExampleEnv = getattr(example, kind)(areas=areas, seed=seed)
+    env: ExampleEnv = getattr(example, kind)(areas=areas, seed=seed, renew_ids=renew_ids)
     return env

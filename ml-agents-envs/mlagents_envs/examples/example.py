@@ -1,4 +1,4 @@
-"""What all example environments have in common: agents that live one after another in areas, stepped together."""
+"""What all example environments have in common: agents that play episode after episode in areas, stepped together."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ Range = tuple[float, float, float]  # default, smallest and largest value of an 
 class ExampleEnv(BaseEnv):
     """Agents in one flat table: row area * PER_AREA + k is the k-th of its area; n is the number of rows.
 
-    When an episode ends, the next begins in the same step. All agents are asked at every decision, except rows whose
-    behavior is NOBODY. A subclass names its behaviors, which all see and do the same kind of things, and simulates one
-    decision of all agents at once.
+    When an episode ends, the next begins in the same step. All agents are asked at every decision; a row whose behavior
+    is NOBODY has no agent. A subclass names its behaviors, which all see and do the same kind of things, and simulates
+    one decision of all agents at once.
+
+    As in Unity, an agent gets its id once, from 0 on, and keeps it over its episodes, over `reset` and under another
+    behavior: one step often has, under one id, the end of an episode and the first question of the next. Whoever comes
+    into a row where nobody was is a new agent.
     """
 
     NAME: ClassVar[str]
@@ -50,7 +54,8 @@ class ExampleEnv(BaseEnv):
         if "NAME" in cls.__dict__ and "BEHAVIORS" not in cls.__dict__:
             cls.BEHAVIORS = (f"{cls.NAME}?team=0",)
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        """renew_ids: an agent gets a new id for each episode, as in the first years of Unity's package."""
         self.areas = self.AREAS if areas is None else areas
         self.n = n = self.areas * self.PER_AREA
         self.behavior = self.BEHAVIORS[0]
@@ -61,13 +66,16 @@ class ExampleEnv(BaseEnv):
         self._specs = BehaviorMapping(dict.fromkeys(self.BEHAVIORS, self.SPEC))
         self._which = np.zeros(n, np.int64)  # index of the behavior of each row; may change where an episode begins
         self._group = np.zeros(n, np.int32)  # 0 = alone
-        self._agent = np.zeros(n, np.int32)  # who lives in each row
-        self._born = 0  # agents ever born
+        self._renew_ids = renew_ids
+        self._agent = np.full(n, self.NOBODY, np.int32)  # id of the agent in each row, NOBODY where none is
+        self._ids = 0  # that were given so far
         self._action: ActionTuple | None = None
+        self._asking = self._which.copy()  # `_which` as it was when agents were last asked
         self._rows: dict[str, Array] = {}  # which rows each behavior's decision steps are
         self._decision: dict[str, DecisionSteps] = {}
         self._nobody_ended = {name: TerminalSteps.empty(self.SPEC) for name in self.BEHAVIORS}
-        self._terminal = self._nobody_ended
+        self._no_rows = dict.fromkeys(self.BEHAVIORS, np.zeros(0, np.int64))
+        self._terminal, self._ended = self._nobody_ended, self._no_rows
 
     # what a subclass writes
 
@@ -123,30 +131,25 @@ class ExampleEnv(BaseEnv):
 
     def reset(self) -> None:
         obs = self._begin()
-        self._agent = self._births(self.n)
-        self._terminal = self._nobody_ended
-        self._say(obs, np.zeros(self.n, np.float32), np.zeros(self.n, np.float32))
+        self._terminal, self._ended = self._nobody_ended, self._no_rows
+        self._seat(np.ones(self.n, bool))
+        self._ask(obs, np.zeros(self.n, np.float32), np.zeros(self.n, np.float32))
 
     def step(self) -> None:
         if not self._decision:
             self.reset()
             return
         action = self._action if self._action is not None else self.SPEC.action_spec.empty_action(self.n)
-        which, group = self._which.copy(), self._group.copy()  # of those who acted
+        group = self._group.copy()  # of those who acted
         obs, reward, done, interrupted, last = self._decide(action)
         group_reward = self._group_reward()
-        self._terminal = self._nobody_ended
-        if done.any():
-            self._terminal = {
-                name: self._farewell(
-                    np.flatnonzero(done & (which == k)), last, reward, interrupted, group, group_reward
-                )
-                for k, name in enumerate(self.BEHAVIORS)
-            }
-            self._agent = self._agent.copy()
-            self._agent[done] = self._births(int(done.sum()))
+        self._terminal, self._ended = self._nobody_ended, self._no_rows
+        if any_done := bool(done.any()):
+            self._end(done, last, reward, interrupted, group, group_reward)
             reward, group_reward = (np.where(done, np.float32(0.0), column) for column in (reward, group_reward))
-        self._say(obs, reward, group_reward)
+        if (any_done and self._renew_ids) or not np.array_equal(self._which, self._asking):
+            self._seat(done)
+        self._ask(obs, reward, group_reward)
 
     def get_steps(self, behavior_name: str) -> tuple[DecisionSteps, TerminalSteps]:
         return self._asked(behavior_name), self._terminal[behavior_name]
@@ -166,6 +169,28 @@ class ExampleEnv(BaseEnv):
     def close(self) -> None:
         """Nothing to end: all of it lives in this object."""
 
+    # the table, for those who watch
+
+    def asking_rows(self, behavior_name: str) -> Array:
+        """Return which rows a behavior's decision steps are, in their order; not to be changed."""
+        self._asked(behavior_name)
+        return self._rows[behavior_name]
+
+    def ended_rows(self, behavior_name: str) -> Array:
+        """Return which rows a behavior's terminal steps are, in their order; not to be changed."""
+        self._asked(behavior_name)
+        return self._ended[behavior_name]
+
+    @property
+    def any_ended(self) -> bool:
+        """Did an episode end at the last step?"""
+        return self._terminal is not self._nobody_ended
+
+    def behavior_of(self, row: int) -> str:
+        """Return the full name of the behavior of the agent in a row, empty where nobody is."""
+        which = int(self._which[row])
+        return "" if which == self.NOBODY else self.BEHAVIORS[which]
+
     # inside
 
     def _draw(self, name: str, n: int) -> Array:
@@ -182,11 +207,23 @@ class ExampleEnv(BaseEnv):
             )
         return values
 
-    def _say(self, obs: list[Array], reward: Array, group_reward: Array) -> None:
+    def _seat(self, begins: Array) -> None:
+        """Note who is asked from now on, and give ids to new agents; begins: (n,) bool, where an episode begins."""
+        self._asking = self._which.copy()
+        lives = self._which != self.NOBODY
+        agent = np.where(lives, self._agent, np.int32(self.NOBODY))
+        new = lives & (agent == self.NOBODY)
+        if self._renew_ids:
+            new |= lives & begins
+        ids = self._ids + int(new.sum())
+        agent[new] = np.arange(self._ids, ids)
+        self._agent, self._ids = agent, ids
+        self._rows = {name: np.flatnonzero(self._which == k) for k, name in enumerate(self.BEHAVIORS)}
+
+    def _ask(self, obs: list[Array], reward: Array, group_reward: Array) -> None:
         """Ask all agents for a decision."""
         allowed, self._action = self._allowed(), None
-        for k, name in enumerate(self.BEHAVIORS):
-            self._rows[name] = rows = np.flatnonzero(self._which == k)
+        for name, rows in self._rows.items():
             everyone = slice(None) if len(rows) == self.n else rows  # spares a copy of every column
             self._decision[name] = DecisionSteps(
                 [column[everyone] for column in obs],
@@ -201,23 +238,24 @@ class ExampleEnv(BaseEnv):
         """Return one (n, branch size) bool per branch, True = forbidden, as the API has it."""
         return np.split(~allowed, np.cumsum(self.SPEC.action_spec.discrete_branches)[:-1], axis=1)
 
-    def _farewell(
-        self, rows: Array, last: list[Array], reward: Array, interrupted: Array, group: Array, group_reward: Array
-    ) -> TerminalSteps:
-        return TerminalSteps(
-            [column[rows] for column in last], reward[rows], interrupted[rows], self._agent[rows], group[rows],
-            group_reward[rows],
-        )  # fmt: skip
+    def _end(
+        self, done: Array, last: list[Array], reward: Array, interrupted: Array, group: Array, group_reward: Array
+    ) -> None:
+        """Let those who are done say their last, under the behavior in which they acted."""
+        self._ended = {name: rows[done[rows]] for name, rows in self._rows.items()}
+        self._terminal = {
+            name: TerminalSteps(
+                [column[rows] for column in last], reward[rows], interrupted[rows], self._agent[rows], group[rows],
+                group_reward[rows],
+            )
+            for name, rows in self._ended.items()
+        }  # fmt: skip
 
     def _answer(self, rows: Array, action: ActionTuple) -> None:
         if self._action is None:
             self._action = self.SPEC.action_spec.empty_action(self.n)
         self._action.continuous[rows] = action.continuous
         self._action.discrete[rows] = action.discrete
-
-    def _births(self, n: int) -> Array:
-        self._born += n
-        return np.arange(self._born - n, self._born, dtype=np.int32)
 
     def _asked(self, behavior: str) -> DecisionSteps:
         if behavior not in self.BEHAVIORS:

@@ -37,8 +37,8 @@ class FoodCollector(PlanarEnv):
     SPEC = BehaviorSpec([SENSOR.spec], ActionSpec.create_hybrid(3, (2,)))
     PARAMETERS = {"laser_length": (1.0, 0.2, 7.0), "agent_scale": (1.0, 0.5, 5.0)}
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=kernel.AGENTS, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=kernel.AGENTS, areas=areas, seed=seed, renew_ids=renew_ids)
         self._wakes = np.zeros(self.n, np.int32)  # physics step in which a frozen agent acts again
         self._shoots = np.zeros(self.n, bool)  # who has shot in the last decision
         self._grid = grid(SENSOR)

@@ -68,8 +68,8 @@ class GridWorld(ExampleEnv):
         "numExGoals": (1.0, 0.0, float(MOST)),
     }
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.n
         self._painter = Painter(_SHAPES, FLOOR, height=HEIGHT, width=WIDTH)
         self._size, self._pluses, self._exes = (np.zeros(n, np.int64) for _ in range(3))

@@ -46,8 +46,8 @@ class Hallway(PlanarEnv):
         [RAYS.spec, vector_sensor(3, "StackingSensor_size3_VectorSensor_size1")], ActionSpec.create_discrete((5,))
     )
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=1, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=1, areas=areas, seed=seed, renew_ids=renew_ids)
         self._goal = np.zeros(self.n, np.int64)  # the goal that is right, 0 for O and 1 for X
         self._rays = rays(RAYS)
         self._reached = {"Goal/Correct": 0, "Goal/Wrong": 0}  # since somebody last asked

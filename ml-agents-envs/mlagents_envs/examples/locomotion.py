@@ -36,8 +36,8 @@ class Locomotion(ExampleEnv):
     FASTEST: ClassVar[float]
     FALLEN: ClassVar[float | None]  # the reward of a decision in which a body falls; None: what it has earned
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.n
         self._dolls = Ragdolls(self._parts(), self.DRIVE, n)
         self._which_part = {part.name: k for k, part in enumerate(self._dolls.parts)}

@@ -48,8 +48,8 @@ class Match3(ExampleEnv):
     )
     AS_PICTURE: ClassVar[bool] = False
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.n
         self._kind, self._special = (np.zeros((n, MOST_ROWS, MOST_COLUMNS), np.int8) for _ in range(2))
         self._size = np.zeros((n, 2), np.int64)  # rows and columns of this episode

@@ -19,9 +19,11 @@ class PlanarEnv(ExampleEnv):
     FACING: ClassVar[float | None] = None  # rad: where agents look after a reset, if they keep that between episodes
     _seen: list[Array]  # (n, *shape) for each sensor, filled by kernels
 
-    def __init__(self, bodies: Sequence[Array], *, moving: int, areas: int | None, seed: int) -> None:
+    def __init__(
+        self, bodies: Sequence[Array], *, moving: int, areas: int | None, seed: int, renew_ids: bool
+    ) -> None:  # fmt: skip
         """bodies, moving: as in `World.of`."""
-        super().__init__(areas=areas, seed=seed)
+        super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         self._world = World.of(self.areas, bodies, moving=moving)
         self._seen = [np.zeros((self.n, *sensor.shape), np.float32) for sensor in self.SPEC.observation_specs]
         self.set_seed(seed)

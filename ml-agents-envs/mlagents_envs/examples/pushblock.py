@@ -50,8 +50,8 @@ class PushBlock(PlanarEnv):
         "static_friction": (0.0, 0.0, 1.0),
     }
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=2, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=2, areas=areas, seed=seed, renew_ids=renew_ids)
         self._rays = rays(HIGH), rays(LOW)
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:

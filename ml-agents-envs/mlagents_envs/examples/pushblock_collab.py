@@ -60,8 +60,8 @@ class PushBlockCollab(PlanarEnv):
         [GRID.spec, vector_sensor(10, "PhysicsBody:PushBlockAgentGridCollab")], ActionSpec.create_discrete((7,))
     )
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=kernel.GOAL, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=kernel.GOAL, areas=areas, seed=seed, renew_ids=renew_ids)
         self._group = np.repeat(np.arange(1, self.areas + 1, dtype=np.int32), kernel.AGENTS)
         self._worth = np.array([worth for *_, worth in BLOCKS], np.float32)
         self._grid = grid(GRID)

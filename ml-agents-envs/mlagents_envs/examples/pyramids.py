@@ -47,8 +47,8 @@ class Pyramids(PlanarEnv):
         ActionSpec.create_discrete((5,)),
     )
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=2, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=2, areas=areas, seed=seed, renew_ids=renew_ids)
         self._landing = np.zeros(self.n, np.int32)  # physics steps since the brick pyramid was bumped
         self._rays = rays(LEVEL, RISING, STEEP)
         self._seen = [np.zeros((self.n, LEVEL.size + RISING.size + STEEP.size), np.float32), self._seen[-1]]

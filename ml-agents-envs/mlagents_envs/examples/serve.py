@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--package", metavar="VERSION", help="of com.unity.ml-agents, to send images as it does: 2.0.1, 3.0.0, 4.0.1"
     )
     parser.add_argument("--period", type=int, default=1, metavar="N", help="agents decide each N-th step (default 1)")
+    parser.add_argument("--renew-ids", action="store_true", help="agents get a new id for each episode")
     parser.add_argument("--patience", type=float, default=30.0, metavar="S", help="to wait for a trainer (default 30)")
     parser.add_argument("--fault", metavar="KIND", help="what goes wrong, see below")
     parser.add_argument("--make-executable", type=Path, metavar="DIR", help="write a player there instead, and end")
@@ -83,6 +84,7 @@ def _make(flags: argparse.Namespace) -> None:
     arguments += ["--png"] if flags.png else []
     arguments += ["--package", flags.package] if flags.package is not None else []
     arguments += ["--period", str(flags.period)] if flags.period != 1 else []
+    arguments += ["--renew-ids"] if flags.renew_ids else []
     made = make_executable(flags.make_executable, flags.name, arguments=arguments)
     print(made)
     print(f"mlagents-learn CONFIG.yaml --env {shlex.quote(str(flags.make_executable / flags.name))}")
@@ -106,7 +108,7 @@ def _serve(flags: argparse.Namespace, unknown: Sequence[str], fault: Fault) -> i
     package = CURRENT if flags.package is None else read_package(flags.package)
 
     def made(seed: int, areas: int | None) -> BaseEnv:
-        env = make(flags.name, areas=areas or flags.areas, seed=seed)
+        env = make(flags.name, areas=areas or flags.areas, seed=seed, renew_ids=flags.renew_ids)
         return env if flags.period == 1 else PacedEnv(env, flags.period)
 
     try:

@@ -86,8 +86,8 @@ class SoccerTwos(PlanarEnv):
     SPEC = BehaviorSpec([FORWARD.spec, BACKWARD.spec], ActionSpec.create_discrete((3, 3, 3)))
     PARAMETERS = {"ball_touch": (0.0, 0.0, 1.0)}
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=kernel.BALL + 1, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=kernel.BALL + 1, areas=areas, seed=seed, renew_ids=renew_ids)
         self._which = np.tile([0, 0, 1, 1], self.areas)
         self._group = np.repeat(np.arange(1, 2 * self.areas + 1, dtype=np.int32), 2)
         self._touching = np.zeros((self.areas, kernel.PLAYERS), bool)

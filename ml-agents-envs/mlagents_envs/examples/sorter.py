@@ -68,8 +68,8 @@ class Sorter(PlanarEnv):
     )
     PARAMETERS = {"num_tiles": (20.0, 1.0, 20.0)}
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=1, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=1, areas=areas, seed=seed, renew_ids=renew_ids)
         self._tiles = np.zeros((self.n, kernel.TILES), np.int64)  # what each tile is
         self._seen[1][:, 6] = 1.0  # w of the quaternion of a body as it sees itself; the rest is zero
 

@@ -78,8 +78,8 @@ class Walker(Locomotion):
     SLOWEST, FASTEST = 0.1, 10.0
     FALLEN = -1.0
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         which = self._which_part
         owner = [part.name for part in self._dolls.parts for _ in part.joints]
         given = [name for name in DRIVEN for _ in self._dolls.parts[which[name]].joints]  # whose angle each action is

@@ -58,8 +58,8 @@ class WallJump(PlanarEnv):
         "big_wall_height": (8.0, 0.0, HIGHEST),
     }
 
-    def __init__(self, *, areas: int | None = None, seed: int = 0) -> None:
-        super().__init__(bodies(), moving=2, areas=areas, seed=seed)
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(bodies(), moving=2, areas=areas, seed=seed, renew_ids=renew_ids)
         self._jump = np.zeros(self.n, kernel.JUMP)
         self._rays = rays(HIGH), rays(LOW)
 

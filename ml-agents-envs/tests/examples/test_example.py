@@ -3,7 +3,7 @@ import pytest
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples.example import ExampleEnv, vector_sensor
-from mlagents_envs.exception import UnityActionException
+from mlagents_envs.exception import UnityActionException, UnityEnvironmentException
 
 RED, BLUE = "Duel?team=0", "Duel?team=1"
 
@@ -18,8 +18,8 @@ class Duel(ExampleEnv):
     GROUPED = True
     SPEC = BehaviorSpec([vector_sensor(1, "row")], ActionSpec.create_hybrid(1, (2, 3)))
 
-    def __init__(self, *, areas=None, seed=0):
-        super().__init__(areas=areas, seed=seed)
+    def __init__(self, **options):
+        super().__init__(**options)
         self._which = np.tile([0, 1], self.areas)
         self._group = np.arange(1, self.n + 1, dtype=np.int32)
 
@@ -94,7 +94,7 @@ def test_the_end_is_told_by_the_behavior_and_group_in_which_the_agent_lived(env)
     assert (terminal.obs[0].tolist(), terminal.reward.tolist(), terminal.group_reward.tolist()) == ([[10]], [0], [0.5])
     assert env.get_steps(BLUE)[1].reward.tolist() == [1]
     assert decision.obs[0][:, 0].tolist() == [1, 2, 4]  # row 1 has changed sides
-    assert decision.agent_id.tolist() == [7, 2, 4]
+    assert decision.agent_id.tolist() == [1, 2, 4]
     assert decision.group_id.tolist() == [102, 3, 5]
     assert decision.reward.tolist() == [0, 2, 4]
     assert decision.group_reward.tolist() == [0, 0.5, 0.5]
@@ -105,6 +105,63 @@ def test_masks_are_given_per_branch_with_true_for_forbidden(env):
     assert first.shape == (3, 2)
     assert not first.any()
     assert second.tolist() == [[False] * 3, [False] * 3, [False, True, False]]
+
+
+def test_an_agent_keeps_its_id_under_another_behavior(env):
+    for red in ([1, 2, 4], [0, 2, 4], [1, 2, 4]):
+        before = env.get_steps(RED)[0].agent_id.tolist()
+        env.step()
+        decision, terminal = env.get_steps(RED)
+        assert terminal.agent_id.tolist() == before[:1]
+        assert decision.agent_id.tolist() == red
+        assert decision.obs[0][:, 0].tolist() == red
+    env.reset()
+    assert env.get_steps(RED)[0].agent_id.tolist() == [1, 2, 4]
+
+
+def test_on_demand_each_episode_has_an_id_of_its_own():
+    env = Duel(renew_ids=True)
+    env.reset()
+    env.step()
+    assert env.get_steps(RED)[0].agent_id.tolist() == [7, 2, 4]
+    assert env.get_steps(BLUE)[0].agent_id.tolist() == [6, 3, 5]
+    env.reset()
+    assert env.get_steps(RED)[0].agent_id.tolist() == [9, 10, 12]
+
+
+@pytest.mark.parametrize(("renew_ids", "ids"), [(False, [0, 1, 5, 6, 3, 4]), (True, [8, 9, 7, 10, 3, 4])])
+def test_who_comes_where_nobody_was_is_a_new_agent(renew_ids, ids):
+    env = Duel(renew_ids=renew_ids)
+    env._which[2] = env.NOBODY
+    env.reset()
+    assert env.get_steps(BLUE)[0].agent_id.tolist() == [1, 2, 4]  # ids are given to those who live, in order
+    env._which[2:4] = 0, env.NOBODY  # one comes, one goes
+    env.step()
+    env._which[3] = 1
+    env.step()
+    by_row = np.full(6, -1)
+    for behavior in (RED, BLUE):
+        by_row[env.asking_rows(behavior)] = env.get_steps(behavior)[0].agent_id
+    assert by_row.tolist() == ids
+
+
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_the_table_says_which_rows_ask_and_which_ended(renew_ids):
+    env = Duel(renew_ids=renew_ids)
+    with pytest.raises(UnityEnvironmentException, match="not reset yet"):
+        env.asking_rows(RED)
+    env.reset()
+    assert not env.any_ended
+    assert (env.asking_rows(RED).tolist(), env.ended_rows(RED).tolist()) == ([0, 2, 4], [])
+    env.step()
+    assert env.any_ended
+    assert (env.asking_rows(RED).tolist(), env.ended_rows(RED).tolist()) == ([1, 2, 4], [0])
+    assert (env.asking_rows(BLUE).tolist(), env.ended_rows(BLUE).tolist()) == ([0, 3, 5], [1])
+    assert [env.behavior_of(row) for row in range(3)] == [BLUE, RED, RED]
+    env._which[2] = env.NOBODY
+    assert env.behavior_of(2) == ""
+    env.reset()
+    assert not env.any_ended and not len(env.ended_rows(RED))
 
 
 def test_a_row_of_nobody_is_not_asked(env):

@@ -28,6 +28,7 @@ def test_it_runs_with_the_options_it_was_made_with_and_those_it_is_given(tmp_pat
     if sys.platform == "win32":
         pytest.importorskip(LAUNCHER)
     options = ["--fault", "exit", "--areas", "2", "--png", "--package", "2.3.0-exp.3 of mine", "--period", "5"]
+    options += ["--renew-ids"]
     assert main(["Basic", "--make-executable", str(tmp_path), *options]) == 0
     made = capsys.readouterr().out.splitlines()[0]
     if sys.platform != "win32":

@@ -187,7 +187,7 @@ def test_all_are_interrupted_after_a_thousand_decisions_and_food_stays():
     assert terminal.obs[0].any()
     assert not np.array_equal(terminal.obs[0], decision.obs[0])
     assert np.array_equal(env._world.bodies["x"][0, FOOD], food["x"])
-    assert not set(decision.agent_id.tolist()) & set(terminal.agent_id.tolist())
+    assert decision.agent_id.tolist() == terminal.agent_id.tolist()
 
 
 def test_scale_is_obeyed_and_spreads_the_cells_of_the_sensor():

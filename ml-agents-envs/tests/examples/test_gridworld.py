@@ -62,7 +62,7 @@ def test_the_plus_ends_the_episode_and_pays_if_it_is_the_goal(goal, reward):
     assert not terminal.interrupted[0]
     assert terminal.obs[1].tolist() == [[1 - goal, goal]]
     assert decision.reward[0] == 0
-    assert decision.agent_id[0] != terminal.agent_id[0]
+    assert decision.agent_id[0] == terminal.agent_id[0]
 
 
 def test_the_last_picture_shows_the_agent_on_its_goal_and_the_next_a_new_beginning():

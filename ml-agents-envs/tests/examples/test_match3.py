@@ -165,7 +165,7 @@ def test_an_episode_is_interrupted_after_five_hundred_moves():
     decision, terminal = act(env, chance(env, generator))
     assert terminal.interrupted.tolist() == [True] * 3
     assert (terminal.reward > 0).all()
-    assert not set(decision.agent_id) & set(terminal.agent_id)
+    assert decision.agent_id.tolist() == terminal.agent_id.tolist()
     assert not np.array_equal(decision.obs[0], terminal.obs[0])
     assert terminal.obs[0].any()
 

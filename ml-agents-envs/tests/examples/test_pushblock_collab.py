@@ -72,7 +72,7 @@ def test_the_last_block_ends_the_episode_of_all_three_and_all_blocks_return():
     assert terminal.agent_id.tolist() == [0, 1, 2]
     assert not terminal.interrupted.any()
     assert (terminal.group_reward > 0.999).all()
-    assert decision.agent_id.tolist() == [3, 4, 5]
+    assert decision.agent_id.tolist() == [0, 1, 2]
     assert decision.group_id.tolist() == terminal.group_id.tolist() == [1, 1, 1]
     assert not decision.group_reward.any()
     assert env._world.bodies["on"][0, BLOCKS].all()

@@ -104,6 +104,20 @@ def test_a_trainer_plays_and_closes(trainer, start):
     assert "the trainer closed" in printed
 
 
+@pytest.mark.parametrize(("options", "asking"), [((), [0, 1]), (("--renew-ids",), [2, 3])])
+def test_agents_keep_their_ids_over_episodes_unless_they_shall_renew_them(trainer, start, options, asking):
+    start(trainer.port, "--areas", "2", *options)
+    trainer.begin()
+    trainer.hear()
+    for _ in range(7):
+        trainer.answer(rl_input={"agent_actions": {BEHAVIOR: {"value": [{"discrete_actions": [2]}] * 2}}})
+        told = agents(trainer.hear())
+    assert [agent.id for agent in told if agent.done] == [0, 1]
+    assert [agent.id for agent in told if not agent.done] == asking
+    trainer.answer(rl_input={"command": RESET})
+    assert [agent.id for agent in agents(trainer.hear())] == ([4, 5] if options else [0, 1])
+
+
 def test_the_log_goes_where_it_is_wanted(trainer, start, tmp_path):
     log = tmp_path / "logs" / "Player-0.log"
     player = start(trainer.port, "-logFile", str(log))

@@ -177,7 +177,7 @@ def test_who_walks_to_the_lowest_number_each_time_sorts_them_all():
         decision, terminal = env.get_steps(env.behavior)
         earned += np.where(running, decision.reward, 0)
         for agent, reward in zip(terminal.agent_id, terminal.reward, strict=True):
-            if agent < 16:
+            if running[agent]:
                 earned[agent] += reward
                 running[agent] = False
         if not running.any():

@@ -35,7 +35,7 @@ def act(env, actions):
     """Let every agent do this, (4,) or (areas, 4), and return all steps as (decision, terminal) of each behavior."""
     actions = np.broadcast_to(np.asarray(actions, np.int32), (env.n, 4))
     for name in (SMALL, BIG):
-        env.set_actions(name, ActionTuple(discrete=actions[env._rows[name]]))
+        env.set_actions(name, ActionTuple(discrete=actions[env.asking_rows(name)]))
     env.step()
     return [env.get_steps(name) for name in (SMALL, BIG)]
 
@@ -66,7 +66,8 @@ def test_an_end_is_told_where_the_agent_lived_and_it_may_live_on_elsewhere():
     assert set(big_end.agent_id.tolist()) == before[BIG]
     assert len(small) + len(big) == 64
     assert len(small) != len(small_end)
-    assert not (set(small.agent_id.tolist()) | set(big.agent_id.tolist())) & (before[SMALL] | before[BIG])
+    assert set(small.agent_id.tolist()) | set(big.agent_id.tolist()) == before[SMALL] | before[BIG] == set(range(64))
+    assert set(small.agent_id.tolist()) & before[BIG] and set(big.agent_id.tolist()) & before[SMALL]
 
 
 def test_standing_in_the_goal_gives_one_in_place_of_what_time_cost():
@@ -247,15 +248,16 @@ def plan(env):
 
 
 def returns(env, player, decisions):
-    """Return the (areas,) return of each agent that lives first, and whether it began before a big wall."""
-    big, total, ended = env._which == 1, np.zeros(env.n), np.zeros(env.n, bool)
+    """Return the (areas,) return of each agent's first episode, and whether it began before a big wall."""
+    big, total, running = env._which == 1, np.zeros(env.n), np.ones(env.n, bool)
     for _ in range(decisions):
-        for decision, terminal in act(env, player(env)):
-            for steps in (decision, terminal):
-                first = steps.agent_id < env.n
-                total[steps.agent_id[first]] += steps.reward[first]
-            ended[terminal.agent_id[terminal.agent_id < env.n]] = True
-    assert ended.mean() > 0.8
+        decisions_made, ends = zip(*act(env, player(env)), strict=True)
+        for terminal in ends:
+            total[terminal.agent_id] += np.where(running[terminal.agent_id], terminal.reward, 0.0)
+            running[terminal.agent_id] = False
+        for decision in decisions_made:
+            total[decision.agent_id] += np.where(running[decision.agent_id], decision.reward, 0.0)
+    assert running.mean() < 0.2
     return total, big
 
 
