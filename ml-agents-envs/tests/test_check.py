@@ -1,9 +1,14 @@
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mlagents_envs.base_env import ActionTuple
+from mlagents_envs.examples import check
+from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.check import find_model, main, random_policy, scores
 
 REFERENCE = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[3] / "shared" / "reference"))
@@ -55,8 +60,42 @@ def test_behaviors_of_one_scene_are_scored_apart():
     assert len(small) and len(big)
 
 
-def test_those_who_are_born_later_can_be_counted_instead_of_the_first():
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_episodes_that_begin_later_can_be_counted_instead_of_the_first(renew_ids, monkeypatch):
+    monkeypatch.setattr(check, "make", partial(make, renew_ids=renew_ids))
     play = random_policy("Basic", 0)
     first, later = (scores("Basic", play, 400, 0, areas=10, settle=settle) for settle in (0, 50))
     assert len(first) == 10 < len(later)
-    assert ((later > -4) & (later < 1)).all() and abs(later.mean() - first.mean()) < 0.5  # each is one whole life
+    assert ((later > -4) & (later < 1)).all() and abs(later.mean() - first.mean()) < 0.5  # each is one whole episode
+
+
+@pytest.mark.parametrize(
+    ("name", "behavior", "settle"),
+    [
+        ("3DBall", "", 0), ("3DBall", "", 20), ("Basic", "", 0), ("Basic", "", 20), ("WallJump", "SmallWallJump", 0),
+        ("WallJump", "BigWallJump", 20), ("WallJump", "", 20), ("SoccerTwos", "", 0),
+    ],
+)  # fmt: skip
+def test_scores_are_the_same_in_both_numberings(name, behavior, settle, monkeypatch):
+    if name not in ("3DBall", "Basic"):
+        pytest.importorskip("numba")
+    found = []
+    for renew_ids in (False, True):
+        monkeypatch.setattr(check, "make", partial(make, renew_ids=renew_ids))
+        found.append(scores(name, random_policy(name, 1), 100, 2, areas=6, behavior=behavior, settle=settle))
+    assert len(found[0]) and found[0].tolist() == found[1].tolist()
+
+
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_a_first_episode_counts_until_it_ends_and_no_further(renew_ids, monkeypatch):
+    # to the right, Basic ends with the seventh decision, at 0.93
+    class Right:
+        def reset(self): ...
+
+        def __call__(self, decision, terminal):
+            return ActionTuple(discrete=np.full((len(decision), 1), 2, np.int32))
+
+    monkeypatch.setattr(check, "make", partial(make, renew_ids=renew_ids))
+    assert scores("Basic", Right(), 40, 0, areas=2) == pytest.approx([0.93, 0.93])
+    assert scores("Basic", Right(), 3, 0, areas=2) == pytest.approx([-0.03, -0.03])
+    assert scores("Basic", Right(), 40, 0, areas=1, settle=8) == pytest.approx([0.93])  # 9 to 16: it begins once

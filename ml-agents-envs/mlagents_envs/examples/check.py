@@ -17,14 +17,22 @@ from pathlib import Path
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps, ObservationType
+from mlagents_envs.base_env import (
+    ActionSpec,
+    ActionTuple,
+    BehaviorSpec,
+    DecisionSteps,
+    ObservationType,
+    TerminalSteps,
+)
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.policy import Model
-from mlagents_envs.examples.replay import Play, ball_errors, foretold_velocities, likeness
+from mlagents_envs.examples.policy import Model, Player
+from mlagents_envs.examples.replay import ball_errors, foretold_velocities, likeness
 from mlagents_envs.exception import UnityPolicyException
 
 AREAS = 128  # whose agents' first episodes are counted, whole
+NONE = -1  # the episode of an agent that is in none
 
 
 @dataclass(frozen=True)
@@ -106,61 +114,100 @@ COMPARISONS = (
 )
 
 
+class Episodes:
+    """Adds up what the agents of some behaviors earn in each episode, whether they keep their ids or not.
+
+    Episodes are numbered in the order in which they begin; an agent of one that ended may begin another.
+    """
+
+    def __init__(self) -> None:
+        self.total = np.zeros(0)
+        self._of = np.zeros(0, np.int64)  # of each agent by id: its running episode, or NONE
+
+    def end(self, terminal: TerminalSteps) -> None:
+        """Take the ends of a step, before its decisions."""
+        self._earn(terminal)
+        self._of[terminal.agent_id] = NONE
+
+    def ask(self, decision: DecisionSteps) -> Array:
+        """Take the decisions of a step; return the (n,) episodes in which agents ask."""
+        more = int(decision.agent_id.max(initial=NONE)) + 1 - len(self._of)
+        self._of = np.append(self._of, np.full(max(more, 0), NONE))
+        self._earn(decision)
+        begins = decision.agent_id[self._of[decision.agent_id] == NONE]
+        self._of[begins] = len(self.total) + np.arange(len(begins))
+        self.total = np.append(self.total, np.zeros(len(begins)))
+        running: Array = self._of[decision.agent_id]
+        return running
+
+    def _earn(self, steps: DecisionSteps | TerminalSteps) -> None:
+        """Let agents earn; what is given before an episode begins belongs to none."""
+        episode = self._of[steps.agent_id]
+        inside = episode != NONE
+        self.total[episode[inside]] += (steps.reward + steps.group_reward)[inside]
+
+
 def scores(
     name: str,
-    play: Play,
+    player: Player,
     decisions: int,
     seed: int,
     *,
     areas: int = AREAS,
     goal: int | None = None,
     behavior: str = "",
-    others: Mapping[str, Play] | None = None,
+    others: Mapping[str, Player] | None = None,
     settle: int = 0,
 ) -> Array:
-    """Return the (agents,) return of each agent that lives first; those that did not end count as they stand.
+    """Return the (agents,) return of each agent's first episode; one that did not end counts as it stands.
 
-    goal: only agents with this one count; behavior: only agents of this one count, all if empty, and others play as
-    `others` says, by chance if it says nothing; settle: those count who are born after so many decisions, and before
-    twice as many, not the first.
+    goal: only episodes with this one count; behavior: only agents of this one count, all if empty, and others play as
+    `others` says, by chance if it says nothing; settle: those episodes count that begin after so many decisions, and
+    before twice as many, not the first.
     """
     env = make(name, areas=areas, seed=seed)
     env.reset()
-    chance = random_policy(name, seed)
+    chance = Chance(env.SPEC.action_spec, seed)
     short = {one: one.partition("?")[0] for one in env.behavior_specs}
     playing = [one for one in short if behavior in ("", short[one])]
-    plays = {one: play if one in playing else (others or {}).get(short[one], chance) for one in short}
-    counts = np.concatenate([
-        decision.agent_id if goal is None else decision.agent_id[decision.obs[-1][:, goal] == 1]
-        for decision in (env.get_steps(one)[0] for one in playing)
-    ])[: 0 if settle else None]  # fmt: skip
-    total, born = np.zeros(env.n * (decisions + 1)), env.n
+    players = {one: player if one in playing else (others or {}).get(short[one], chance) for one in short}
+    for its_player in players.values():
+        its_player.reset()
+    episodes, counts = Episodes(), np.zeros(0, np.int64)
+    for one in playing:
+        decision, _ = env.get_steps(one)
+        first = episodes.ask(decision)
+        if not settle:
+            counts = np.append(counts, first if goal is None else first[decision.obs[-1][:, goal] == 1])
     for now in range(1, decisions + 1):
-        for one, its_play in plays.items():
-            if len(decision := env.get_steps(one)[0]):
-                env.set_actions(one, its_play(decision))
+        for one, its_player in players.items():
+            decision, terminal = env.get_steps(one)
+            action = its_player(decision, terminal)
+            if len(decision):
+                env.set_actions(one, action)
         env.step()
-        said = [env.get_steps(one) for one in playing]
-        for steps in (steps for both in said for steps in both):
-            total[steps.agent_id] += steps.reward + steps.group_reward
-        living = np.concatenate([decision.agent_id for decision, _ in said])
+        for one in playing:
+            episodes.end(env.get_steps(one)[1])
+        begun = len(episodes.total)
+        running = np.concatenate([episodes.ask(env.get_steps(one)[0]) for one in playing])
         if settle < now <= 2 * settle:
-            counts = np.append(counts, living[living >= born])  # later agents have higher numbers
-        born = max(born, *(int(env.get_steps(one)[0].agent_id.max(initial=0)) + 1 for one in short))
-        if now >= 2 * settle and not np.isin(living, counts).any():
+            counts = np.append(counts, running[running >= begun])
+        if now >= 2 * settle and not np.isin(running, counts).any():
             break
-    counted: Array = total[counts]
+    counted: Array = episodes.total[counts]
     return counted
 
 
-def games(name: str, players: Sequence[Play], decisions: int, seed: int, *, areas: int) -> tuple[int, int]:
+def games(name: str, players: Sequence[Player], decisions: int, seed: int, *, areas: int) -> tuple[int, int]:
     """Return how many games of two teams the first player won, and the second; those without a winner do not count."""
     env = make(name, areas=areas, seed=seed)
     env.reset()
+    for player in players:
+        player.reset()
     won = [0, 0]
     for _ in range(decisions):
-        for behavior, play in zip(env.behavior_specs, players, strict=True):
-            env.set_actions(behavior, play(env.get_steps(behavior)[0]))
+        for behavior, player in zip(env.behavior_specs, players, strict=True):
+            env.set_actions(behavior, player(*env.get_steps(behavior)))
         env.step()
         for team, behavior in enumerate(env.behavior_specs):
             terminal = env.get_steps(behavior)[1]
@@ -168,7 +215,7 @@ def games(name: str, players: Sequence[Play], decisions: int, seed: int, *, area
     return won[0], won[1]
 
 
-def unity_policy(model: Path, name: str, *, told: bool = True) -> Play:
+def unity_policy(model: Path, name: str, *, told: bool = True) -> Player:
     """Return how a model plays an example; told: of the goal, where there is one.
 
     Raises UnityPolicyException if it was trained for something else.
@@ -179,18 +226,26 @@ def unity_policy(model: Path, name: str, *, told: bool = True) -> Play:
     return Model(model, BehaviorSpec(seen, spec.action_spec), behavior=f"builtin:{name}")
 
 
-def random_policy(name: str, seed: int) -> Play:
+def random_policy(name: str, seed: int) -> Player:
     """Return how chance plays."""
-    chance = np.random.default_rng(seed)
-    spec = make(name, areas=1).SPEC.action_spec
+    return Chance(make(name, areas=1).SPEC.action_spec, seed)
 
-    def play(decision: DecisionSteps) -> ActionTuple:
-        n = len(decision)
-        continuous = chance.uniform(-1, 1, (n, spec.continuous_size)).astype(np.float32)
-        discrete = chance.integers(0, spec.discrete_branches or 1, (n, spec.discrete_size), dtype=np.int32)
+
+class Chance:
+    """Plays at random, forbidden choices too."""
+
+    def __init__(self, spec: ActionSpec, seed: int) -> None:
+        self._spec = spec
+        self._rng = np.random.default_rng(seed)
+
+    def reset(self) -> None:
+        """Nothing is remembered but the generator, which goes on."""
+
+    def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
+        n, spec = len(decision), self._spec
+        continuous = self._rng.uniform(-1, 1, (n, spec.continuous_size)).astype(np.float32)
+        discrete = self._rng.integers(0, spec.discrete_branches or 1, (n, spec.discrete_size), dtype=np.int32)
         return ActionTuple(continuous, discrete)
-
-    return play
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -239,9 +294,9 @@ def try_policies(models: Mapping[str, Path], seed: int) -> list[str]:
             missed.append(trial.name)
             continue
         theirs, chance = (
-            scores(trial.example, play, trial.decisions, seed, areas=trial.areas, goal=trial.goal,
+            scores(trial.example, player, trial.decisions, seed, areas=trial.areas, goal=trial.goal,
                    behavior=trial.name if trial.scene else "", others=others, settle=trial.settle)
-            for play in (policy, random_policy(trial.example, seed))
+            for player in (policy, random_policy(trial.example, seed))
         )  # fmt: skip
         bound = "-" if trial.bound is None else f"{trial.bound:g}"
         print(row.format(trial.name, f"{theirs.mean():.3f}", bound, f"{chance.mean():.3f}", trial.benchmark,

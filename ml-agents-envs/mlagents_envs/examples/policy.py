@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps
+from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.drawing import Array
 from mlagents_envs.exception import UnityPolicyException
+from mlagents_envs.ticks import order_ends
 
 JOINED = "vector_observation"  # all observations in one, as the earliest models take them
 SEED = 0  # of the actions that a model draws
@@ -27,8 +28,21 @@ def allowed_choices(decision: DecisionSteps, spec: ActionSpec) -> list[Array]:
     return [np.ones((len(decision), size), bool) for size in spec.discrete_branches]
 
 
+class Player(Protocol):
+    """Answers the agents of one behavior in one environment; it is called at each step, also where nobody asks."""
+
+    def reset(self) -> None:
+        """All agents begin new episodes: the environment was reset."""
+
+    def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
+        """Return what the agents of `decision` do. terminal: the last episodes that ended, maybe of the same agents."""
+
+
 class Model:
-    """Plays a model in Unity's ONNX format, deterministically where it offers that; each agent keeps its own memory."""
+    """A `Player` by a model in Unity's ONNX format, deterministic where the model offers that.
+
+    Each agent has its own memory, which is zero where its episode begins.
+    """
 
     def __init__(self, path: Path, spec: BehaviorSpec, *, behavior: str) -> None:
         """behavior: for sentences. Raises UnityPolicyException if there is no such file or it plays something else."""
@@ -50,9 +64,23 @@ class Model:
         self._early = JOINED in self._inputs  # it takes all observations in one, and tells log-probabilities
         memory = self._inputs.get("recurrent_in", [0])[-1]
         self._nothing_yet = np.zeros((1, int(memory)), np.float32)
-        self._memories: dict[int, Array] = {}  # of each agent
+        self._memories: dict[int, Array] = {}  # of each agent in its running episode
 
-    def __call__(self, decision: DecisionSteps) -> ActionTuple:
+    def reset(self) -> None:
+        self._memories.clear()
+
+    def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
+        before, after = (terminal.agent_id[rows] for rows in order_ends(decision, terminal))
+        self._forget(before)
+        action = self._act(decision) if len(decision) else self._spec.empty_action(0)
+        self._forget(after)
+        return action
+
+    def _forget(self, ended: Array) -> None:
+        for agent in ended.tolist():
+            self._memories.pop(agent, None)
+
+    def _act(self, decision: DecisionSteps) -> ActionTuple:
         asked: dict[str, Any] = {
             f"obs_{i}": np.ascontiguousarray(column, np.float32) for i, column in enumerate(decision.obs)
         }
@@ -67,7 +95,7 @@ class Model:
             names.append("recurrent_out")
         said = self._session.run(names, {name: column for name, column in asked.items() if name in self._inputs})
         if "recurrent_in" in self._inputs:
-            self._memories = dict(zip(agents, said.pop(), strict=True))  # who has ended is forgotten
+            self._memories.update(zip(agents, said.pop(), strict=True))  # who is silent keeps its own
         actions: dict[str, Array] = dict(zip(self._answers, said, strict=True))
         if self._early and "discrete" in actions:
             actions["discrete"] = most_probable(actions["discrete"], list(self._spec.discrete_branches))

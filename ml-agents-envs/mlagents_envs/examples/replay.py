@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple, DecisionSteps
+from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.demonstration import read
 from mlagents_envs.examples.ball3d import Ball3D
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
+from mlagents_envs.examples.policy import Player
 
-Play = Callable[[DecisionSteps], ActionTuple]
 EXACT = 0.05  # m/s, up to which a velocity counts as foretold
 HIGH_UP = 5.0  # m, from where an agent falls for longer than a decision
 
@@ -86,25 +85,26 @@ class Likeness:
     there: float
 
 
-def likeness(name: str, play: Play, demo: Path, *, areas: int, decisions: int, seed: int) -> Likeness:
+def likeness(name: str, player: Player, demo: Path, *, areas: int, decisions: int, seed: int) -> Likeness:
     """Return how much a policy's life in an example of one behavior is like the recorded one."""
     recorded = read(demo)
     env = make(name, areas=areas, seed=seed)
     env.reset()
+    player.reset()
     rays = [k for k, sensor in enumerate(env.SPEC.observation_specs) if "Ray" in sensor.name]
     seen = [np.zeros(env.SPEC.observation_specs[k].shape) for k in rays]
     earned, whole = np.zeros(env.n), list[float]()
     for _ in range(decisions):
-        before, _ = env.get_steps(env.behavior)
+        before, ended = env.get_steps(env.behavior)
         for total, k in zip(seen, rays, strict=True):
             total += before.obs[k].mean(0)
-        env.set_actions(env.behavior, play(before))
+        env.set_actions(env.behavior, player(before, ended))
         env.step()
         decision, terminal = env.get_steps(env.behavior)
         earned += decision.reward
-        ended = np.isin(before.agent_id, terminal.agent_id)
-        whole += (earned[ended] + terminal.reward).tolist()
-        earned[ended] = 0.0
+        rows = env.ended_rows(env.behavior)
+        whole += (earned[rows] + terminal.reward).tolist()
+        earned[rows] = 0.0
     off = [np.abs(total / decisions - recorded.obs[k].mean(0)) for total, k in zip(seen, rays, strict=True)]
     until = np.flatnonzero(recorded.done)[-1] + 1  # an unfinished episode has no return
     there = recorded.reward[:until].sum() / recorded.done.sum()

@@ -22,8 +22,8 @@ from mlagents_envs.watch.browser import open_page
 
 if TYPE_CHECKING:
     from mlagents_envs.examples.example import ExampleEnv
+    from mlagents_envs.examples.policy import Player
     from mlagents_envs.watch.play import Play
-    from mlagents_envs.watch.players import Player
     from mlagents_envs.watch.server import Server
 
 SCHEME = "builtin:"

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
+from mlagents_envs.base_env import ActionTuple, DecisionSteps
 from mlagents_envs.examples.drawing import Array, Press
 from mlagents_envs.examples.example import ExampleEnv
-from mlagents_envs.examples.policy import allowed_choices
-from mlagents_envs.watch.players import Player
-
-Witness = Callable[[int, DecisionSteps, TerminalSteps, ActionTuple], None]
+from mlagents_envs.examples.policy import Player, allowed_choices
 
 
 class Play:
@@ -24,17 +21,19 @@ class Play:
         self._players = players
         self.action: ActionTuple | None = None  # of all rows, what they did last
         example.reset()
+        for player in players.values():
+            player.reset()
 
     def decide(self, *, driven: int = -1, presses: Collection[Press] = ()) -> ActionTuple:
         """Let one decision pass and return what all rows did. driven: the row that does what these presses say."""
         example = self.example
         action = example.SPEC.action_spec.empty_action(example.n)
         for behavior in example.BEHAVIORS:
-            decision = example._decision[behavior]
+            decision, terminal = example.get_steps(behavior)
+            rows = example.asking_rows(behavior)
+            said = self._players[behavior](decision, terminal)
             if not len(decision):
                 continue
-            rows = example._rows[behavior]
-            said = self._players[behavior](decision)
             action.continuous[rows], action.discrete[rows] = said.continuous, said.discrete
             at = np.flatnonzero(rows == driven)
             if len(at):

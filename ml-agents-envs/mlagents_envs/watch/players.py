@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps
+from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.policy import allowed_choices
-
-
-class Player(Protocol):
-    """Answers the agents of one behavior that ask."""
-
-    def __call__(self, decision: DecisionSteps) -> ActionTuple: ...
 
 
 class Still:
@@ -22,7 +14,10 @@ class Still:
     def __init__(self, spec: BehaviorSpec) -> None:
         self._spec = spec.action_spec
 
-    def __call__(self, decision: DecisionSteps) -> ActionTuple:
+    def reset(self) -> None:
+        """Nothing is remembered."""
+
+    def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
         action = self._spec.empty_action(len(decision))
         for branch, allowed in enumerate(allowed_choices(decision, self._spec)):
             action.discrete[:, branch] = allowed.argmax(axis=1)
@@ -36,7 +31,10 @@ class Chance:
         self._spec = spec.action_spec
         self._chance = np.random.default_rng(seed)
 
-    def __call__(self, decision: DecisionSteps) -> ActionTuple:
+    def reset(self) -> None:
+        """Nothing is remembered but the generator, which goes on."""
+
+    def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
         action = self._spec.empty_action(len(decision))
         action.continuous[:] = self._chance.uniform(-1, 1, action.continuous.shape)
         for branch, allowed in enumerate(allowed_choices(decision, self._spec)):

@@ -39,39 +39,37 @@ class Returns:
 
     def begin(self) -> None:
         """All agents begin anew."""
-        self._agent = self._example._agent
         self.total = np.zeros(self._example.n)  # of each row's present episode
         self.length = np.zeros(self._example.n, np.int64)  # decisions
 
     def follow(self) -> None:
         """Take in what the example says now."""
         example = self._example
-        if example._terminal is not example._nobody_ended:
+        self.length += 1
+        if example.any_ended:
             self._end()
-        self._agent = example._agent
         for behavior in example.BEHAVIORS:
-            decision = example._decision[behavior]
+            decision, _ = example.get_steps(behavior)
             earned = decision.reward + decision.group_reward if example.GROUPED else decision.reward
             if len(earned) == example.n:
                 self.total += earned
             else:
-                self.total[example._rows[behavior]] += earned
-        self.length += 1
+                self.total[example.asking_rows(behavior)] += earned
 
     def last(self, row: int) -> float:
         """Return what the agent of a row was given last, 0 where an episode begins."""
-        for behavior, rows in self._example._rows.items():
-            for i in np.flatnonzero(rows == row).tolist():
-                decision = self._example._decision[behavior]
-                return float(decision.reward[i] + decision.group_reward[i])
-        return 0.0
+        behavior = self._example.behavior_of(row)
+        if not behavior:
+            return 0.0
+        decision, _ = self._example.get_steps(behavior)
+        (i,) = np.flatnonzero(self._example.asking_rows(behavior) == row)
+        return float(decision.reward[i] + decision.group_reward[i])
 
     def _end(self) -> None:
-        """Count the episodes that have ended: in their rows others live now."""
-        ended = np.flatnonzero(self._agent != self._example._agent)
-        ended = ended[np.argsort(self._agent[ended])]
-        for terminal in self._example._terminal.values():
-            rows = ended[np.searchsorted(self._agent[ended], terminal.agent_id)]
+        """Count the episodes that have ended."""
+        for behavior in self._example.BEHAVIORS:
+            _, terminal = self._example.get_steps(behavior)
+            rows = self._example.ended_rows(behavior)
             self.curve.add((self.total[rows] + terminal.reward + terminal.group_reward).tolist())
-        self.episodes += len(ended)
-        self.total[ended] = self.length[ended] = 0
+            self.episodes += len(rows)
+            self.total[rows] = self.length[rows] = 0

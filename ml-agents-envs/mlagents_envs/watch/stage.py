@@ -77,8 +77,7 @@ class Stage:
 
 
 def _behavior(example: ExampleEnv, row: int) -> str:
-    which = int(example._which[row])
-    return example.BEHAVIORS[which] if which >= 0 else "nobody"
+    return example.behavior_of(row) or "nobody"
 
 
 def _words(action: ActionTuple, row: int) -> str:

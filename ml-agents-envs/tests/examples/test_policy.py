@@ -4,11 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps
+from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.catalog import make
-from mlagents_envs.examples.example import vector_sensor
+from mlagents_envs.examples.example import ExampleEnv, vector_sensor
 from mlagents_envs.examples.policy import Model, most_probable
 from mlagents_envs.exception import UnityPolicyException
+from mlagents_envs.watch.play import Play
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -18,11 +19,22 @@ HYBRID = BehaviorSpec([vector_sensor(2, "sensor")], ActionSpec.create_hybrid(1, 
 SEEING_TWO = BehaviorSpec([vector_sensor(2, "sensor")], ActionSpec.create_continuous(2))
 
 
-def asked(n=4, first=0, obs=None):
-    nothing = np.zeros(n, np.float32)
-    return DecisionSteps(
+def asked(*agents, obs=None, ended=None):
+    """Return the decision steps of these agents. ended: whose episode ended after they asked."""
+    n, nothing = len(agents), np.zeros(len(agents), np.float32)
+    decision = DecisionSteps(
         [np.zeros((n, 2), np.float32)] if obs is None else [np.array(column, np.float32) for column in obs],
-        nothing, np.arange(first, first + n, dtype=np.int32), None, np.zeros(n, np.int32), nothing,
+        nothing, np.array(agents, np.int32), None, np.zeros(n, np.int32), nothing,
+    )  # fmt: skip
+    decision.ended = None if ended is None else np.array(ended)
+    return decision
+
+
+def ended(*agents):
+    n, nothing = len(agents), np.zeros(len(agents), np.float32)
+    return TerminalSteps(
+        [np.zeros((n, 2), np.float32)], nothing, np.zeros(n, bool), np.array(agents, np.int32), np.zeros(n, np.int32),
+        nothing,
     )  # fmt: skip
 
 
@@ -75,7 +87,7 @@ def test_deterministic_actions_are_taken_where_a_model_offers_them_and_samples_e
         model.graph.node.append(onnx.helper.make_node("Identity", ["sizes"], ["discrete_action_output_shape"]))
         onnx.save(model, tmp_path / "model.onnx")
         spec = BehaviorSpec([vector_sensor(1, name) for name in inputs], ActionSpec.create_discrete((3,)))
-        said = Model(tmp_path / "model.onnx", spec, behavior="B")(asked(1, obs=[[[1]], [[2]]]))
+        said = Model(tmp_path / "model.onnx", spec, behavior="B")(asked(0, obs=[[[1]], [[2]]]), ended())
         assert said.discrete.tolist() == [[taken]]
 
 
@@ -91,21 +103,87 @@ def test_an_early_model_takes_joined_observations_and_lacks_outputs_that_it_prom
     )
     onnx.save(model, tmp_path / "early.onnx")
     spec = BehaviorSpec([vector_sensor(3, "a"), vector_sensor(1, "b")], ActionSpec.create_discrete((2, 2)))
-    said = Model(tmp_path / "early.onnx", spec, behavior="B")(asked(1, obs=[[[0, 1, 2]], [[1]]]))
+    said = Model(tmp_path / "early.onnx", spec, behavior="B")(asked(0, obs=[[[0, 1, 2]], [[1]]]), ended())
     assert said.discrete.tolist() == [[1, 0]]
 
 
-def test_each_agent_keeps_its_own_memory(counting):
-    model = Model(counting, SEEING_TWO, behavior="builtin:Counting")
-    assert model(asked(2)).continuous[:, 0] == pytest.approx([0.1, 0.1])
-    assert model(asked(2, first=1)).continuous[:, 0] == pytest.approx([0.2, 0.1])  # agents 1, asked again, and 2
-    assert model(asked(2)).continuous[:, 0] == pytest.approx([0.1, 0.3])  # 0 was away, and forgotten
+def counts(model, decision, terminal):
+    """Return how often the model remembers to have been asked, for each agent that asks."""
+    return np.rint(model(decision, terminal).continuous[:, 0] * 10).astype(int).tolist()
 
 
-def test_actions_stay_within_one_as_in_unity(counting):
-    model = Model(counting, SEEING_TWO, behavior="builtin:Counting")
+@pytest.fixture
+def model(counting):
+    return Model(counting, SEEING_TWO, behavior="builtin:Counting")
+
+
+def test_each_agent_keeps_its_own_memory(model):
+    assert counts(model, asked(0, 1), ended()) == [1, 1]
+    assert counts(model, asked(2, 1), ended()) == [1, 2]
+    assert counts(model, asked(0, 1, 2), ended()) == [2, 3, 2]  # 0 was silent for a while
+
+
+def test_a_new_episode_of_the_same_agent_begins_without_memory(model):
+    assert counts(model, asked(0, 1), ended()) == [1, 1]
+    assert counts(model, asked(0, 1), ended(0)) == [1, 2]
+    assert counts(model, asked(0, 1), ended()) == [2, 3]
+    assert counts(model, asked(), ended(1, 0)) == []  # the ends come before the questions
+    assert counts(model, asked(0, 1), ended()) == [1, 1]
+
+
+def test_ends_of_agents_that_were_never_asked_are_taken(model):
+    assert counts(model, asked(0), ended(5)) == [1]
+    assert counts(model, asked(0, 5), ended()) == [2, 1]
+
+
+def test_an_agent_that_ends_after_asking_forgets_in_between(model):
+    assert counts(model, asked(0, 1), ended()) == [1, 1]
+    assert counts(model, asked(0, 1), ended())[1] == 2
+    assert counts(model, asked(0, 1, ended=[True, False]), ended(0)) == [3, 3]
+    assert counts(model, asked(0, 1), ended()) == [1, 4]
+    assert counts(model, asked(0, 1, ended=[True, False]), ended(0, 0)) == [1, 5]  # it had begun again in between
+    assert counts(model, asked(0, 1), ended()) == [1, 6]
+
+
+def test_after_a_reset_nobody_remembers(model):
+    assert counts(model, asked(0, 1), ended()) == [1, 1]
+    model.reset()
+    assert counts(model, asked(0, 1), ended()) == [1, 1]
+
+
+class Short(ExampleEnv):
+    """The episodes of row k end with every (k + 2)-th decision. Agents see nothing; `said` keeps what they do."""
+
+    NAME = "Short"
+    AREAS = 3
+    SPEC = SEEING_TWO
+
+    def _begin(self):
+        self.said, self._age = [], np.zeros(self.n, int)
+        return [np.zeros((self.n, 2), np.float32)]
+
+    def _decide(self, action):
+        self.said.append(np.rint(action.continuous[:, 0] * 10).astype(int).tolist())
+        self._age += 1
+        done = self._age == np.arange(self.n) + 2
+        self._age[done] = 0
+        nothing = [np.zeros((self.n, 2), np.float32)]
+        return nothing, np.zeros(self.n, np.float32), done, np.zeros(self.n, bool), nothing
+
+
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_memory_does_not_cross_an_episode_of_a_scene(model, renew_ids):
+    env = Short(renew_ids=renew_ids)
+    for _ in range(2):  # the same model may play again
+        play = Play(env, {env.behavior: model})
+        for _ in range(7):
+            play.decide()
+        assert env.said == [[1, 1, 1], [2, 2, 2], [1, 3, 3], [2, 1, 4], [1, 2, 1], [2, 3, 2], [1, 1, 3]]
+
+
+def test_actions_stay_within_one_as_in_unity(model):
     for _ in range(12):
-        action = model(asked(1))
+        action = model(asked(1), ended())
     assert isinstance(action, ActionTuple) and action.continuous.max() == 1.0
 
 
@@ -158,5 +236,4 @@ def test_unitys_models_play(name):
     env = make(name, areas=2)
     env.reset()
     model = Model(file, env.SPEC, behavior=name)
-    decision, _ = env.get_steps(env.behavior)
-    env.set_actions(env.behavior, model(decision))
+    env.set_actions(env.behavior, model(*env.get_steps(env.behavior)))

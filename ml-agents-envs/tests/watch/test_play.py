@@ -8,20 +8,58 @@ from mlagents_envs.watch.play import Play
 from mlagents_envs.watch.players import Chance, Still
 
 
+class Walker:
+    """Always takes the last of three choices, and keeps the ends that it is told of."""
+
+    def __init__(self, branches=1):
+        self.branches, self.ended, self.resets = branches, [], 0
+
+    def reset(self):
+        self.resets += 1
+
+    def __call__(self, decision, terminal):
+        self.ended += [terminal] if len(terminal) else []
+        return ActionTuple(discrete=np.full((len(decision), self.branches), 2 if self.branches == 1 else 1, np.int32))
+
+
 def still(name, **options):
     env = make(name, **options)
     return Play(env, {behavior: Still(env.SPEC) for behavior in env.BEHAVIORS})
 
 
 def test_players_decide_what_happens():
-    def walk(decision):
-        return ActionTuple(discrete=np.full((len(decision), 1), 2, np.int32))
-
     env = make("Basic", areas=3)
-    play = Play(env, {env.behavior: walk})
+    play = Play(env, {env.behavior: Walker()})
     play.decide()
     play.decide()
     assert env._place.tolist() == [12] * 3
+
+
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_players_are_reset_with_the_example_and_told_of_each_end_once(renew_ids):
+    env = make("Basic", areas=2, renew_ids=renew_ids)
+    walker = Walker()
+    play = Play(env, {env.behavior: walker})
+    assert walker.resets == 1
+    for _ in range(15):
+        play.decide()
+    ends = [agent for terminal in walker.ended for agent in terminal.agent_id.tolist()]
+    assert ends == ([0, 1, 2, 3] if renew_ids else [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_a_player_is_told_of_an_end_although_nobody_of_its_behavior_asks(renew_ids):
+    pytest.importorskip("numba")
+    env = make("WallJump", areas=1, renew_ids=renew_ids)
+    walkers = {behavior: Walker(branches=4) for behavior in env.BEHAVIORS}
+    play, alone = Play(env, walkers), 0
+    for _ in range(400):
+        acting = env.behavior_of(0)
+        play.decide()
+        alone += env.any_ended and env.behavior_of(0) != acting
+    told = sum(len(terminal) for walker in walkers.values() for terminal in walker.ended)
+    assert alone and told >= alone
+    assert told == sum(len(walker.ended) for walker in walkers.values())
 
 
 def test_keys_drive_one_agent_and_leave_the_others():
@@ -45,7 +83,7 @@ def test_a_key_does_not_do_what_is_forbidden():
     play = still("GridWorld", areas=1, seed=4)
     env = play.example
     env._x[0, 0] = 0  # at the western wall
-    env._say(env._see(np.ones(1, bool)), np.zeros(1, np.float32), np.zeros(1, np.float32))
+    env._ask(env._see(np.ones(1, bool)), np.zeros(1, np.float32), np.zeros(1, np.float32))
     assert play.decide(driven=0, presses=[look_of(env).keys["left"]]).discrete.tolist() == [[0]]
 
 

@@ -33,32 +33,38 @@ def test_a_curve_has_few_points_of_equal_weight(many):
     assert np.mean(curve.points) == pytest.approx(np.mean(range(counted)))
 
 
+@pytest.mark.parametrize("renew_ids", [False, True])
 @pytest.mark.parametrize("name", ["3DBall", "Basic", "WallJump", "SoccerTwos", "PushBlockCollab"])
-def test_returns_are_those_of_an_agents_whole_life(name):
-    # the slow way: a sum per agent id
+def test_returns_are_those_of_an_agents_whole_episode(name, renew_ids):
+    # the slow way: a sum per agent id, from its first question to its end
     if name not in ("3DBall", "Basic"):
         pytest.importorskip("numba")
-    env = make(name, areas=3, seed=3)
+    env = make(name, areas=3, seed=3, renew_ids=renew_ids)
     play = Play(env, {behavior: Chance(env.SPEC, seed=k) for k, behavior in enumerate(env.BEHAVIORS)})
-    returns, alive, ended = Returns(env), {}, []
+    returns, ended = Returns(env), []
+    running = {agent: (0.0, 0) for name in env.BEHAVIORS for agent in env.get_steps(name)[0]}  # return and length
     for _ in range(150):
         play.decide()
         returns.follow()
-        for behavior in env.BEHAVIORS:
-            decision, terminal = env.get_steps(behavior)
-            for steps in (terminal, decision):
-                for agent, reward in zip(
-                    steps.agent_id.tolist(), (steps.reward + steps.group_reward).tolist(), strict=True
-                ):
-                    alive[agent] = alive.get(agent, 0.0) + reward
-            ended += [alive.pop(agent) for agent in terminal.agent_id.tolist()]
+        decisions, ends = zip(*map(env.get_steps, env.BEHAVIORS), strict=True)
+        for terminal in ends:
+            ended += [running.pop(agent)[0] + reward for agent, reward in rewards(terminal)]
+        for decision in decisions:
+            for agent, reward in rewards(decision):
+                total, length = running.get(agent, (0.0, -1))
+                running[agent] = total + reward, length + 1
     assert returns.episodes == len(ended)
     assert sorted(returns.curve.points) == pytest.approx(sorted(ended), abs=1e-4)
-    assert returns.total == pytest.approx([alive[agent] for agent in env._agent.tolist()], abs=1e-4)
-    row = env.n - 1
-    (last,) = [float((d.reward + d.group_reward)[d.agent_id == env._agent[row]][0])
-               for d, _ in map(env.get_steps, env.BEHAVIORS) if env._agent[row] in d.agent_id]  # fmt: skip
-    assert returns.last(row) == last
+    for behavior in env.BEHAVIORS:
+        rows, (decision, _) = env.asking_rows(behavior), env.get_steps(behavior)
+        totals, lengths = np.array([running[agent] for agent in decision]).reshape(-1, 2).T
+        assert returns.total[rows] == pytest.approx(totals, abs=1e-4)
+        assert returns.length[rows].tolist() == lengths.tolist()
+        assert [returns.last(row) for row in rows] == [reward for _, reward in rewards(decision)]
+
+
+def rewards(steps):
+    return zip(steps.agent_id.tolist(), (steps.reward + steps.group_reward).tolist(), strict=True)
 
 
 def test_a_reset_begins_anew():
