@@ -13,18 +13,25 @@ from gymnasium import spaces
 from mlagents_envs.base_env import ActionTuple, Array, BaseEnv, DecisionSteps, TerminalSteps
 from mlagents_envs.envs.faces import PATIENCE, UnityGymException, begin, choose_behavior
 from mlagents_envs.envs.spaces import action_columns, action_space, allowed, sample_mask
+from mlagents_envs.ticks import ended_after_asking, order_ends
 
 __all__ = ["ActionFlattener", "UnityGymException", "UnityToGymWrapper"]
+
+
+_ONE_AGENT = "but a gymnasium.Env has one: use UnityVectorEnv, or make the environment with one agent"
 
 
 class UnityToGymWrapper(gymnasium.Env[Any, Any]):
     """One agent of the only behavior. An episode that was cut by a limit is truncated, any other end terminates it.
 
+    The agent may keep its id over episodes or get a new one. What it is given before the first observation of an
+    episode is left out.
+
     Images (sensors of rank 3) stay channels first; vectors (rank 1) are joined to one and come last; sensors of rank 2
     are left out. The first of these is the observation, or with `allow_multiple_obs` the tuple of all.
 
     `info["action_mask"]` has what `action_space.sample(mask=...)` takes, 1 = allowed, wherever there are discrete
-    actions; `info["group_reward"]` what the agent's group was given. `steps` holds the columns behind the last answer.
+    actions; `info["group_reward"]` what the agent's group was given. `steps` holds the row behind the last answer.
     """
 
     metadata = {
@@ -69,6 +76,7 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
         self.visual_obs: Array | None = None  # (channels, height, width) float32, the first image last seen
         self.game_over = False
         self.steps: DecisionSteps | TerminalSteps
+        self._agent = 0  # id of the agent in this episode
         self._start(None)
 
     def reset(
@@ -87,12 +95,13 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
             raise UnityGymException(f"{self.name}: the episode has ended: call reset() before step()")
         self._env.set_actions(self.name, self._columns(action))
         self._env.step()
-        steps = self._listen(ends=True)
+        steps, reward, group_reward = self._follow()
+        seen, info = self._see(steps), self._info(steps, group_reward)
         if isinstance(steps, DecisionSteps):
-            return self._see(steps), float(steps.reward[0]), False, False, self._info(steps)
+            return seen, reward, False, False, info
         self.game_over = True
         interrupted = bool(steps.interrupted[0])
-        return self._see(steps), float(steps.reward[0]), not interrupted, interrupted, self._info(steps)
+        return seen, reward, not interrupted, interrupted, info
 
     def render(self) -> Any:
         """Return the first image last seen as (height, width, 3) uint8 in mode "rgb_array", else None.
@@ -112,24 +121,48 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
     def _start(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
         begin(self._env, seed)
         self.game_over = False
-        steps = self._listen(ends=False)
-        return self._see(steps), self._info(steps)
+        steps = self._first_question()
+        self._agent = int(steps.agent_id[0])
+        return self._see(steps), self._info(steps, 0.0)
 
-    def _listen(self, *, ends: bool) -> DecisionSteps | TerminalSteps:
-        """Return what the agent says, stepping on while it is silent; where ends count, they go before beginnings."""
+    def _first_question(self) -> DecisionSteps:
+        """Return the first question of an episode that goes on, stepping on until there is one."""
         for _ in range(PATIENCE):
-            decision, terminal = self._env.get_steps(self.name)
-            if (agents := max(len(decision), len(terminal))) > 1:
-                raise UnityGymException(
-                    f"{self.name}: {agents} agents speak, but a gymnasium.Env has one: use UnityVectorEnv, "
-                    "or make the environment with one agent"
-                )
-            if ends and len(terminal):
-                return terminal
-            if len(decision):
+            decision, _ = self._listen()
+            if len(decision) and not ended_after_asking(decision)[0]:
                 return decision
             self._env.step()
-        raise UnityGymException(
+        raise self._silent()
+
+    def _follow(self) -> tuple[DecisionSteps | TerminalSteps, float, float]:
+        """Return the agent's next question or its end, and what it and its group were given until then."""
+        reward = group_reward = 0.0
+        for _ in range(PATIENCE):
+            decision, terminal = self._listen()
+            before, after = (rows[terminal.agent_id[rows] == self._agent] for rows in order_ends(decision, terminal))
+            asks = len(decision) and not len(before)
+            if asks and decision.agent_id[0] != self._agent:
+                raise UnityGymException(
+                    f"{self.name}: agents {self._agent} and {decision.agent_id[0]} both ask, {_ONE_AGENT}"
+                )
+            if asks:
+                reward, group_reward = float(decision.reward[0]), float(decision.group_reward[0])
+            if len(ends := before if len(before) else after):
+                last = _row(terminal, int(ends[0]))
+                return last, reward + float(last.reward[0]), group_reward + float(last.group_reward[0])
+            if asks:
+                return decision, reward, group_reward
+            self._env.step()
+        raise self._silent()
+
+    def _listen(self) -> tuple[DecisionSteps, TerminalSteps]:
+        decision, terminal = self._env.get_steps(self.name)
+        if len(decision) > 1:
+            raise UnityGymException(f"{self.name}: {len(decision)} agents ask, {_ONE_AGENT}")
+        return decision, terminal
+
+    def _silent(self) -> UnityGymException:
+        return UnityGymException(
             f"{self.name}: no agent asked for an action in {PATIENCE} steps: does the scene have one?"
         )
 
@@ -141,9 +174,9 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
             action = self._flattener.lookup_action(int(action))
         return action_columns(spec, action, n=1, who=self.name)
 
-    def _info(self, steps: DecisionSteps | TerminalSteps) -> dict[str, Any]:
+    def _info(self, steps: DecisionSteps | TerminalSteps, group_reward: float) -> dict[str, Any]:
         self.steps = steps
-        info: dict[str, Any] = {"group_reward": float(steps.group_reward[0])}
+        info: dict[str, Any] = {"group_reward": group_reward}
         spec = self.group_spec.action_spec
         if isinstance(steps, DecisionSteps) and spec.discrete_size:
             masks = steps.action_mask
@@ -198,6 +231,14 @@ class ActionFlattener:
     def lookup_action(self, action: int) -> list[int]:
         """Return the choice in each branch."""
         return self.action_lookup[action]
+
+
+def _row(steps: TerminalSteps, i: int) -> TerminalSteps:
+    at = slice(i, i + 1)
+    return TerminalSteps(
+        [column[at] for column in steps.obs], steps.reward[at], steps.interrupted[at], steps.agent_id[at],
+        steps.group_id[at], steps.group_reward[at],
+    )  # fmt: skip
 
 
 def _bytes(image: Array) -> Array:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec, DecisionStep, TerminalStep
+from mlagents_envs.base_env import ActionTuple, Array, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.envs.faces import PATIENCE, UnityGymException, begin
 from mlagents_envs.envs.spaces import (
     action_columns,
@@ -18,6 +18,7 @@ from mlagents_envs.envs.spaces import (
     observation_space,
     sample_mask,
 )
+from mlagents_envs.ticks import ended_after_asking, order_ends
 
 try:
     from pettingzoo import AECEnv, ParallelEnv
@@ -32,11 +33,18 @@ ID = "?agent_id="
 
 
 class UnityPettingzooBaseEnv:
-    """Agents are named `<behavior>?agent_id=<id>`. An id is never used twice, so whoever is born gets a new name.
+    """Agents are named `<behavior>?agent_id=<id>`, and each name lives once between two resets, as PettingZoo wants it.
 
-    `possible_agents` holds all who lived since the last reset, in order of birth, and grows. All living agents act in
-    each step. One that did not ask then keeps its observation, earns 0, has `infos[agent]["asks"]` False, and what it
-    answers next is not sent.
+    Unity's agents keep their ids. One whose episode ends is reported a last time and leaves `agents` until the next
+    `reset`; what it asks meanwhile is answered here, with zeros. When all have left, `agents` is empty, and `reset`
+    brings the same names back. So each agent plays one episode between two resets: a scene that goes on by itself, or
+    that is slow to reset, is better driven by `UnityVectorEnv`. Where ids are new in each episode, an agent that ends
+    is followed by one of another name, which joins at once. An agent under another behavior has another name too.
+
+    `possible_agents` grows with each agent that joins. It begins anew with a reset that brings none of them back; else
+    it keeps all who joined since the last reset. All living agents act in each step. One that did not ask then keeps
+    its observation, earns 0, has `infos[agent]["asks"]` False, and what it answers next is not sent. What an agent is
+    given before its first observation is left out.
 
     An agent with only discrete actions sees {"observation", "action_mask"}, 1 = allowed, as in PettingZoo's classic
     games; hybrid agents find the mask in `infos[agent]["action_mask"]`, because no space holds the None that
@@ -58,6 +66,7 @@ class UnityPettingzooBaseEnv:
         self.truncations: dict[str, bool] = {}
         self.infos: dict[str, dict[str, Any]] = {}
         self._seen: dict[str, Any] = {}
+        self._joined: dict[str, None] = {}  # since the last reset, in order
         self._begin(None)
 
     # spaces
@@ -97,26 +106,31 @@ class UnityPettingzooBaseEnv:
     def _begin(self, seed: int | None) -> None:
         """Reset the environment and step it until somebody asks."""
         begin(self._env, seed)
-        self.agents, self.possible_agents, self.infos, self._seen = [], [], {}, {}
+        before, self._joined = self._joined, {}
+        self.agents, self.infos, self._seen = [], {}, {}
         for _ in range(PATIENCE):
             self._listen()
             if self.agents:
-                return
+                break
             self._env.step()
-        raise UnityGymException(f"no agent asked for an action in {PATIENCE} steps: does the scene have one?")
+        else:
+            raise UnityGymException(f"no agent asked for an action in {PATIENCE} steps: does the scene have one?")
+        ids_are_kept = {_id(name) for name in before} & {_id(name) for name in self.agents}
+        self.possible_agents = list({**before, **self._joined} if ids_are_kept else self._joined)
 
     def _advance(self, actions: Mapping[str, Any]) -> None:
-        """Send what the agents that ask answer, step, and listen."""
+        """Send what the agents that ask answer, zeros for those that have left, step, and listen."""
+        living = set(self._living())
         for behavior, spec in self._env.behavior_specs.items():
             decision, _ = self._env.get_steps(behavior)
             if len(decision):
                 names = [_name(behavior, agent) for agent in decision]
-                self._env.set_actions(behavior, _columns(spec, names, actions))
+                self._env.set_actions(behavior, _columns(spec, names, living, actions))
         self._env.step()
         self._listen()
 
     def _listen(self) -> None:
-        """Tell the living what happened, and add the newborn; `agents` still holds those who ended just now."""
+        """Tell the living what happened, and let newcomers join; `agents` still holds those who ended just now."""
         self.rewards = dict.fromkeys(self.agents, 0.0)
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
@@ -124,37 +138,65 @@ class UnityPettingzooBaseEnv:
         self.infos = {agent: {**self.infos[agent], "asks": False, "group_reward": 0.0} for agent in self.agents}
         for behavior, spec in self._env.behavior_specs.items():
             decision, terminal = self._env.get_steps(behavior)
-            for end in terminal.values():
-                name = _name(behavior, end.agent_id)
-                if name in self.rewards:  # others came and went without ever asking
-                    self._tell(name, behavior, spec, end)
-                    self.truncations[name] = end.interrupted
-                    self.terminations[name] = not end.interrupted
-            for step in decision.values():
-                name = _name(behavior, step.agent_id)
-                if name not in self.rewards:
-                    self.agents.append(name)
-                    self.possible_agents.append(name)
-                    self.terminations[name] = self.truncations[name] = False
-                self._tell(name, behavior, spec, step)
+            before, after = order_ends(decision, terminal)
+            self._end(behavior, spec, terminal, before)
+            self._ask(behavior, spec, decision)
+            self._end(behavior, spec, terminal, after)
+
+    def _ask(self, behavior: str, spec: BehaviorSpec, decision: DecisionSteps) -> None:
+        over = ended_after_asking(decision).tolist()
+        for row, agent in enumerate(decision.agent_id.tolist()):
+            name = _name(behavior, agent)
+            joins = name not in self._joined and not over[row]
+            if joins:
+                self._join(name)
+            if joins or self._lives(name):
+                self._tell(name, behavior, spec, decision, row)
+            if joins:  # what it was given before belongs to nothing that it did
+                self.rewards[name] = self.infos[name]["group_reward"] = 0.0
+
+    def _join(self, name: str) -> None:
+        self._joined[name] = None
+        self.agents.append(name)
+        if name not in self.possible_agents:
+            self.possible_agents.append(name)
+        self.terminations[name] = self.truncations[name] = False
+
+    def _end(self, behavior: str, spec: BehaviorSpec, terminal: TerminalSteps, rows: Array) -> None:
+        for row in rows.tolist():
+            name = _name(behavior, int(terminal.agent_id[row]))
+            if self._lives(name):  # others have left, or came and went without ever asking
+                self._tell(name, behavior, spec, terminal, row)
+                self.truncations[name] = bool(terminal.interrupted[row])
+                self.terminations[name] = not self.truncations[name]
+
+    def _lives(self, name: str) -> bool:
+        return name in self.terminations and not (self.terminations[name] or self.truncations[name])
 
     def _living(self) -> list[str]:
-        return [agent for agent in self.agents if not (self.terminations[agent] or self.truncations[agent])]
+        return [agent for agent in self.agents if self._lives(agent)]
 
     # inside
 
-    def _tell(self, name: str, behavior: str, spec: BehaviorSpec, step: DecisionStep | TerminalStep) -> None:
-        asks = isinstance(step, DecisionStep)
-        info = {"behavior_name": behavior, "group_id": step.group_id, "group_reward": step.group_reward, "asks": asks}
-        seen: Any = observation(spec, step.obs)
+    def _tell(
+        self, name: str, behavior: str, spec: BehaviorSpec, steps: DecisionSteps | TerminalSteps, row: int
+    ) -> None:  # fmt: skip
+        """Note what an agent sees, and what it was given besides what is noted in this step already."""
+        asks = isinstance(steps, DecisionSteps)
+        before = self.infos.get(name, {}).get("group_reward", 0.0)
+        info = {"behavior_name": behavior, "group_id": int(steps.group_id[row]), "asks": asks}
+        info["group_reward"] = before + float(steps.group_reward[row])
+        seen: Any = observation(spec, [column[row] for column in steps.obs])
         if spec.action_spec.discrete_size:
-            branches = allowed(spec.action_spec, step.action_mask if isinstance(step, DecisionStep) else None)
+            masks = steps.action_mask if isinstance(steps, DecisionSteps) else None
+            branches = allowed(spec.action_spec, None if masks is None else [branch[row] for branch in masks])
             mask = sample_mask(spec.action_spec, branches)
             if spec.action_spec.continuous_size:
                 info["action_mask"] = mask
             else:
                 seen = {"observation": seen, "action_mask": mask}
-        self._seen[name], self.infos[name], self.rewards[name] = seen, info, step.reward
+        self._seen[name], self.infos[name] = seen, info
+        self.rewards[name] = self.rewards.get(name, 0.0) + float(steps.reward[row])
 
     def _spaces_of(self, behavior: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
         if behavior not in self._spaces:
@@ -178,14 +220,23 @@ def _name(behavior: str, agent: int) -> str:
     return f"{behavior}{ID}{agent}"
 
 
+def _id(name: str) -> str:
+    return name.rpartition(ID)[2]
+
+
 def _mask_space(branches: Iterable[int]) -> spaces.Space[Any]:
     masks = [spaces.Box(0, 1, (size,), np.int8) for size in branches]
     return masks[0] if len(masks) == 1 else spaces.Tuple(masks)
 
 
-def _columns(spec: BehaviorSpec, names: list[str], actions: Mapping[str, Any]) -> ActionTuple:
+def _columns(
+    spec: BehaviorSpec, names: list[str], living: Collection[str], actions: Mapping[str, Any]
+) -> ActionTuple:  # fmt: skip
     """Return what these agents answer, in this order."""
-    if missing := [name for name in names if actions.get(name) is None]:
+    if missing := [name for name in names if name in living and actions.get(name) is None]:
         raise UnityGymException(f"{missing[0]}: it lives, but there is no action for it among {list(actions)}")
-    rows = [action_columns(spec.action_spec, actions[name], n=1, who=name) for name in names]
+    nothing = spec.action_spec.empty_action(1)
+    rows = [
+        action_columns(spec.action_spec, actions[name], n=1, who=name) if name in living else nothing for name in names
+    ]
     return ActionTuple(np.concatenate([row.continuous for row in rows]), np.concatenate([row.discrete for row in rows]))

@@ -8,23 +8,26 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from mlagents_envs.base_env import ActionTuple, Array, BaseEnv, TerminalSteps
+from mlagents_envs.base_env import ActionTuple, Array, BaseEnv, DecisionSteps, TerminalSteps
 from mlagents_envs.envs.faces import PATIENCE, UnityGymException, begin, choose_behavior
 from mlagents_envs.envs.spaces import action_columns, action_space, allowed, observation, observation_space
+from mlagents_envs.ticks import ended_after_asking, order_ends
 
-NOBODY = -1  # the agent of a free lane
+NOBODY = -1  # the agent of a lane that none has taken yet
+NO_LANE = -1
 
 
 class UnityVectorEnv(VectorEnv[Any, Any, Array]):
-    """Agents take lanes in the order in which they first ask; one that ends leaves its lane to the next that comes.
+    """Agents take lanes in the order in which they first ask. One that asks again under its id, in its next episode or
+    after a reset, is in its lane again; a new agent takes a lane that none had, or else one whose agent has ended.
 
     A step ends when every lane asks. While others are waited for, a lane that asks again repeats its action, its
-    rewards add up, and an agent that came during the step does nothing. Where all agents ask in each step, as is usual,
-    nothing is waited for. Agents of other behaviors do nothing.
+    rewards add up, and an agent whose episode began during the step does nothing. Where all agents ask in each step, as
+    is usual, nothing is waited for. Agents of other behaviors do nothing.
 
-    Episodes end as `AutoresetMode.SAME_STEP` has it: the observation is the successor's, `info["final_obs"]` (n,)
-    has what the agent saw last, `info["_final_obs"]` (n,) where. Of a successor that ends while others are waited for,
-    nothing is told.
+    Episodes end as `AutoresetMode.SAME_STEP` has it: the observation is that of the lane's next episode,
+    `info["final_obs"]` (n,) has what the ended one saw last, `info["_final_obs"]` (n,) where. What an agent is given
+    before that first observation is left out, and so is an episode that ends while others are waited for.
 
     `info` has columns: "agent_id" (n,), "group_reward" (n,), and for discrete actions "action_mask"
     (n, sum of branches) int8, 1 = allowed.
@@ -61,11 +64,15 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         """Begin new episodes everywhere; the seed reaches environments that have `set_seed`. There are no options."""
         super().reset(seed=seed)
         begin(self._env, seed)
-        self._clear()
+        if not self._began:
+            self._clear()
+        self._running[:] = False
         self._began = True
+        self._open()
         self._listen()
         if not self._asked.all():
             self._advance(self.behavior_spec.action_spec.empty_action(self.num_envs))
+        self._open()  # nothing that came before belongs to an episode
         return self._see(), self._info()
 
     def step(self, actions: Any) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
@@ -83,12 +90,12 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
     # inside
 
     def _clear(self) -> None:
-        """Make every lane free."""
+        """Begin with lanes that no agent has had."""
         n, spec = self.num_envs, self.behavior_spec
-        self._agent = np.full(n, NOBODY, np.int64)
+        self._agent = np.full(n, NOBODY, np.int64)  # who is or was last in each lane
+        self._running = np.zeros(n, bool)  # is its episode under way?
         self._obs: list[Array] = [np.zeros((n, *sensor.shape), np.float32) for sensor in spec.observation_specs]
         self._mask = allowed(spec.action_spec, None, n)
-        self._open()
 
     def _open(self) -> None:
         """Begin the account of a step; its columns are given away when it ends."""
@@ -120,32 +127,46 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         lane = self._asking
         if lane is self._every_lane:
             return action
-        return ActionTuple(action.continuous[lane], action.discrete[lane])
+        known = (lane != NO_LANE)[:, None]
+        return ActionTuple(action.continuous[lane] * known, action.discrete[lane] * known)
 
     def _listen(self) -> None:
         decision, terminal = self._env.get_steps(self.behavior_name)
-        if len(terminal):
-            self._end(terminal)
-        spec = self.behavior_spec.action_spec
-        mask = allowed(spec, decision.action_mask, len(decision))
-        lane = self._asking = self._seat(decision.agent_id)
+        before, after = order_ends(decision, terminal)
+        self._end(terminal, before)
+        self._earn(decision)
+        self._end(terminal, after)
+        mask = allowed(self.behavior_spec.action_spec, decision.action_mask, len(decision))
+        lane = self._asking = self._seat(decision)
         if lane is self._every_lane:
             self._obs, self._mask = decision.obs, mask
-        else:
-            self._obs = [_put(old, lane, new) for old, new in zip(self._obs, decision.obs, strict=True)]
-            self._mask = tuple(_put(old, lane, new) for old, new in zip(self._mask, mask, strict=True))
-        lives = ~(self._terminated | self._truncated)[lane]  # a successor's first words belong to no step
-        self._reward[lane] += decision.reward * lives
-        self._group_reward[lane] += decision.group_reward * lives
+            self._asked[:] = True
+            return
+        asks = lane != NO_LANE
+        lane = lane[asks]
+        self._obs = [_put(old, lane, new[asks]) for old, new in zip(self._obs, decision.obs, strict=True)]
+        self._mask = tuple(_put(old, lane, new[asks]) for old, new in zip(self._mask, mask, strict=True))
         self._asked[lane] = True
 
-    def _end(self, terminal: TerminalSteps) -> None:
-        """Free the lanes of agents that ended; the loop turns once per such agent."""
-        lanes = self._find(terminal.agent_id)
-        for row, lane in enumerate(lanes.tolist()):
-            if lane < 0:
-                continue  # it came and went without ever asking
-            self._agent[lane], self._asked[lane] = NOBODY, False
+    def _earn(self, decision: DecisionSteps) -> None:
+        """Add up what agents in mid-episode were given; where one began during this step, that belongs to no step."""
+        counts = self._running & ~(self._terminated | self._truncated)
+        if np.array_equal(decision.agent_id, self._agent):
+            self._reward += decision.reward * counts
+            self._group_reward += decision.group_reward * counts
+            return
+        lane = self._find(decision.agent_id)
+        rows = np.flatnonzero((lane != NO_LANE) & counts[lane])
+        self._reward[lane[rows]] += decision.reward[rows]
+        self._group_reward[lane[rows]] += decision.group_reward[rows]
+
+    def _end(self, terminal: TerminalSteps, rows: Array) -> None:
+        """Take these ends; the loop turns once per agent that ended."""
+        lanes = self._find(terminal.agent_id[rows]) if len(rows) else rows
+        for row, lane in zip(rows.tolist(), lanes.tolist(), strict=True):
+            if lane == NO_LANE or not self._running[lane]:
+                continue  # it has not asked since it came, or since it ended before
+            self._running[lane] = self._asked[lane] = False
             if lane in self._final:
                 continue
             self._final[lane] = observation(self.behavior_spec, [column[row].copy() for column in terminal.obs])
@@ -156,31 +177,35 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
             self._terminated[lane] = not terminal.interrupted[row]
 
     def _find(self, agent: Array) -> Array:
-        """Return the (k,) lanes of agents, -1 for those without one."""
+        """Return the (k,) lanes of agents, NO_LANE for those without one."""
         order = np.argsort(self._agent, kind="stable")
         place = order[np.minimum(np.searchsorted(self._agent, agent, sorter=order), self.num_envs - 1)]
-        return np.where(self._agent[place] == agent, place, -1)
+        return np.where(self._agent[place] == agent, place, NO_LANE)
 
-    def _seat(self, agent: Array) -> Array:
-        """Return the (k,) lanes of agents that ask; those without one take the free lanes, lowest first."""
-        if np.array_equal(agent, self._agent):
+    def _seat(self, decision: DecisionSteps) -> Array:
+        """Return the (k,) lanes of agents that ask, NO_LANE for those whose episode is over already."""
+        agent, over = decision.agent_id, ended_after_asking(decision)
+        if not over.any() and np.array_equal(agent, self._agent):
+            self._running[:] = True
             return self._every_lane
-        lane = self._find(agent)
-        new = np.flatnonzero(lane < 0)
-        free = np.flatnonzero(self._agent == NOBODY)
+        lane = np.where(over, NO_LANE, self._find(agent))
+        self._running[lane[lane != NO_LANE]] = True
+        new = np.flatnonzero((lane == NO_LANE) & ~over)
+        free = np.flatnonzero(~self._running)
+        free = free[np.argsort(self._agent[free] != NOBODY, kind="stable")]  # first those that no agent has had
         if len(new) > len(free):
             raise UnityGymException(
                 f"{self.behavior_name}: agents {agent[new[len(free) :]].tolist()} find none of the {self.num_envs} "
                 "lanes free: give a larger num_envs"
             )
-        lane[new] = free[: len(new)]
-        self._agent[lane] = agent
+        lane[new] = free = free[: len(new)]
+        self._agent[free], self._running[free] = agent[new], True
         return self._every_lane if np.array_equal(lane, self._every_lane) else lane
 
     def _first_asking(self) -> int:
         """Return how many agents ask first, stepping on while nobody does."""
         for _ in range(self._patience):
-            if n := len(self._env.get_steps(self.behavior_name)[0]):
+            if n := int(np.sum(~ended_after_asking(self._env.get_steps(self.behavior_name)[0]))):
                 return n
             self._env.step()
         raise UnityGymException(f"{self.behavior_name}: no agent asked for an action in {self._patience} steps")

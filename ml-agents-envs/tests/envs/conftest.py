@@ -1,4 +1,4 @@
-"""A world whose every word is known beforehand, to hold the faces of a BaseEnv against."""
+"""An environment whose every report is known beforehand, to hold the faces of a BaseEnv against."""
 
 from dataclasses import dataclass, field
 
@@ -18,31 +18,36 @@ from mlagents_envs.examples.example import vector_sensor
 
 @dataclass
 class Seat:
-    """Where agents of one behavior live one after another."""
+    """Where an agent plays episode after episode."""
 
     behavior: str
-    life: int = 4  # steps that an agent lives
+    life: int = 4  # steps of an episode
     period: int = 1  # steps between its questions
-    gap: int = 0  # steps until its successor comes
+    gap: int = 0  # steps until its next episode begins
     interrupted: bool = False
-    born: int = 0  # step at which its first agent comes
+    born: int = 0  # step at which its first episode begins
     agent: int = field(default=-1, init=False)
+    plays: bool = field(default=False, init=False)
     age: int = field(default=0, init=False)
     free_since: int = field(default=0, init=False)
 
 
 class ScriptedEnv(BaseEnv):
-    """An agent sees (how many were born before it since the reset, its age, the clock), earns its age, and its group earns the clock.
+    """An agent sees (number of the episode since the reset, its age in it, the clock), earns its age, and its group the clock.
 
-    With discrete actions, the first choice of the first branch is forbidden to it at odd ages. After `end` steps,
-    all are interrupted and nobody comes any more. `heard` keeps what was answered: (behavior, ids, action) by step.
+    With the first question of an episode comes what belongs to none: STALE. With discrete actions, the first choice of
+    the first branch is forbidden at odd ages. After `end` steps, all are interrupted and nobody comes any more. `heard`
+    keeps what was answered: (behavior, ids, action) by step. renew_ids: each episode has an id of its own.
     """
 
-    def __init__(self, specs, seats, *, end=10**9):
+    STALE = 1000.0
+
+    def __init__(self, specs, seats, *, end=10**9, renew_ids=False):
         self._specs = BehaviorMapping(specs)
         self._seats = seats
         self._end = end
-        self._born = 0
+        self._renew_ids = renew_ids
+        self._ids = 0  # that were given
         self._answers = {}
         self.heard = []
         self.seeds = []
@@ -55,12 +60,12 @@ class ScriptedEnv(BaseEnv):
         self.seeds.append(seed)
 
     def reset(self):
-        self._clock, self._first = 0, self._born
+        self._clock, self._episodes = 0, 0
         self._rows = {name: ([], []) for name in self._specs}
         for seat in self._seats:
-            seat.agent, seat.age, seat.free_since = -1, 0, seat.born
+            seat.plays, seat.age, seat.free_since = False, 0, seat.born
             if seat.born == 0:
-                self._birth(seat)
+                self._begin(seat)
         self._speak()
 
     def step(self):
@@ -78,20 +83,22 @@ class ScriptedEnv(BaseEnv):
 
     def _live(self, seat):
         over = self._clock >= self._end
-        if seat.agent >= 0:
+        if seat.plays:
             seat.age += 1
             if over or seat.age == seat.life:
-                self._rows[seat.behavior][1].append((seat.agent, seat.age, seat.interrupted or over))
-                seat.agent, seat.free_since = -1, self._clock + seat.gap
+                self._rows[seat.behavior][1].append((seat.agent, seat.episode, seat.age, seat.interrupted or over))
+                seat.plays, seat.free_since = False, self._clock + seat.gap
             elif seat.age % seat.period == 0:
-                self._rows[seat.behavior][0].append((seat.agent, seat.age))
-        if seat.agent < 0 and not over and self._clock >= seat.free_since:
-            self._birth(seat)
+                self._rows[seat.behavior][0].append((seat.agent, seat.episode, seat.age))
+        if not seat.plays and not over and self._clock >= seat.free_since:
+            self._begin(seat)
 
-    def _birth(self, seat):
-        seat.agent, seat.age = self._born, 0
-        self._born += 1
-        self._rows[seat.behavior][0].append((seat.agent, 0))
+    def _begin(self, seat):
+        if seat.agent < 0 or self._renew_ids:
+            seat.agent, self._ids = self._ids, self._ids + 1
+        seat.plays, seat.age, seat.episode = True, 0, self._episodes
+        self._episodes += 1
+        self._rows[seat.behavior][0].append((seat.agent, seat.episode, 0))
 
     def _speak(self):
         self._answers = {}
@@ -100,16 +107,17 @@ class ScriptedEnv(BaseEnv):
             asking, ended = self._rows[name]
             decision = DecisionSteps(*self._columns(spec, asking, None), *self._group(asking))
             decision.action_mask = self._masks(spec.action_spec, asking)
-            terminal = TerminalSteps(*self._columns(spec, ended, [row[2] for row in ended]), *self._group(ended))
+            terminal = TerminalSteps(*self._columns(spec, ended, [row[3] for row in ended]), *self._group(ended))
             self._said[name] = decision, terminal
 
     def _columns(self, spec, rows, interrupted):
-        numbers = np.array([[row[0] - self._first, row[1], self._clock] for row in rows], np.float32).reshape(-1, 3)
+        numbers = np.array([[*row[1:3], self._clock] for row in rows], np.float32).reshape(-1, 3)
         obs = [
             numbers.copy() if sensor.shape == (3,) else np.full((len(rows), *sensor.shape), 0.5, np.float32)
             for sensor in spec.observation_specs
         ]
         reward, agent = numbers[:, 1].copy(), np.array([row[0] for row in rows], np.int32)
+        reward[reward == 0] = self.STALE
         return (obs, reward, agent, None) if interrupted is None else (obs, reward, np.array(interrupted, bool), agent)
 
     def _group(self, rows):
@@ -117,7 +125,7 @@ class ScriptedEnv(BaseEnv):
 
     def _masks(self, action, rows):
         masks = [np.zeros((len(rows), size), bool) for size in action.discrete_branches]
-        for row, (_, age) in enumerate(rows):
+        for row, (_, _, age) in enumerate(rows):
             if masks:
                 masks[0][row, 0] = age % 2 == 1
         return masks or None
@@ -152,11 +160,11 @@ def make_seat():
 
 @pytest.fixture
 def make_scripted():
-    """Return a function (seats, end=...) -> environment with the behaviors of these seats."""
+    """Return a function (seats, ...) -> environment with the behaviors of these seats."""
 
-    def make(*seats, end=10**9, specs=SPECS):
+    def make(*seats, specs=SPECS, **options):
         return ScriptedEnv(
-            {name: specs[name] for name in dict.fromkeys(seat.behavior for seat in seats)}, seats, end=end
+            {name: specs[name] for name in dict.fromkeys(seat.behavior for seat in seats)}, seats, **options
         )
 
     return make
@@ -164,16 +172,16 @@ def make_scripted():
 
 @pytest.fixture
 def village(make_scripted):
-    """Return a function end -> many agents that come, go and are silent, in groups, of three behaviors."""
+    """Return a function that makes many agents that come, go and are silent, in groups, of three behaviors."""
 
-    def make(end=10**9):
+    def make(**options):
         return make_scripted(
             Seat("Guard?team=0", life=5),
             Seat("Guard?team=0", life=7, period=2, gap=1, interrupted=True),
             Seat("Scout?team=0", life=6, period=3),
             Seat("Scout?team=0", born=3),
             Seat("Guide?team=1", life=9),
-            end=end,
+            **options,
         )
 
     return make

@@ -2,7 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
-from pettingzoo.test import api_test
+from pettingzoo.test import api_test, seed_test
 
 from mlagents_envs.envs.unity_aec_env import UnityAECEnv
 from mlagents_envs.envs.unity_gym_env import UnityGymException
@@ -18,14 +18,18 @@ def pass_api_test(env, cycles):
         api_test(env, cycles)
 
 
+@pytest.mark.parametrize("renew_ids", [False, True])
 @pytest.mark.parametrize(("name", "areas"), [("3DBall", 3), ("Basic", 3), ("Basic", 1)])
-def test_pettingzoos_own_test_passes_on_examples(name, areas):
-    pass_api_test(UnityAECEnv(make(name, areas=areas)), 100)
+def test_pettingzoos_own_tests_pass_on_examples(name, areas, renew_ids):
+    pass_api_test(UnityAECEnv(make(name, areas=areas, renew_ids=renew_ids)), 100)
+    seed_test(lambda: UnityAECEnv(make(name, areas=areas, renew_ids=renew_ids)), 100)
 
 
+@pytest.mark.parametrize("renew_ids", [False, True])
 @pytest.mark.parametrize("end", [30, 10**9])
-def test_pettingzoos_own_test_passes_where_agents_of_many_kinds_come_and_go(village, end):
-    pass_api_test(UnityAECEnv(village(end)), 60)
+def test_pettingzoos_own_tests_pass_where_agents_of_many_kinds_come_and_go(village, end, renew_ids):
+    pass_api_test(UnityAECEnv(village(end=end, renew_ids=renew_ids)), 60)
+    seed_test(lambda: UnityAECEnv(village(end=end, renew_ids=renew_ids)), 20)
 
 
 def test_agents_answer_in_turn_and_then_the_world_steps(make_scripted, make_seat):
@@ -44,8 +48,9 @@ def test_agents_answer_in_turn_and_then_the_world_steps(make_scripted, make_seat
     assert (reward, terminated, truncated, info["group_reward"]) == (1, False, False, 1)
 
 
-def test_the_dead_go_first_and_answer_none(make_scripted, make_seat):
-    env = UnityAECEnv(make_scripted(make_seat(GUARD, life=9), make_seat(GUARD, life=1)))
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_the_dead_go_first_and_answer_none(make_scripted, make_seat, renew_ids):
+    env = UnityAECEnv(make_scripted(make_seat(GUARD, life=9), make_seat(GUARD, life=1), renew_ids=renew_ids))
     stays, ends = env.agents
     env.step([0, 0])
     env.step([0, 0])
@@ -53,7 +58,7 @@ def test_the_dead_go_first_and_answer_none(make_scripted, make_seat):
     assert env.last()[1:4] == (1, True, False)
     env.step(None)
     assert env.agent_selection == stays
-    assert ends not in env.agents and len(env.agents) == 2
+    assert ends not in env.agents and len(env.agents) == (2 if renew_ids else 1)
 
 
 def test_rewards_of_several_rounds_add_up_until_the_agent_answers(make_scripted, make_seat):
@@ -77,11 +82,33 @@ def test_mistakes_get_a_sentence(make_scripted, make_seat):
     assert not any(env.truncations.values())
 
 
-def test_random_play_through_the_iterator_ends(village):
-    env = UnityAECEnv(village(end=25), seed=1)
-    lives = 0
-    for agent in env.agent_iter():
-        *_, terminated, truncated, _ = env.last()
-        lives += terminated or truncated
-        env.step(None if terminated or truncated else env.action_space(agent).sample())
-    assert lives == len(env.possible_agents) > 10
+@pytest.mark.parametrize(("renew_ids", "lives"), [(False, 5), (True, 5 + 4 + 5 + 6 + 3)])
+def test_random_play_through_the_iterator_ends(village, renew_ids, lives):
+    env = UnityAECEnv(village(end=25, renew_ids=renew_ids), seed=1)
+    for _ in range(2):
+        ends = 0
+        for agent in env.agent_iter():
+            *_, terminated, truncated, _ = env.last()
+            ends += terminated or truncated
+            env.step(None if terminated or truncated else env.action_space(agent).sample())
+        assert ends == len(env.possible_agents) == lives
+        env.reset()
+
+
+def test_an_agent_that_keeps_its_id_ends_once_and_comes_back_with_a_reset(make_scripted, make_seat):
+    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=4))
+    env = UnityAECEnv(world)
+    everyone = list(env.agents)
+    for _ in range(3):
+        returns, ends = dict.fromkeys(everyone, 0.0), []
+        for agent in env.agent_iter():
+            _, reward, terminated, _, _ = env.last()
+            returns[agent] += reward
+            ends += [agent] if terminated else []
+            env.step(None if terminated else [1, 2])
+        assert ends == everyone and returns == {everyone[0]: 1 + 2, everyone[1]: 1 + 2 + 3 + 4}
+        ids, answers = zip(*[(ids, action.discrete.tolist()) for _, ids, action in world.heard[-4:]], strict=True)
+        assert list(ids) == [[0, 1]] * 4
+        assert list(answers) == [[[1, 2], [1, 2]]] * 2 + [[[0, 0], [1, 2]]] * 2  # who has left does nothing
+        env.reset()
+        assert env.agents == env.possible_agents == everyone

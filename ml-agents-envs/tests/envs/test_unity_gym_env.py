@@ -27,13 +27,15 @@ def checked(env):
 
 @pytest.mark.parametrize("options", [{}, {"flatten_branched": True}, {"allow_multiple_obs": True}])
 @pytest.mark.parametrize("behavior", [GUARD, SCOUT])
-def test_gymnasiums_own_check_passes(make_scripted, make_seat, behavior, options):
-    checked(UnityToGymWrapper(make_scripted(make_seat(behavior)), **options))
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_gymnasiums_own_check_passes(make_scripted, make_seat, behavior, options, renew_ids):
+    checked(UnityToGymWrapper(make_scripted(make_seat(behavior), renew_ids=renew_ids), **options))
 
 
-@pytest.mark.parametrize("env", [make("Basic"), make("3DBall", areas=1), make("3DBallHard", areas=1)])
-def test_gymnasiums_own_check_passes_on_examples(env):
-    checked(UnityToGymWrapper(env))
+@pytest.mark.parametrize("renew_ids", [False, True])
+@pytest.mark.parametrize("name", ["Basic", "3DBall", "3DBallHard"])
+def test_gymnasiums_own_check_passes_on_examples(name, renew_ids):
+    checked(UnityToGymWrapper(make(name, areas=1, renew_ids=renew_ids)))
 
 
 @pytest.mark.parametrize("options", [{}, {"uint8_visual": True}, {"allow_multiple_obs": True}])
@@ -42,14 +44,16 @@ def test_gymnasiums_own_check_passes_with_images(make_scripted, make_seat, optio
     checked(UnityToGymWrapper(make_scripted(make_seat("Eye?team=0"), specs=SEEING), render_mode="rgb_array", **options))
 
 
+@pytest.mark.parametrize("renew_ids", [False, True])
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_an_end_terminates_and_a_limit_truncates(make_scripted, make_seat, interrupted):
-    env = UnityToGymWrapper(make_scripted(make_seat(GUARD, life=3, interrupted=interrupted)))
-    env.reset()
+def test_an_end_terminates_and_a_limit_truncates(make_scripted, make_seat, interrupted, renew_ids):
+    seat = make_seat(GUARD, life=3, interrupted=interrupted)
+    env = UnityToGymWrapper(make_scripted(seat, renew_ids=renew_ids))
+    assert env.reset()[1]["group_reward"] == 0
     said = [env.step([0, 0]) for _ in range(3)]
     assert [step[1] for step in said] == [1, 2, 3]
     assert [step[2:4] for step in said] == [(False, False)] * 2 + [(not interrupted, interrupted)]
-    assert said[-1][0][1] == 3  # the last observation is the dying agent's, though its successor asks already
+    assert said[-1][0][1] == 3  # the last observation is the ended episode's, though the next one asks already
     with pytest.raises(UnityGymException, match="has ended: call reset"):
         env.step([0, 0])
     assert env.reset()[0][1] == 0
@@ -114,7 +118,7 @@ def test_images_come_first_and_vectors_are_joined(make_scripted, make_seat):
 
 
 def test_what_cannot_be_shown_gets_a_sentence(make_scripted, make_seat):
-    with pytest.raises(UnityGymException, match="2 agents speak"):
+    with pytest.raises(UnityGymException, match=r"2 agents ask, but a gymnasium\.Env has one"):
         UnityToGymWrapper(make("Basic", areas=2))
     with pytest.raises(UnityGymException, match=r"has Guard\?team=0, Scout\?team=0: name one"):
         UnityToGymWrapper(make_scripted(make_seat(GUARD), make_seat(SCOUT)))

@@ -3,7 +3,8 @@ import warnings
 import numpy as np
 import pytest
 from gymnasium import spaces
-from pettingzoo.test import parallel_api_test
+from pettingzoo.test import parallel_api_test, parallel_seed_test
+from pettingzoo.utils import BaseParallelWrapper
 
 from mlagents_envs.envs.unity_gym_env import UnityGymException
 from mlagents_envs.envs.unity_parallel_env import UnityParallelEnv
@@ -16,17 +17,21 @@ def zeros(env):
     return {agent: np.zeros(2, int) for agent in env.agents}
 
 
+@pytest.mark.parametrize("renew_ids", [False, True])
 @pytest.mark.parametrize(("name", "areas"), [("3DBall", 3), ("Basic", 3), ("Basic", 1)])
-def test_pettingzoos_own_test_passes_on_examples(name, areas):
-    parallel_api_test(UnityParallelEnv(make(name, areas=areas)), 150)
+def test_pettingzoos_own_tests_pass_on_examples(name, areas, renew_ids):
+    parallel_api_test(UnityParallelEnv(make(name, areas=areas, renew_ids=renew_ids)), 150)
+    parallel_seed_test(lambda: UnityParallelEnv(make(name, areas=areas, renew_ids=renew_ids)), 150)
 
 
+@pytest.mark.parametrize("renew_ids", [False, True])
 @pytest.mark.parametrize("end", [40, 10**9])
-def test_pettingzoos_own_test_passes_where_agents_of_many_kinds_come_and_go(village, end):
+def test_pettingzoos_own_tests_pass_where_agents_of_many_kinds_come_and_go(village, end, renew_ids):
     with warnings.catch_warnings():
-        # agents are born without having been there before, which PettingZoo allows and remarks
+        # agents join without having been there before, which PettingZoo allows and remarks
         warnings.filterwarnings("ignore", "Agent was given|Live agent was not given")
-        parallel_api_test(UnityParallelEnv(village(end)), 120)
+        parallel_api_test(UnityParallelEnv(village(end=end, renew_ids=renew_ids)), 120)
+    parallel_seed_test(lambda: UnityParallelEnv(village(end=end, renew_ids=renew_ids)), 5)
 
 
 def test_agents_are_named_after_their_behavior_and_id(make_scripted, make_seat):
@@ -34,14 +39,16 @@ def test_agents_are_named_after_their_behavior_and_id(make_scripted, make_seat):
     seen, infos = env.reset()
     assert env.agents == env.possible_agents == list(seen) == list(infos)
     assert [agent.partition("=")[0] for agent in env.agents] == ["Guard?team", "Scout?team"]
-    assert env.agents[0].endswith("?agent_id=2")  # the constructor's reset had 0 and 1
+    assert [agent.partition("agent_id=")[2] for agent in env.agents] == ["0", "1"]
     assert infos[env.agents[0]] == {"behavior_name": GUARD, "group_id": 1, "group_reward": 0, "asks": True}
 
 
-def test_an_agent_that_ends_is_followed_by_one_of_another_name(make_scripted, make_seat):
-    env = UnityParallelEnv(make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=2, interrupted=True)))
+def test_where_ids_are_renewed_an_agent_that_ends_is_followed_by_one_of_another_name(make_scripted, make_seat):
+    seats = make_seat(GUARD, life=2), make_seat(GUARD, life=2, interrupted=True)
+    env = UnityParallelEnv(make_scripted(*seats, renew_ids=True))
     env.reset()
     before = env.agents
+    assert env.possible_agents == before == [f"Guard?team=0?agent_id={id}" for id in (2, 3)]  # not those of before
     env.step(zeros(env))
     seen, rewards, terminations, truncations, infos = env.step(zeros(env))
     assert set(env.agents).isdisjoint(before)
@@ -53,6 +60,99 @@ def test_an_agent_that_ends_is_followed_by_one_of_another_name(make_scripted, ma
     assert not any(terminations[agent] or truncations[agent] for agent in env.agents)
     assert [seen[agent]["observation"][1] for agent in env.possible_agents] == [2, 2, 0, 0]
     assert env.observation_space(env.agents[0]) is env.observation_space(before[0])
+
+
+def test_where_ids_are_kept_an_agent_that_ends_stays_away_until_a_reset(make_scripted, make_seat):
+    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=5, interrupted=True))
+    env = UnityParallelEnv(world)
+    everyone = list(env.agents)
+    first, second = everyone
+    spaces_before = [env.observation_space(agent) for agent in everyone]
+    for _ in range(3):
+        env.reset()
+        assert env.agents == env.possible_agents == everyone
+        env.step({agent: [1, 1] for agent in env.agents})
+        seen, rewards, terminations, truncations, _ = env.step({agent: [1, 1] for agent in env.agents})
+        assert (rewards[first], terminations[first], truncations[first]) == (2, True, False)
+        assert seen[first]["observation"][1] == 2
+        assert env.agents == [second]
+        for step in (3, 4):  # the first one plays on and asks, and is not heard of
+            columns = env.step({second: [1, 1]})
+            assert [list(column) for column in columns] == [[second]] * 5
+            assert world.heard[-1][2].discrete.tolist() == [[0, 0], [1, 1]]
+            assert columns[1] == {second: step}
+        *_, truncations, _ = env.step({second: [1, 1]})
+        assert truncations == {second: True} and env.agents == []
+    assert [env.observation_space(agent) for agent in everyone] == spaces_before
+
+
+def test_who_comes_late_joins_and_is_possible_after_the_next_reset(make_scripted, make_seat):
+    env = UnityParallelEnv(make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, life=90, born=2)))
+    first = env.agents[0]
+    env.step(zeros(env))
+    _, rewards, *_ = env.step(zeros(env))
+    late = env.agents[1]
+    assert rewards == {first: 2, late: 0}  # what came before its first observation is left out
+    env.reset()
+    assert env.agents == [first] and env.possible_agents == [first, late]
+    env.reset()  # it did not join since
+    assert env.possible_agents == [first]
+
+
+def test_an_agent_under_another_behavior_has_another_name_and_the_ids_are_still_known():
+    pytest.importorskip("numba")
+    env = UnityParallelEnv(make("WallJump", areas=1, seed=1))
+    every = set()
+    for _ in range(8):
+        joined = set(env.agents)
+        while env.agents:
+            env.step({agent: [0, 0, 1, 0] for agent in env.agents})  # to the left, off the ground
+            joined.update(env.agents)
+        assert joined <= set(env.possible_agents)
+        env.reset()
+        assert set(env.possible_agents) == joined | set(env.agents)
+        every |= joined
+    assert every == {"SmallWallJump?team=0?agent_id=0", "BigWallJump?team=0?agent_id=0"}
+
+
+class FixedAgents(BaseParallelWrapper):
+    """As wrappers for learners have it: the agents are known once and for all, and who is away sees zeros."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.fixed = list(env.possible_agents)
+        self.spaces = {agent: env.observation_space(agent) for agent in self.fixed}
+
+    def reset(self, seed=None, options=None):
+        seen, infos = super().reset(seed, options)
+        return self.stack(seen), infos
+
+    def step(self, actions):
+        here = dict(zip(self.fixed, actions, strict=True))
+        seen, rewards, *ends, _ = super().step({agent: here[agent] for agent in self.agents})
+        over = [any(end.get(agent, False) for end in ends) for agent in self.fixed]
+        return self.stack(seen), [rewards.get(agent, 0.0) for agent in self.fixed], over
+
+    def stack(self, seen):
+        assert set(seen) <= set(self.fixed)
+        assert all(self.env.observation_space(agent) is self.spaces[agent] for agent in seen)
+        return np.stack([seen.get(agent, np.zeros(space.shape)) for agent, space in self.spaces.items()])
+
+
+def test_wrappers_that_know_their_agents_once_and_for_all_work():
+    env = FixedAgents(UnityParallelEnv(make("3DBall", areas=4)))
+    generator, episodes = np.random.default_rng(0), np.zeros(4, int)
+    for _ in range(5):
+        seen = env.reset()[0]
+        total, over = np.zeros(4), np.zeros(4, bool)
+        while env.agents:
+            assert seen.shape == (4, 8)
+            seen, rewards, ended = env.step(generator.uniform(-1, 1, (4, 2)).astype(np.float32))
+            assert not over[np.array(rewards) != 0].any()  # who is away earns nothing
+            total, over = total + rewards, over | ended
+        assert over.all() and (total > -1.01).all()
+        episodes += over
+    assert episodes.tolist() == [5] * 4
 
 
 def test_silent_agents_keep_what_they_saw_and_are_not_answered(make_scripted, make_seat):

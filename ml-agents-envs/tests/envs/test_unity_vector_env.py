@@ -11,8 +11,10 @@ from mlagents_envs.examples.catalog import make
 GUARD, SCOUT, GUIDE = "Guard?team=0", "Scout?team=0", "Guide?team=1"
 
 
-def test_lanes_say_what_the_environment_says():
-    face, world = UnityVectorEnv(make("3DBall", areas=5, seed=2)), make("3DBall", areas=5, seed=2)
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_lanes_say_what_the_environment_says(renew_ids):
+    face, world = (make("3DBall", areas=5, seed=2, renew_ids=renew_ids) for _ in range(2))
+    face = UnityVectorEnv(face)
     world.reset()
     world.reset()  # as often as the face did
     seen, _ = face.reset()
@@ -62,39 +64,91 @@ def test_a_limit_truncates_and_an_end_terminates(make_scripted, make_seat):
     assert [last[1] for last in info["final_obs"]] == [2, 2]
 
 
-def test_a_silent_lane_is_waited_for_while_the_other_repeats_its_action(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=3, life=90))
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_a_silent_lane_is_waited_for_while_the_other_repeats_its_action(make_scripted, make_seat, renew_ids):
+    world = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=3, life=90), renew_ids=renew_ids)
     env = UnityVectorEnv(world)
     env.reset()
-    seen, reward, *_ = env.step([[1, 2], [0, 1]])
+    seen, reward, *_, info = env.step([[1, 2], [0, 1]])
     assert seen[:, 1].tolist() == [3, 3]
     assert reward.tolist() == [1 + 2 + 3, 3]
     ids, answers = zip(*[(ids, action.discrete.tolist()) for _, ids, action in world.heard], strict=True)
-    assert list(ids) == [[2, 3], [2], [2]]  # the constructor's reset had 0 and 1
+    first, second = info["agent_id"].tolist()
+    assert list(ids) == [[first, second], [first], [first]]
     assert list(answers) == [[[1, 2], [0, 1]], [[1, 2]], [[1, 2]]]
 
 
-def test_who_comes_during_a_step_does_nothing_and_earns_nothing_until_the_next(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, period=4, life=90))
+@pytest.mark.parametrize(("renew_ids", "ids"), [(False, [0, 1]), (True, [5, 3])])
+def test_an_episode_that_begins_during_a_step_is_idle_until_the_next(make_scripted, make_seat, renew_ids, ids):
+    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, period=4, life=90), renew_ids=renew_ids)
     env = UnityVectorEnv(world)
     env.reset()
-    seen, reward, terminated, _, info = env.step([[1, 2], [1, 1]])  # two agents of lane 0 end until lane 1 asks
+    seen, reward, terminated, _, info = env.step([[1, 2], [1, 1]])  # two episodes of lane 0 end until lane 1 asks
     assert terminated.tolist() == [True, False]
     assert reward.tolist() == [1 + 2, 4]
     assert info["final_obs"][0].tolist() == [0, 2, 2]
     assert [action.discrete.tolist() for _, _, action in world.heard[2:]] == [[[0, 0]], [[0, 0]]]
-    assert info["agent_id"].tolist() == [5, 3]
+    assert info["agent_id"].tolist() == ids
     assert seen[0].tolist() == [3, 0, 4]
 
 
-def test_a_successor_that_comes_later_is_waited_for(make_scripted, make_seat):
-    env = UnityVectorEnv(make_scripted(make_seat(GUARD, life=2, gap=3), make_seat(GUARD, life=90)))
+@pytest.mark.parametrize(("renew_ids", "ids"), [(False, [0, 1]), (True, [4, 3])])
+def test_an_episode_that_begins_later_is_waited_for(make_scripted, make_seat, renew_ids, ids):
+    seats = make_seat(GUARD, life=2, gap=3), make_seat(GUARD, life=90)
+    env = UnityVectorEnv(make_scripted(*seats, renew_ids=renew_ids))
     env.reset()
     env.step(np.zeros((2, 2), int))
-    seen, _, terminated, _, info = env.step(np.zeros((2, 2), int))
+    seen, reward, terminated, _, info = env.step(np.zeros((2, 2), int))
     assert terminated.tolist() == [True, False]
-    assert info["agent_id"].tolist() == [4, 3]
+    assert info["agent_id"].tolist() == ids
     assert seen[:, 1].tolist() == [0, 5]
+    assert reward.tolist() == [2, 2 + 3 + 4 + 5]
+
+
+def test_agents_that_keep_their_ids_keep_their_lanes(make_scripted, make_seat):
+    seats = [make_seat(GUARD, life=life, gap=life % 3) for life in (3, 5, 2, 7)]
+    env = UnityVectorEnv(make_scripted(*seats))
+    for _ in range(3):
+        _, info = env.reset()
+        assert info["agent_id"].tolist() == [0, 1, 2, 3]
+        assert info["group_reward"].tolist() == [0] * 4
+        total, lengths = np.zeros(4), [[], [], [], []]
+        for _ in range(40):
+            _, reward, terminated, _, info = env.step(np.zeros((4, 2), int))
+            total += reward
+            assert info["agent_id"].tolist() == [0, 1, 2, 3]
+            for lane in np.flatnonzero(terminated).tolist():
+                assert info["final_info"]["agent_id"][lane] == lane
+                lengths[lane].append(info["final_obs"][lane][1])
+                assert total[lane] <= sum(range(1, seats[lane].life + 1))
+                total[lane] = 0
+        assert all(set(ages) == {seat.life} for ages, seat in zip(lengths, seats, strict=True))
+
+
+def test_a_new_agent_takes_a_lane_that_none_had_before_one_whose_agent_may_come_again(make_scripted, make_seat):
+    # agent 0 is away from 2 on, agent 1 comes at 3, agent 0 comes again at 5
+    world = make_scripted(make_seat(GUARD, life=2, gap=3), make_seat(GUARD, life=90, born=3))
+    env = UnityVectorEnv(world, num_envs=2)
+    _, info = env.reset()
+    assert info["agent_id"].tolist() == [0, 1]
+
+
+def test_a_new_agent_takes_the_lane_of_one_that_has_ended(make_scripted, make_seat):
+    class Replaced(type(make_scripted(make_seat(GUARD)))):
+        """The agent of the first seat is destroyed when its episode ends, and another is made."""
+
+        def _begin(self, seat):
+            if seat is self._seats[0]:
+                seat.agent = -1
+            super()._begin(seat)
+
+    specs = make_scripted(make_seat(GUARD)).behavior_specs
+    env = UnityVectorEnv(Replaced(specs, [make_seat(GUARD, life=2), make_seat(GUARD, life=3)]))
+    env.reset()
+    before = env.step(np.zeros((2, 2), int))[-1]["agent_id"]
+    *_, info = env.step(np.zeros((2, 2), int))
+    assert info["final_info"]["agent_id"].tolist() == [before[0], -1]
+    assert info["agent_id"].tolist() == [before[0] + 1, before[1]]
 
 
 def test_more_lanes_can_be_asked_for_than_speak_at_first(make_scripted, make_seat):
@@ -109,7 +163,7 @@ def test_lanes_that_cannot_be_filled_get_a_sentence(make_scripted, make_seat):
     late = UnityVectorEnv(make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, born=2)))
     late.reset()
     late.step([[0, 0]])
-    with pytest.raises(UnityGymException, match=r"agents \[2\] find none of the 1 lanes free"):
+    with pytest.raises(UnityGymException, match=r"agents \[1\] find none of the 1 lanes free"):
         late.step([[0, 0]])
 
 
