@@ -93,7 +93,7 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         """Begin with lanes that no agent has had."""
         n, spec = self.num_envs, self.behavior_spec
         self._agent = np.full(n, NOBODY, np.int64)  # who is or was last in each lane
-        self._running = np.zeros(n, bool)  # is its episode under way?
+        self._running = np.zeros(n, bool)  # is its episode under way? Between steps, all are
         self._obs: list[Array] = [np.zeros((n, *sensor.shape), np.float32) for sensor in spec.observation_specs]
         self._mask = allowed(spec.action_spec, None, n)
 
@@ -149,8 +149,8 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         self._asked[lane] = True
 
     def _earn(self, decision: DecisionSteps) -> None:
-        """Add up what agents in mid-episode were given; where one began during this step, that belongs to no step."""
-        counts = self._running & ~(self._terminated | self._truncated)
+        """Add up what agents were given; what belongs to an episode that began during this step belongs to no step."""
+        counts = ~(self._terminated | self._truncated)
         if np.array_equal(decision.agent_id, self._agent):
             self._reward += decision.reward * counts
             self._group_reward += decision.group_reward * counts
@@ -164,8 +164,8 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         """Take these ends; the loop turns once per agent that ended."""
         lanes = self._find(terminal.agent_id[rows]) if len(rows) else rows
         for row, lane in zip(rows.tolist(), lanes.tolist(), strict=True):
-            if lane == NO_LANE or not self._running[lane]:
-                continue  # it has not asked since it came, or since it ended before
+            if lane == NO_LANE:
+                continue  # it came and went without ever asking
             self._running[lane] = self._asked[lane] = False
             if lane in self._final:
                 continue

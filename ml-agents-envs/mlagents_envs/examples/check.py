@@ -162,15 +162,15 @@ def scores(
     """Return the (agents,) return of each agent's first episode; one that did not end counts as it stands.
 
     goal: only episodes with this one count; behavior: only agents of this one count, all if empty, and others play as
-    `others` says, by chance if it says nothing; settle: those episodes count that begin after so many decisions, and
+    `others` has it, at random where it has nothing; settle: episodes count that begin after so many decisions, and
     before twice as many, not the first.
     """
     env = make(name, areas=areas, seed=seed)
     env.reset()
-    chance = Chance(env.SPEC.action_spec, seed)
+    random = RandomPlayer(env.SPEC.action_spec, seed)
     short = {one: one.partition("?")[0] for one in env.behavior_specs}
     playing = [one for one in short if behavior in ("", short[one])]
-    players = {one: player if one in playing else (others or {}).get(short[one], chance) for one in short}
+    players = {one: player if one in playing else (others or {}).get(short[one], random) for one in short}
     for its_player in players.values():
         its_player.reset()
     episodes, counts = Episodes(), np.zeros(0, np.int64)
@@ -227,11 +227,11 @@ def unity_policy(model: Path, name: str, *, told: bool = True) -> Player:
 
 
 def random_policy(name: str, seed: int) -> Player:
-    """Return how chance plays."""
-    return Chance(make(name, areas=1).SPEC.action_spec, seed)
+    """Return a player that takes any action."""
+    return RandomPlayer(make(name, areas=1).SPEC.action_spec, seed)
 
 
-class Chance:
+class RandomPlayer:
     """Plays at random, forbidden choices too."""
 
     def __init__(self, spec: ActionSpec, seed: int) -> None:

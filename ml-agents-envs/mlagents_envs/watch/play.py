@@ -31,10 +31,10 @@ class Play:
         for behavior in example.BEHAVIORS:
             decision, terminal = example.get_steps(behavior)
             rows = example.asking_rows(behavior)
-            said = self._players[behavior](decision, terminal)
+            answer = self._players[behavior](decision, terminal)
             if not len(decision):
                 continue
-            action.continuous[rows], action.discrete[rows] = said.continuous, said.discrete
+            action.continuous[rows], action.discrete[rows] = answer.continuous, answer.discrete
             at = np.flatnonzero(rows == driven)
             if len(at):
                 self._drive(action, driven, presses, one_of(decision, int(at[0])))

@@ -33,11 +33,12 @@ class Seat:
 
 
 class ScriptedEnv(BaseEnv):
-    """An agent sees (number of the episode since the reset, its age in it, the clock), earns its age, and its group the clock.
+    """An agent sees (number of the episode since the reset, its age in it, the clock), and earns its age.
 
-    With the first question of an episode comes what belongs to none: STALE. With discrete actions, the first choice of
-    the first branch is forbidden at odd ages. After `end` steps, all are interrupted and nobody comes any more. `heard`
-    keeps what was answered: (behavior, ids, action) by step. renew_ids: each episode has an id of its own.
+    Its group earns the clock. With the first question of an episode comes what belongs to none: STALE. With discrete
+    actions, the first choice of the first branch is forbidden at odd ages. After `end` steps, all are interrupted and
+    nobody comes any more. `heard` keeps what was answered: (behavior, ids, action) by step. renew_ids: each episode has
+    an id of its own.
     """
 
     STALE = 1000.0

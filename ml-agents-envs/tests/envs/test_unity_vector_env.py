@@ -127,8 +127,8 @@ def test_agents_that_keep_their_ids_keep_their_lanes(make_scripted, make_seat):
 
 def test_a_new_agent_takes_a_lane_that_none_had_before_one_whose_agent_may_come_again(make_scripted, make_seat):
     # agent 0 is away from 2 on, agent 1 comes at 3, agent 0 comes again at 5
-    world = make_scripted(make_seat(GUARD, life=2, gap=3), make_seat(GUARD, life=90, born=3))
-    env = UnityVectorEnv(world, num_envs=2)
+    seats = make_seat(GUARD, life=2, gap=3), make_seat(GUARD, life=90, born=3)
+    env = UnityVectorEnv(make_scripted(*seats), num_envs=2)
     _, info = env.reset()
     assert info["agent_id"].tolist() == [0, 1]
 

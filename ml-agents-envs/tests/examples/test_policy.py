@@ -152,18 +152,18 @@ def test_after_a_reset_nobody_remembers(model):
 
 
 class Short(ExampleEnv):
-    """The episodes of row k end with every (k + 2)-th decision. Agents see nothing; `said` keeps what they do."""
+    """The episodes of row k end with every (k + 2)-th decision. Agents see nothing; `actions` keeps what they do."""
 
     NAME = "Short"
     AREAS = 3
     SPEC = SEEING_TWO
 
     def _begin(self):
-        self.said, self._age = [], np.zeros(self.n, int)
+        self.actions, self._age = [], np.zeros(self.n, int)
         return [np.zeros((self.n, 2), np.float32)]
 
     def _decide(self, action):
-        self.said.append(np.rint(action.continuous[:, 0] * 10).astype(int).tolist())
+        self.actions.append(np.rint(action.continuous[:, 0] * 10).astype(int).tolist())
         self._age += 1
         done = self._age == np.arange(self.n) + 2
         self._age[done] = 0
@@ -178,7 +178,7 @@ def test_memory_does_not_cross_an_episode_of_a_scene(model, renew_ids):
         play = Play(env, {env.behavior: model})
         for _ in range(7):
             play.decide()
-        assert env.said == [[1, 1, 1], [2, 2, 2], [1, 3, 3], [2, 1, 4], [1, 2, 1], [2, 3, 2], [1, 1, 3]]
+        assert env.actions == [[1, 1, 1], [2, 2, 2], [1, 3, 3], [2, 1, 4], [1, 2, 1], [2, 3, 2], [1, 1, 3]]
 
 
 def test_actions_stay_within_one_as_in_unity(model):

@@ -111,9 +111,9 @@ def test_agents_keep_their_ids_over_episodes_unless_they_shall_renew_them(traine
     trainer.hear()
     for _ in range(7):
         trainer.answer(rl_input={"agent_actions": {BEHAVIOR: {"value": [{"discrete_actions": [2]}] * 2}}})
-        told = agents(trainer.hear())
-    assert [agent.id for agent in told if agent.done] == [0, 1]
-    assert [agent.id for agent in told if not agent.done] == asking
+        infos = agents(trainer.hear())
+    assert [agent.id for agent in infos if agent.done] == [0, 1]
+    assert [agent.id for agent in infos if not agent.done] == asking
     trainer.answer(rl_input={"command": RESET})
     assert [agent.id for agent in agents(trainer.hear())] == ([4, 5] if options else [0, 1])
 

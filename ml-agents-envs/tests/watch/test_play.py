@@ -57,9 +57,9 @@ def test_a_player_is_told_of_an_end_although_nobody_of_its_behavior_asks(renew_i
         acting = env.behavior_of(0)
         play.decide()
         alone += env.any_ended and env.behavior_of(0) != acting
-    told = sum(len(terminal) for walker in walkers.values() for terminal in walker.ended)
-    assert alone and told >= alone
-    assert told == sum(len(walker.ended) for walker in walkers.values())
+    ends = sum(len(terminal) for walker in walkers.values() for terminal in walker.ended)
+    assert alone and ends >= alone
+    assert ends == sum(len(walker.ended) for walker in walkers.values())
 
 
 def test_keys_drive_one_agent_and_leave_the_others():
