@@ -20,6 +20,7 @@ from mlagents.reading import load
 from mlagents.settings import RunOptions
 from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.exception import UnityEnvironmentException, UnityException
+from mlagents_envs.ticks import order_ends
 from mlagents_envs.wire.builds import find_player, lacks_data, wrong_file
 from mlagents_envs.wire.diagnosis import behaviors_differ
 
@@ -113,20 +114,32 @@ def remarks(heard: list[Finding]) -> Iterator[None]:
 class _Said:
     """What the agents of one behavior said in all steps."""
 
-    asked: set[int] = field(default_factory=set)
-    ended: set[int] = field(default_factory=set)
+    asking: set[int] = field(default_factory=set)  # agents that have asked since their last end
+    asked: int = 0  # episodes in which an agent asked
+    ended: int = 0  # episodes
+    silent: int = 0  # episodes that ended and in which no agent asked
     decisions: int = 0
     broken: set[str] = field(default_factory=set)  # sensors with values that are no numbers
 
     def take(self, spec: BehaviorSpec, decision: DecisionSteps, terminal: TerminalSteps) -> None:
         """Add one step."""
-        self.asked.update(decision.agent_id.tolist())
-        self.ended.update(terminal.agent_id.tolist())
+        before, after = order_ends(decision, terminal)
+        self._end(terminal.agent_id[before].tolist())
+        begin = set(decision.agent_id.tolist()) - self.asking
+        self.asked += len(begin)
+        self.asking |= begin
+        self._end(terminal.agent_id[after].tolist())
         self.decisions += len(decision)
         for steps in (decision, terminal):
             for sensor, column in zip(spec.observation_specs, steps.obs, strict=True):
                 if not np.isfinite(column).all():
                     self.broken.add(sensor.name)
+
+    def _end(self, agents: list[int]) -> None:
+        self.ended += len(agents)
+        for agent in agents:
+            self.silent += agent not in self.asking
+            self.asking.discard(agent)
 
 
 def check_environment(env: BaseEnv, *, steps: int = STEPS) -> list[Finding]:
@@ -198,15 +211,13 @@ def _behavior(name: str, spec: BehaviorSpec, said: _Said, taken: int) -> Iterato
     if said.broken:
         yield problem(f"{name}: sensor {', '.join(sorted(said.broken))} has values that are NaN or infinite")
     counts = (
-        f"{name}: agents of {len(said.asked)} episodes asked for an action and {len(said.ended)} episodes ended, "
-        f"in {taken} steps"
+        f"{name}: agents of {said.asked} episodes asked for an action and {said.ended} episodes ended, in {taken} steps"
     )
-    silent = len(said.ended - said.asked)
     if not said.asked:
         yield problem(f"{counts}; give its agents a Decision Requester, or call RequestDecision")
-    elif silent:
+    elif said.silent:
         yield warning(
-            f"{counts}; in {silent} of these no agent asked: give every agent a Decision Requester whose Decision "
+            f"{counts}; in {said.silent} of these no agent asked: give every agent a Decision Requester whose Decision "
             "Period is shorter than an episode"
         )
     else:

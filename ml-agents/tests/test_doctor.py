@@ -30,9 +30,11 @@ class OneAgent(BaseEnv):
     """One agent that asks at every step, and what a test changes about it."""
 
     def __init__(
-        self, *, spec=SPEC, asks=True, ends=False, value=0.0, mask=None, error=None, behaviors=("Walker?team=0",)
-    ):
+        self, *, spec=SPEC, asks=True, ends=False, keeps_id=False, value=0.0, mask=None, error=None,
+        behaviors=("Walker?team=0",),
+    ):  # fmt: skip
         self.spec, self.asks, self.ends, self.value, self.mask, self.error = spec, asks, ends, value, mask, error
+        self.keeps_id = keeps_id  # or it ends under another one each time, as agents do that never ask
         self.behavior_specs_ = dict.fromkeys(behaviors, spec)
         self.actions = []
         self.steps = 0
@@ -65,7 +67,7 @@ class OneAgent(BaseEnv):
         if self.asks:
             decision = DecisionSteps(column, number, nobody, self.mask, nobody, number)
         if self.ends:
-            born = np.array([self.steps], np.int32)
+            born = np.array([0 if self.keeps_id else self.steps], np.int32)
             terminal = TerminalSteps(column, number, np.zeros(1, bool), born, nobody, number)
         return decision, terminal
 
@@ -92,7 +94,9 @@ def test_a_sound_environment_is_described():
     [
         ({"asks": False, "ends": True}, Level.PROBLEM, "Decision Requester"),
         ({"asks": False}, Level.PROBLEM, "agents of 0 episodes asked"),
-        ({"ends": True}, Level.WARNING, "in 50 of these no agent asked"),
+        ({"ends": True}, Level.WARNING, "and 51 episodes ended, in 50 steps; in 51 of these no agent asked"),
+        ({"ends": True, "keeps_id": True}, Level.WARNING, "agents of 51 episodes asked for an action and 51 episodes"),
+        ({"ends": True, "keeps_id": True}, Level.WARNING, "in 1 of these no agent asked"),  # that at the reset
         ({"value": np.nan}, Level.PROBLEM, "sensor eyes has values that are NaN"),
         ({"spec": SPEC._replace(observation_specs=[])}, Level.PROBLEM, "agents see nothing"),
         ({"spec": SPEC._replace(action_spec=ActionSpec(0, ()))}, Level.PROBLEM, "agents can do nothing"),
@@ -103,6 +107,16 @@ def test_a_sound_environment_is_described():
 )
 def test_what_is_wrong_with_agents_is_found(wrong, level, words):
     assert words in texts(check_environment(OneAgent(**wrong)), level)
+
+
+def test_episodes_are_counted_alike_whether_agents_keep_their_ids_or_not():
+    kept, renewed = (
+        next(text for text in texts(check_environment(env), Level.OK).splitlines() if "episodes asked" in text)
+        for env in (catalog.make("3DBall", areas=9, seed=1, renew_ids=renew_ids) for renew_ids in (False, True))
+    )
+    assert kept == renewed
+    asked, ended = (int(kept.split(words)[0].split()[-1]) for words in (" episodes asked", " episodes ended"))
+    assert asked == ended + 9 > 18
 
 
 def test_what_was_heard_before_an_error_is_still_told():

@@ -61,6 +61,9 @@ class Report:
 class ForeignEnv(BaseEnv):
     """A subclass begins episodes and plays them; this keeps what was said and answered. Nobody is in a group.
 
+    As in Unity, an agent keeps its id over its episodes and over resets: a step may hold the end of one and the first
+    question of the next.
+
     place: how the environment is called in errors.
     """
 
@@ -70,7 +73,6 @@ class ForeignEnv(BaseEnv):
         self._mapping = BehaviorMapping(self._specs)
         self._steps: dict[str, Steps] | None = None
         self._answers: dict[str, ActionTuple] = {}
-        self._born = 0  # agents ever born
 
     # what a subclass writes
 
@@ -130,10 +132,6 @@ class ForeignEnv(BaseEnv):
         self._answers[behavior_name] = answer
 
     # inside
-
-    def _birth(self) -> int:
-        self._born += 1
-        return self._born - 1
 
     def _hear(self, reports: Mapping[str, Report]) -> None:
         self._steps = {name: report.steps() for name, report in reports.items()}

@@ -21,7 +21,7 @@ COPIES = 8
 
 
 class GymnasiumEnv(ForeignEnv):
-    """One agent per copy. When an episode ends, the next begins in the same step, with an agent of a new number.
+    """One agent per copy, whose id is the copy's number. When an episode ends, the next begins in the same step.
 
     A termination ends an agent, a truncation interrupts it. `info["action_mask"]`, 1 = allowed, is obeyed. An episode
     that nobody has played yet is not begun again by `reset`, so one copy follows its seed as the environment itself
@@ -59,7 +59,6 @@ class GymnasiumEnv(ForeignEnv):
         self._actions = actions(self._envs[0].action_space, self.place)
         self._spec = BehaviorSpec([sensor.spec for sensor in self._sensors], self._actions.spec)
         self._specs[self.behavior] = self._spec
-        self._agent = [0] * self.copies  # who lives in each copy
         self.set_seed(seed)
 
     @classmethod
@@ -104,15 +103,14 @@ class GymnasiumEnv(ForeignEnv):
             self._fresh[copy] = None
             if terminated or truncated:
                 last = see(self._sensors, seen, self.place)
-                report.ends(self._agent[copy], last, reward=float(reward), interrupted=not terminated)
+                report.ends(copy, last, reward=float(reward), interrupted=not terminated)
                 self._begin_in(copy, report)
             else:
                 self._ask(copy, report, seen=seen, info=info, reward=float(reward))
         return {self.behavior: report}
 
     def _begin_in(self, copy: int, report: Report) -> None:
-        """Let a new agent live in a copy and ask for its first action."""
-        self._agent[copy] = self._birth()
+        """Begin an episode in a copy and ask for its first action."""
         fresh = self._fresh[copy]
         if fresh is None:
             fresh = self._fresh[copy] = self._envs[copy].reset(seed=self._seeds[copy])
@@ -121,7 +119,7 @@ class GymnasiumEnv(ForeignEnv):
 
     def _ask(self, copy: int, report: Report, *, seen: Any, info: Mapping[str, Any], reward: float) -> None:
         mask = forbidden(info.get("action_mask"), self._actions.spec, self.place)
-        report.asks(self._agent[copy], see(self._sensors, seen, self.place), reward=reward, forbidden=mask)
+        report.asks(copy, see(self._sensors, seen, self.place), reward=reward, forbidden=mask)
 
 
 def check_id(id: str) -> EnvSpec:

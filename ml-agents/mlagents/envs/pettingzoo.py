@@ -44,6 +44,7 @@ class World:
 
     env: Any  # a ParallelEnv
     seed: int | None = None  # of the next reset
+    ids: dict[str, int] = field(default_factory=dict)  # of all agents that ever were, by name
     agent: dict[str, int] = field(default_factory=dict)  # the living by name, in the order in which they asked
     seen: dict[str, Any] = field(default_factory=dict)  # what each of them last saw
     body: dict[str, Body] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class World:
 
 
 class PettingZooEnv(ForeignEnv):
-    """One agent per agent, each life under a new number. When all have gone, the next episode begins in the same step.
+    """One agent per agent of each copy. When all have gone, the next episode begins in the same step.
 
     A termination ends an agent, a truncation interrupts it, as does vanishing without either. Masks, 1 = allowed, are
     obeyed in observations of {"observation", "action_mask"} and in infos. Rewards are each agent's own. Agents of a
@@ -86,6 +87,7 @@ class PettingZooEnv(ForeignEnv):
             )
         super().__init__(f"pettingzoo:{name or envs[0]}")
         self._type_of = type_of
+        self._ids = 0  # that were given
         self._worlds = [World(_parallel(made, self.place)) for made in envs]
         self.set_seed(seed)
         for world in self._worlds:
@@ -139,7 +141,7 @@ class PettingZooEnv(ForeignEnv):
             world.fresh = world.env.reset(seed=world.seed)
             world.seed = None
         seen, infos = world.fresh
-        world.agent, world.seen = {name: self._birth() for name in world.env.agents}, {}
+        world.agent, world.seen = {name: self._id(world, name) for name in world.env.agents}, {}
         for name in world.agent:
             self._ask(world, reports, name=name, seen=seen[name], info=infos.get(name, {}), reward=0.0)
 
@@ -155,12 +157,18 @@ class PettingZooEnv(ForeignEnv):
                 self._report(reports, body).ends(
                     agent, last, reward=float(reward.get(name, 0.0)), interrupted=interrupted
                 )
-        world.agent = {name: world.agent[name] if name in world.agent else self._birth() for name in stay}
+        world.agent = {name: self._id(world, name) for name in stay}
         for name in stay:
             earned = float(reward.get(name, 0.0))
             self._ask(world, reports, name=name, seen=seen[name], info=infos.get(name, {}), reward=earned)
         if not stay:
             self._begin_in(world, reports)
+
+    def _id(self, world: World, name: str) -> int:
+        """Return the id of an agent of this copy, a new one where it has none yet."""
+        if name not in world.ids:
+            world.ids[name], self._ids = self._ids, self._ids + 1
+        return world.ids[name]
 
     def _ask(
         self, world: World, reports: dict[str, Report], *, name: str, seen: Any, info: Mapping[str, Any], reward: float

@@ -107,7 +107,7 @@ def test_an_end_and_the_next_beginning_come_in_one_step(cut):
     assert decision.reward.tolist() == [2, 2]
     env.step()
     decision, terminal = env.get_steps(env.behavior)
-    assert terminal.agent_id.tolist() == [0, 1] and decision.agent_id.tolist() == [2, 3]
+    assert terminal.agent_id.tolist() == decision.agent_id.tolist() == [0, 1]
     assert terminal.reward.tolist() == [3, 3] and decision.reward.tolist() == [0, 0]
     assert terminal.interrupted.tolist() == [cut, cut]
     env.step()
@@ -127,7 +127,7 @@ def test_only_the_first_reset_of_a_copy_is_seeded_and_a_fresh_episode_is_kept():
     after = env.get_steps(env.behavior)[0]
     assert [env.seeds for env in made] == [[5], [6]]
     assert np.array_equal(before.obs[0], after.obs[0])
-    assert after.agent_id.tolist() == [2, 3]
+    assert after.agent_id.tolist() == before.agent_id.tolist() == [0, 1]
     env.step()
     env.reset()
     assert made[1].seeds == [6, None]

@@ -104,12 +104,27 @@ def test_agents_leave_early_and_the_next_episode_begins_when_all_have_gone():
     assert len(env.get_steps(SHEEP)[0]) == 1
     env.step()
     asking, ended = env.get_steps(WOLF)
-    assert (asking.agent_id.tolist(), ended.agent_id.tolist()) == ([4, 5], [1])
+    assert (asking.agent_id.tolist(), ended.agent_id.tolist()) == ([0, 1], [1])  # as they were called before
     assert asking.obs[0].tolist() == [[0, 0], [1, 0]]
     assert asking.reward.tolist() == [0, 0]
     assert env.get_steps(SHEEP_2)[1].interrupted.tolist() == [True]
     assert env.get_steps(SHEEP_2)[1].reward.tolist() == [3]
     assert env.get_steps(WOLF)[0].group_id.tolist() == [0, 0]
+
+
+def test_agents_of_each_copy_keep_their_ids_over_episodes_and_resets():
+    env = PettingZooEnv(Meadow, copies=2)
+    for _ in range(2):
+        env.reset()
+        seen = {name: set() for name in (WOLF, SHEEP, SHEEP_2)}
+        for _ in range(7):
+            for name, ids in seen.items():
+                for steps in env.get_steps(name):
+                    ids.update(steps.agent_id.tolist())
+            env.step()
+        assert seen == {WOLF: {0, 1, 4, 5}, SHEEP: {2, 6}, SHEEP_2: {3, 7}}
+        assert env.get_steps(WOLF)[0].obs[0][:, 0].tolist() == [0, 1] * 2
+        assert env.get_steps(WOLF)[0].agent_id.tolist() == [0, 1, 4, 5]  # the same agents of the same copies
 
 
 def test_answers_reach_the_agents_that_asked_in_every_copy():
@@ -160,10 +175,14 @@ def test_seeds_follow_one_by_one_and_a_fresh_episode_is_kept():
 
 def test_a_face_around_it_plays_the_same_episode():
     face, itself = UnityParallelEnv(PettingZooEnv(Meadow())), Meadow()
-    face.reset()
-    itself.reset()
-    names = dict(zip(face.agents, [name for kind in ("wolf", "sheep") for name in SPACES if kind in name], strict=True))
-    for _ in range(3):
+    kinds = [name for kind in ("wolf", "sheep") for name in SPACES if kind in name]
+    names = dict(zip(face.possible_agents, kinds, strict=True))
+    for step in range(9):
+        if step % 3 == 0:  # all have gone
+            assert not step or face.agents == []
+            face.reset()
+            itself.reset()
+            assert face.agents == face.possible_agents == list(names)
         actions = {names[agent]: face.action_space(agent).sample() for agent in face.agents}
         theirs = {**actions, "sheep_1": np.array([2 + 2 * actions["sheep_1"][0]], np.float32)}  # of [-1, 1] to [0, 4]
         seen, rewards, terminations, truncations, _ = face.step({agent: actions[names[agent]] for agent in face.agents})
