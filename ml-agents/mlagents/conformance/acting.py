@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import torch
 
@@ -20,13 +22,13 @@ CROWDS = (1, 4, 64)  # agents at once
 
 
 def agents_may_come_and_go(subject: Subject, actions: ActionSpec) -> None:
-    """Train with crowds of several sizes that speak in any order and leave in mid-episode."""
-    for agents in CROWDS:
+    """Train with crowds of several sizes that speak in any order and leave in mid-episode, whose ids stay or not."""
+    for agents, renew_ids in product(CROWDS, (False, True)):
         rows = subject.warm_up() + 150 + agents * (HORIZON + 2)  # segments as long as HORIZON may still be open
         task = Echo(actions, length=LENGTH)
         trainer = subject.trainer(task.spec, normalize=True)
         before = {name: weight.clone() for name, weight in trainer.policy.named_parameters()}
-        lesson = train(trainer, World(task, agents, seed=agents, restless=True), rows)
+        lesson = train(trainer, World(task, agents, seed=agents, restless=True, renew_ids=renew_ids), rows)
         after = dict(trainer.policy.named_parameters())
         if not lesson.updates or all(torch.equal(weight, after[name]) for name, weight in before.items()):
             raise Fault(

@@ -9,22 +9,28 @@ from mlagents.conformance.tasks import Array, Task
 from mlagents.envs.steps import StepBatch
 from mlagents_envs.base_env import ActionTuple
 
-SPEAKS, LEAVES = 0.7, 0.05  # chances of a restless agent, each tick
+SPEAKS, LEAVES, RETURNS = 0.7, 0.05, 0.5  # probabilities for a restless agent, each tick
 
 
 class World:
-    """Agents in seats; where an episode ends, another agent begins one under a new number.
+    """Agents in seats, episode after episode; the next one begins in the tick in which one ends.
 
-    restless: agents speak when they like, in any order, leave in mid-episode, and their seats stay empty for a while.
+    restless: agents speak when they like, in any order, and leave in mid-episode; the next one may begin later.
+    renew_ids: each episode has an id of its own. Else an agent keeps its id, as in Unity: a tick may have, under one
+    id, the end of an episode and the first question of the next.
     """
 
-    def __init__(self, task: Task, agents: int, *, seed: int, restless: bool = False) -> None:
+    def __init__(
+        self, task: Task, agents: int, *, seed: int, restless: bool = False, renew_ids: bool = False
+    ) -> None:  # fmt: skip
         self.task = task
         self.restless = restless
+        self.renew_ids = renew_ids
         self.rewards: list[Array] = []  # of every answer so far
         self._draw = np.random.default_rng(seed)
-        self._agent = np.arange(agents)  # of each seat; -1 where nobody sits
-        self._born = agents
+        self._agent = np.arange(agents)  # of each seat, who is or was last there
+        self._plays = np.ones(agents, bool)  # of each seat: is an episode under way?
+        self._ids = agents  # that were given
         self.state = task.born(agents, self._draw)  # of each seat, as are the next three
         self._reward = np.zeros(agents)
         self._done = np.zeros(agents, bool)
@@ -49,10 +55,10 @@ class World:
             self.rewards.append(came.reward)
         speaking = self._speaking()
         if self.restless:
-            leaving = speaking[(self._draw.random(len(speaking)) < LEAVES) & (self._agent[speaking] >= 0)]
+            leaving = speaking[(self._draw.random(len(speaking)) < LEAVES) & self._plays[speaking]]
             self._interrupted[leaving] |= ~self._done[leaving]
             self._done[leaving] = True
-        ended = speaking[self._done[speaking] & (self._agent[speaking] >= 0)]
+        ended = speaking[self._done[speaking] & self._plays[speaking]]
         staying = speaking[~np.isin(speaking, ended)]
         return self._say(ended, staying)
 
@@ -64,12 +70,13 @@ class World:
         return seats[: max(self._draw.binomial(len(seats), SPEAKS), 1)]
 
     def _say(self, ended: Array, staying: Array) -> StepBatch:
-        """Let agents end, and others ask; who has no seat yet takes one."""
+        """Let agents end, and others ask; where no episode is under way, one begins."""
         last, gone = self.task.seen(self.state[ended]), self._agent[ended]
         paid, interrupted = self._reward[ended], self._interrupted[ended]
-        self._agent[ended] = -1
-        asked = self.asked = staying if self.restless else np.concatenate([staying, ended])
-        self._seat(asked[self._agent[asked] < 0])
+        self._plays[ended] = False
+        again = ended[self._draw.random(len(ended)) < RETURNS] if self.restless else ended
+        asked = self.asked = np.concatenate([staying, again])
+        self._begin_in(asked[~self._plays[asked]])
         now, allowed = self.task.seen(self.state[asked]), self.task.allowed(self.state[asked])
         k, n = len(ended), len(ended) + len(asked)
         return StepBatch(
@@ -83,10 +90,12 @@ class World:
             interrupted=np.concatenate([interrupted, np.zeros(n - k, bool)]),
         )
 
-    def _seat(self, seats: Array) -> None:
-        """Begin new agents in these empty seats."""
-        self._agent[seats] = np.arange(self._born, self._born + len(seats))
-        self._born += len(seats)
+    def _begin_in(self, seats: Array) -> None:
+        """Begin episodes in these seats."""
+        if self.renew_ids:
+            self._agent[seats] = np.arange(self._ids, self._ids + len(seats))
+            self._ids += len(seats)
+        self._plays[seats] = True
         self.state[seats] = self.task.born(len(seats), self._draw)
         self._reward[seats], self._done[seats], self._interrupted[seats] = 0.0, False, False
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from mlagents.conformance import Fault, NotTaken, checks
-from mlagents.conformance.subject import ALL, CONTINUOUS, ONE_BRANCH, TWO_BRANCHES
+from mlagents.conformance.keeping import difference
+from mlagents.conformance.lesson import train
+from mlagents.conformance.subject import ALL, CONTINUOUS, ONE_BRANCH, TWO_BRANCHES, find_subject
 from mlagents.conformance.tasks import Arms, Coin, Echo, Fork, Reach, Toll, said
 from mlagents.conformance.world import World
-from mlagents.plugins import PluginError
+from mlagents.plugins import Catalog, PluginError
 from mlagents.reading import SettingsError
 from mlagents_envs.base_env import ActionTuple
 
@@ -203,9 +205,10 @@ def test_what_an_answer_means_is_its_first_branch_or_the_sign_of_its_first_numbe
 
 
 @pytest.mark.parametrize("agents", [1, 4, 64])
-def test_restless_agents_come_and_go_in_any_order_under_numbers_of_their_own(agents):
+def test_restless_agents_come_and_go_in_any_order_under_new_ids(agents):
     task = Echo(ONE_BRANCH.actions, length=20.0)
-    world, living, gone, left, orders = World(task, agents, seed=1, restless=True), set(), set(), 0, 0
+    world = World(task, agents, seed=1, restless=True, renew_ids=True)
+    living, gone, left, orders = set(), set(), 0, 0
     step = world.begin()
     for _ in range(300):
         ended, asks = step.agent[step.done].tolist(), step.agent[~step.done].tolist()
@@ -222,6 +225,38 @@ def test_restless_agents_come_and_go_in_any_order_under_numbers_of_their_own(age
     assert left > 2
     assert len(gone) > 5
     assert orders > 100 or agents == 1
+
+
+@pytest.mark.parametrize("agents", [1, 4, 64])
+def test_restless_agents_that_keep_their_ids_end_and_begin_again_at_once_or_later(agents):
+    task = Echo(ONE_BRANCH.actions, length=20.0)
+    world = World(task, agents, seed=1, restless=True)
+    step, living, away, at_once, later = world.begin(), set(), set(), 0, 0
+    for _ in range(300):
+        ended, asks = step.agent[step.done].tolist(), step.agent[~step.done].tolist()
+        assert len(set(ended)) == len(ended) and len(set(asks)) == len(asks)
+        assert set(ended) <= living
+        away |= set(ended)
+        at_once += len(set(ended) & set(asks))
+        later += len((away - set(ended)) & set(asks))
+        away -= set(asks)
+        living = (living | set(asks)) - away
+        step = world.step(choice(np.zeros(len(asks))))
+    assert living | away == set(range(agents))
+    assert at_once > 2 and later > 2
+
+
+@pytest.mark.parametrize("restless", [False, True])
+def test_training_is_the_same_whether_agents_keep_their_ids_or_not(restless):
+    def weights(renew_ids):
+        torch.manual_seed(0)
+        task = Echo(ONE_BRANCH.actions, length=3.0)
+        trainer = find_subject(Catalog(()), "ppo", config=None, seed=0).trainer(task.spec)
+        lesson = train(trainer, World(task, 1 if restless else 8, seed=2, restless=restless, renew_ids=renew_ids), 1500)
+        assert lesson.updates
+        return trainer.state_dict()
+
+    assert difference(weights(False), weights(True)) is None
 
 
 @pytest.mark.parametrize(("space"), ALL)
