@@ -42,7 +42,7 @@ class Ours:
         self.pool = LocalPool(make("3DBall", areas=agents, seed=1))
         self.pool.reset()
         (self.name,) = self.pool.specs
-        trainer = make_trainer(settings, self.pool.specs[self.name], "3DBall")
+        trainer = make_trainer(options, settings, self.pool.specs[self.name], "3DBall")
         self.behavior = Behavior(trainer, time_horizon=settings.time_horizon)
 
     def slice(self) -> int:
@@ -72,9 +72,7 @@ def stable_baselines(agents: int):
 
         def reset(self):
             self.env.reset()
-            decision, _ = self.env.get_steps(self.name)
-            self.agent = decision.agent_id
-            return decision.obs[0]
+            return self.env.get_steps(self.name)[0].obs[0]
 
         def step_async(self, actions) -> None:
             self.env.set_actions(self.name, ActionTuple(continuous=actions))
@@ -85,14 +83,13 @@ def stable_baselines(agents: int):
             reward, done = decision.reward.copy(), np.zeros(agents, bool)
             infos = [{} for _ in range(agents)]
             if len(terminal):
-                rows = np.flatnonzero(self.agent != decision.agent_id)
+                rows = self.env.ended_rows(self.name)
                 reward[rows], done[rows] = terminal.reward, True
                 for i, row in enumerate(rows):
                     infos[row] = {
                         "terminal_observation": terminal.obs[0][i],
                         "TimeLimit.truncated": bool(terminal.interrupted[i]),
                     }
-                self.agent = decision.agent_id
             return decision.obs[0], reward, done, infos
 
         def close(self) -> None: ...
