@@ -55,7 +55,7 @@ class ExampleEnv(BaseEnv):
             cls.BEHAVIORS = (f"{cls.NAME}?team=0",)
 
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
-        """renew_ids: an agent gets a new id for each episode, as in the first years of Unity's package."""
+        """renew_ids: an agent gets a new id for each episode, as before Unity's package 1.0."""
         self.areas = self.AREAS if areas is None else areas
         self.n = n = self.areas * self.PER_AREA
         self.behavior = self.BEHAVIORS[0]

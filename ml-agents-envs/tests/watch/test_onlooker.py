@@ -10,9 +10,9 @@ from mlagents_envs.watch.frames import decode
 from mlagents_envs.watch.onlooker import Onlooker
 
 
-@pytest.fixture
-def watched(free_port):
-    env = make("Basic", areas=2)
+@pytest.fixture(params=[False, True], ids=["ids kept", "ids renewed"])
+def watched(free_port, request):
+    env = make("Basic", areas=2, renew_ids=request.param)
     onlooker = Onlooker(env, title="Basic, run first", port=free_port)
     env.reset()
     onlooker.begin()
@@ -62,6 +62,13 @@ def test_the_returns_of_the_whole_run_are_kept(watched):
         env.step()
         onlooker.look()
     assert onlooker._stage.returns.curve.points == pytest.approx([0.93, 0.93])
+    env.reset()
+    onlooker.begin()
+    for _ in range(7):
+        env.set_actions(env.behavior, action)
+        env.step()
+        onlooker.look()
+    assert onlooker._stage.returns.curve.points == pytest.approx([0.93] * 4)
 
 
 def test_a_page_can_choose_what_it_sees(watched):
