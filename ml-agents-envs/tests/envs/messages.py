@@ -143,6 +143,11 @@ def numbered(lives):
     return lives
 
 
+def written(*messages):
+    """Return what is written as "T0 D0 D1": kinds and ids. The rewards are 1.25, 2.25 and so on."""
+    return numbered([[[Info(part[0], int(part[1:])) for part in message.split()] for message in messages]])[0]
+
+
 PATTERNS = ("", "", "D", "D", "D", "T", "T", "TD", "TD", "DT", "TDT", "TT", "TTD")  # of one agent in one message
 
 
