@@ -26,7 +26,7 @@ def order_ends(decision: DecisionSteps, terminal: TerminalSteps) -> Ends:
     """Tell the ends before an agent's question from the one after it."""
     rows = np.arange(len(terminal))
     asked_last = ended_after_asking(decision)
-    if not asked_last.any():
+    if not len(rows) or not asked_last.any():
         return Ends(rows, rows[:0])
     last = dict(zip(terminal.agent_id.tolist(), rows.tolist(), strict=True))
     after = np.isin(rows, [last[agent] for agent in decision.agent_id[asked_last].tolist() if agent in last])

@@ -3,9 +3,11 @@ import warnings
 import numpy as np
 import pytest
 from pettingzoo.test import api_test, seed_test
+from pettingzoo.utils.conversions import aec_to_parallel, parallel_to_aec
 
 from mlagents_envs.envs.unity_aec_env import UnityAECEnv
 from mlagents_envs.envs.unity_gym_env import UnityGymException
+from mlagents_envs.envs.unity_parallel_env import UnityParallelEnv
 from mlagents_envs.examples.catalog import make
 
 GUARD, SCOUT = "Guard?team=0", "Scout?team=0"
@@ -30,6 +32,17 @@ def test_pettingzoos_own_tests_pass_on_examples(name, areas, renew_ids):
 def test_pettingzoos_own_tests_pass_where_agents_of_many_kinds_come_and_go(village, end, renew_ids):
     pass_api_test(UnityAECEnv(village(end=end, renew_ids=renew_ids)), 60)
     seed_test(lambda: UnityAECEnv(village(end=end, renew_ids=renew_ids)), 20)
+
+
+def test_pettingzoos_conversions_work_where_ids_are_kept():
+    pass_api_test(parallel_to_aec(UnityParallelEnv(make("3DBall", areas=3))), 100)
+    env, episodes = aec_to_parallel(UnityAECEnv(make("3DBall", areas=3))), 0
+    for _ in range(3):
+        env.reset()
+        while env.agents:
+            _, _, terminations, _, _ = env.step({agent: env.action_space(agent).sample() for agent in env.agents})
+            episodes += sum(terminations.values())
+    assert episodes == 9
 
 
 def test_agents_answer_in_turn_and_then_the_world_steps(make_scripted, make_seat):
