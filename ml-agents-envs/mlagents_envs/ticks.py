@@ -35,5 +35,4 @@ def order_ends(decision: DecisionSteps, terminal: TerminalSteps) -> Ends:
 
 def ended_after_asking(decision: DecisionSteps) -> Array:
     """Return (n,) bool: the agent's episode ended after its question, in the same message."""
-    ended: Array | None = getattr(decision, "ended", None)
-    return np.zeros(len(decision), bool) if ended is None else ended
+    return np.zeros(len(decision), bool) if decision.ended is None else decision.ended

@@ -40,6 +40,4 @@ def test_an_end_after_its_agents_question_is_told_from_those_before(decision, te
 
 def test_where_nothing_is_known_of_it_every_question_goes_on():
     assert ended_after_asking(asking([3, 4])).tolist() == [False, False]
-    without = asking([3])
-    del without.ended  # steps of an environment that does not know of it
-    assert ended_after_asking(without).tolist() == [False]
+    assert ended_after_asking(asking([3, 4], [False, True])).tolist() == [False, True]

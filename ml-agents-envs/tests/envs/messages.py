@@ -61,9 +61,8 @@ class MessageEnv(BaseEnv):
 
     def get_steps(self, behavior_name):
         asking, ended = (self.infos(kind, behavior_name) for kind in "DT")
-        decision = DecisionSteps(*self.columns(asking), None, *self.group(asking))
-        over = [self.ends_after(info) for info in asking]
-        decision.ended = np.array(over) if any(over) else None
+        over = np.array([self.ends_after(info) for info in asking], bool)
+        decision = DecisionSteps(*self.columns(asking), None, *self.group(asking), over if over.any() else None)
         obs, reward, agent = self.columns(ended)
         interrupted = np.array([info.interrupted for info in ended], bool)
         return decision, TerminalSteps(obs, reward, interrupted, agent, *self.group(ended))

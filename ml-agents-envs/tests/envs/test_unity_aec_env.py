@@ -9,6 +9,7 @@ from mlagents_envs.envs.unity_aec_env import UnityAECEnv
 from mlagents_envs.envs.unity_gym_env import UnityGymException
 from mlagents_envs.envs.unity_parallel_env import UnityParallelEnv
 from mlagents_envs.examples.catalog import make
+from mlagents_envs.examples.paced import PacedEnv
 
 GUARD, SCOUT = "Guard?team=0", "Scout?team=0"
 
@@ -24,6 +25,7 @@ def pass_api_test(env, cycles):
 @pytest.mark.parametrize(("name", "areas"), [("3DBall", 3), ("Basic", 3), ("Basic", 1)])
 def test_pettingzoos_own_tests_pass_on_examples(name, areas, renew_ids):
     pass_api_test(UnityAECEnv(make(name, areas=areas, renew_ids=renew_ids)), 100)
+    pass_api_test(UnityAECEnv(PacedEnv(make(name, areas=areas, renew_ids=renew_ids), 3)), 100)
     seed_test(lambda: UnityAECEnv(make(name, areas=areas, renew_ids=renew_ids)), 100)
 
 

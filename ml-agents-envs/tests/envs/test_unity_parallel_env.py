@@ -9,6 +9,7 @@ from pettingzoo.utils import BaseParallelWrapper
 from mlagents_envs.envs.unity_gym_env import UnityGymException
 from mlagents_envs.envs.unity_parallel_env import UnityParallelEnv
 from mlagents_envs.examples.catalog import make
+from mlagents_envs.examples.paced import PacedEnv
 
 GUARD, SCOUT, GUIDE = "Guard?team=0", "Scout?team=0", "Guide?team=1"
 
@@ -22,6 +23,17 @@ def zeros(env):
 def test_pettingzoos_own_tests_pass_on_examples(name, areas, renew_ids):
     parallel_api_test(UnityParallelEnv(make(name, areas=areas, renew_ids=renew_ids)), 150)
     parallel_seed_test(lambda: UnityParallelEnv(make(name, areas=areas, renew_ids=renew_ids)), 150)
+
+
+@pytest.mark.parametrize("renew_ids", [False, True])
+def test_pettingzoos_own_tests_pass_where_ends_come_between_decisions(renew_ids):
+    def env():
+        return UnityParallelEnv(PacedEnv(make("3DBall", areas=3, renew_ids=renew_ids), 4))
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Agent was given|Live agent was not given")  # as below
+        parallel_api_test(env(), 150)
+    parallel_seed_test(env, 150)
 
 
 @pytest.mark.parametrize("renew_ids", [False, True])

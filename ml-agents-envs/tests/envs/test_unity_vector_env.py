@@ -7,6 +7,7 @@ from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.envs.unity_gym_env import UnityGymException
 from mlagents_envs.envs.unity_vector_env import UnityVectorEnv
 from mlagents_envs.examples.catalog import make
+from mlagents_envs.examples.paced import PacedEnv
 
 GUARD, SCOUT, GUIDE = "Guard?team=0", "Scout?team=0", "Guide?team=1"
 
@@ -123,6 +124,21 @@ def test_agents_that_keep_their_ids_keep_their_lanes(make_scripted, make_seat):
                 assert total[lane] <= sum(range(1, seats[lane].life + 1))
                 total[lane] = 0
         assert all(set(ages) == {seat.life} for ages, seat in zip(lengths, seats, strict=True))
+
+
+@pytest.mark.parametrize("period", [2, 5])
+def test_lanes_are_kept_where_ends_come_between_decisions(period):
+    env = UnityVectorEnv(PacedEnv(make("3DBall", areas=5, seed=1), period))
+    ends = np.zeros(5, int)
+    for _ in range(3):
+        _, info = env.reset()
+        for _ in range(40):
+            assert info["agent_id"].tolist() == list(range(5))
+            _, reward, terminated, _, info = env.step(env.action_space.sample())
+            assert reward[~terminated] == pytest.approx(0.1 * period)  # whoever ended is waited for
+            assert set(np.rint(10 * (reward[terminated] + 1))) <= set(range(period))
+            ends += terminated
+    assert (ends > 3).all()
 
 
 def test_a_new_agent_takes_a_lane_that_none_had_before_one_whose_agent_may_come_again(make_scripted, make_seat):

@@ -22,12 +22,11 @@ SEEING_TWO = BehaviorSpec([vector_sensor(2, "sensor")], ActionSpec.create_contin
 def asked(*agents, obs=None, ended=None):
     """Return the decision steps of these agents. ended: whose episode ended after they asked."""
     n, nothing = len(agents), np.zeros(len(agents), np.float32)
-    decision = DecisionSteps(
+    return DecisionSteps(
         [np.zeros((n, 2), np.float32)] if obs is None else [np.array(column, np.float32) for column in obs],
         nothing, np.array(agents, np.int32), None, np.zeros(n, np.int32), nothing,
+        None if ended is None else np.array(ended),
     )  # fmt: skip
-    decision.ended = None if ended is None else np.array(ended)
-    return decision
 
 
 def ended(*agents):
