@@ -11,7 +11,7 @@ UnityException
 ├── UnitySideChannelException          a side channel was misused
 ├── UnityWorkerInUseException          the port of a worker is taken
 ├── UnityPolicyException               a policy cannot be made for this behavior
-└── DemonstrationException             a .demo file cannot be read (also a RuntimeError)
+└── DemonstrationException             a .demo file cannot be read, or a record not be written (also a RuntimeError)
 """
 
 from __future__ import annotations
@@ -65,4 +65,4 @@ class UnityPolicyException(UnityException):
 
 
 class DemonstrationException(UnityException, RuntimeError):
-    """A .demo file cannot be read."""
+    """A .demo file cannot be read, or a record cannot be written into one."""

@@ -16,7 +16,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from mlagents.algorithms.settings import HyperparamSettings
-from mlagents.demonstrations.settings import DemonstrationSettings, SourceSettings
+from mlagents.demonstrations.settings import PLACES, DemonstrationSettings, SourceSettings
 from mlagents.envs.settings import SAMPLERS, CompletionCriteria, Lesson, ParameterSettings, SamplerSettings
 from mlagents.plugins import Catalog, PluginError
 from mlagents.rewards.settings import SIGNALS
@@ -237,7 +237,7 @@ def _write_source(parts: _Parts) -> None:
     """Let demonstrations come from one place each."""
     part = parts[SourceSettings]
     part["type"] = "object"
-    part["oneOf"] = [{"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in part["properties"]]
+    part["oneOf"] = [{"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in PLACES]
 
 
 @dataclass(frozen=True)

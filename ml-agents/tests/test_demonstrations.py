@@ -110,6 +110,15 @@ def test_a_folder_is_followed_while_the_run_is_on(monkeypatch):
     assert rows[-1] == 21
 
 
+@pytest.mark.parametrize(("align", "how"), [("auto", "as Unity records"), ("old", "as very old recorders did")])
+def test_the_log_says_which_action_the_records_were_taken_to_hold(align, how, capsys):
+    write("a.demo", range(10, 18))
+    assert run(f"{{sources: [{{file: a.demo, align: {align}}}]}}") == 0
+    assert capsys.readouterr().out.count(f"a.demo is read {how}: ") == 1
+    saved = load("results/run/configuration.yaml", {})[0].behaviors["Basic"].demonstrations
+    assert saved.sources[0].align == align
+
+
 def test_an_inference_needs_no_demonstrations():
     write("a.demo", range(10, 18))
     assert run("{sources: [{file: a.demo}]}") == 0
@@ -123,7 +132,10 @@ def test_an_inference_needs_no_demonstrations():
     ("text", "said"),
     [
         ("{sources: [{file: a.demo, live: b}]}", "a.yaml:6:18: behaviors.Basic.demonstrations.sources.0: has file and live; must have one of file, live"),
-        ("{sources: [{}]}", "behaviors.Basic.demonstrations.sources.0: says nothing; must have one of file, live"),
+        ("{sources: [{}]}", "behaviors.Basic.demonstrations.sources.0: names no place; must have one of file, live"),
+        ("{sources: [{file: a.demo, align: godot}]}", "behaviors.Basic.demonstrations.sources.0.align: is 'godot'; must be one of 'auto', 'unity' or 'old'"),
+        ("{sources: [{live: a, images: channels}]}", "behaviors.Basic.demonstrations.sources.0.images: is 'channels'; must be"),
+        ("{sources: [{align: old}]}", "behaviors.Basic.demonstrations.sources.0: names no place; must have one of file, live"),
         ("{sources: [{fiel: a.demo}]}", "behaviors.Basic.demonstrations.sources.0.fiel: unknown key, did you mean 'file'"),
         ("{sources: [{file: a.demo}], ratio: 1.5}", "behaviors.Basic.demonstrations.ratio: is 1.5; must be at most 1"),
         ("{sources: []}", "behaviors.Basic.demonstrations.sources"),
@@ -158,6 +170,14 @@ def test_a_demonstration_of_other_agents_says_what_differs(capsys):
     assert "behaviors.Basic.demonstrations: a.demo does not fit this behavior: sensor 0" in said
     assert "has shape (8,) there; the behavior's has (20,)" in said
     assert not Path("results").exists()
+
+
+def test_an_impossible_number_is_told_before_training(capsys):
+    write("a.demo", range(10, 18))
+    data, nan = Path("a.demo").read_bytes(), np.float32(np.nan).tobytes()
+    Path("a.demo").write_bytes(data.replace(np.float32(1).tobytes(), nan))
+    assert run("{sources: [{file: a.demo}]}") == 2
+    assert "behaviors.Basic.demonstrations: a.demo: record 0 has nan in sensor 0" in capsys.readouterr().out
 
 
 def test_a_damaged_file_is_told_before_training(capsys):

@@ -31,6 +31,7 @@ from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor
+from mlagents_envs.exception import DemonstrationException
 from mlagents_envs.recording import DemonstrationRecorder
 
 ROOT = Path(__file__).parents[2]
@@ -358,7 +359,12 @@ def test_what_is_wrong_with_a_demonstration_is_said_as_the_table_tells(sentence,
     others = BehaviorSpec([vector_sensor(8, "BasicSensor")], ActionSpec.create_discrete((3,)))
     for file, spec in (("other.demo", others), ("cut.demo", Basic.SPEC)):
         with DemonstrationRecorder(file, "Basic", spec) as recorder:
-            recorder.record([np.zeros(spec.observation_specs[0].shape)], 0.0, np.array([]), np.array([2]))
+            recorder.record([np.zeros(spec.observation_specs[0].shape)], 0.0)
+    with DemonstrationRecorder("bad.demo", "Basic", Basic.SPEC) as recorder:
+        for number in (0.0, 0.5):
+            recorder.record([np.full(20, number)], 0.0, discrete=[2])
+    data, nan = Path("bad.demo").read_bytes(), np.float32(np.nan).tobytes()
+    Path("bad.demo").write_bytes(data.replace(np.float32(0.5).tobytes(), nan))
     Path("cut.demo").write_bytes(Path("cut.demo").read_bytes()[:100])
     unclosed = DemonstrationRecorder("open.demo", "Basic", Basic.SPEC)
     unclosed._file.close()  # as its process would that was killed
@@ -369,6 +375,34 @@ def test_what_is_wrong_with_a_demonstration_is_said_as_the_table_tells(sentence,
     gentle.write("taught.yaml", as_ppo if "ppo" in sentence else text)
     status, heard = gentle.typed("mlagents-learn taught.yaml --env builtin:Basic --run-id wrong")
     assert (status, loosely(sentence) in loosely(heard)) == (2, True), heard
+
+
+REFUSED = re.findall(r"^\| `(a\.demo: .+?)` \|", TAUGHT.section("Recording in Python"), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    list(zip([{"obs": [np.zeros(8)]}, {"discrete": [3]}, {"reward": np.nan}], REFUSED, strict=True)),
+    ids=REFUSED,
+)
+def test_what_a_recorder_refuses_is_said_as_the_table_tells(wrong, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with DemonstrationRecorder("a.demo", "Basic", Basic.SPEC) as recorder:
+        recorder.record([np.zeros(20)], 0.0)
+        with pytest.raises(DemonstrationException) as caught:
+            recorder.record(**{"obs": [np.zeros(20)], "reward": 0.0, "discrete": [2], **wrong})
+    assert str(caught.value) == sentence
+
+
+def test_a_recording_is_read_as_the_page_shows(gentle):
+    assert gentle.typed("python record.py") == (0, "")
+    (shown,) = (block.text for block in TAUGHT.blocks("What a record holds") if block.kind == "python")
+    variables = {}
+    exec(shown, variables)
+    rows = variables["rows"]
+    assert len(rows) == 35
+    assert (rows.action.discrete == 2).all()
+    assert rows.reward[rows.done].tolist() == pytest.approx([0.99] * 5)
 
 
 @pytest.mark.parametrize("page", [PLUGINS, TAUGHT], ids=["plugins", "demonstrations"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mlagents_envs.base_env import ActionTuple
-from mlagents_envs.demonstration import read
+from mlagents_envs.demonstration import Align, read
 from mlagents_envs.examples.ball3d import Ball3D
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
@@ -18,22 +18,22 @@ EXACT = 0.05  # m/s, up to which a velocity counts as foretold
 HIGH_UP = 5.0  # m, from where an agent falls for longer than a decision
 
 
-def ball_errors(demo: Path) -> dict[str, float]:
+def ball_errors(demo: Path, *, align: Align = "auto") -> dict[str, float]:
     """Return the median error of one decision's prediction from each recorded state of 3DBall.
 
     position in m, velocity in m/s, quaternion as it is. A recording does not tell the ball's spin: it is taken to roll
-    where it lies, and not to spin where it falls.
+    where it lies, and not to spin where it falls. align: as in `demonstration.read`.
     """
-    recorded = read(demo)
-    seen, then = recorded.obs[0][:-1], recorded.obs[0][1:]
-    env = Ball3D(areas=len(seen))
+    rows = read(demo, align=align).transitions()
+    env = Ball3D(areas=len(rows))
     env.reset()
-    env._state[:] = ball_states(seen)
-    env.set_actions(env.behavior, ActionTuple(continuous=recorded.action.continuous[:-1]))
+    env._state[:] = ball_states(rows.obs[0])
+    env.set_actions(env.behavior, rows.action)
     env.step()
-    decision, _ = env.get_steps(env.behavior)
-    same = ~recorded.done[1:] & (decision.agent_id < len(seen)) & ~recorded.done[:-1]
-    off = (decision.obs[0] - then)[same]
+    decision, terminal = env.get_steps(env.behavior)
+    goes_on = ~rows.done
+    goes_on[terminal.agent_id] = False  # the first agents, so that their numbers are their rows
+    off = (decision.obs[0] - rows.next_obs[0])[goes_on]
     parts = {"position": off[:, 2:5], "velocity": off[:, 5:8], "quaternion": off[:, :2]}
     return {name: float(np.median(np.linalg.norm(part, axis=1))) for name, part in parts.items()}
 
@@ -50,16 +50,16 @@ def ball_states(seen: Array) -> Array:
     return np.concatenate([np.stack([w, x, y, z], 1), seen[:, 2:8], spin], 1).astype(np.float32)
 
 
-def foretold_velocities(demo: Path) -> float:
+def foretold_velocities(demo: Path, *, align: Align = "auto") -> float:
     """Return the share of recorded decisions of Pyramids whose next velocity is foretold in an empty arena.
 
-    Where it is not, the agent had touched something. The action that Unity recorded with a state led to that state.
+    Where it is not, the agent had touched something. align: as in `demonstration.read`.
     """
     from mlagents_envs.examples.pyramids import Pyramids
     from mlagents_envs.examples.pyramids_numba import AGENT
 
-    recorded = read(demo)
-    felt, then = recorded.obs[3][:-1], recorded.obs[3][1:]
+    rows = read(demo, align=align).transitions()
+    felt = rows.obs[3]
     env = Pyramids(areas=len(felt))
     env.reset()
     bodies = env._world.bodies
@@ -69,11 +69,10 @@ def foretold_velocities(demo: Path) -> float:
     agent["vx"], agent["climb"], agent["vz"] = felt[:, 1], felt[:, 2], felt[:, 3]
     agent["low"] = np.where(felt[:, 2] < -0.1, HIGH_UP, 0.0)
     agent["high"] = agent["low"] + 1.0
-    env.set_actions(env.behavior, ActionTuple(discrete=recorded.action.discrete[1:]))
+    env.set_actions(env.behavior, rows.action)
     env.step()
-    error = np.linalg.norm((env.get_steps(env.behavior)[0].obs[3] - then)[:, 1:], axis=1)
-    within = ~recorded.done[1:] & ~recorded.done[:-1]
-    return float((error[within] < EXACT).mean())
+    error = np.linalg.norm((env.get_steps(env.behavior)[0].obs[3] - rows.next_obs[3])[:, 1:], axis=1)
+    return float((error[~rows.done] < EXACT).mean())
 
 
 @dataclass(frozen=True)

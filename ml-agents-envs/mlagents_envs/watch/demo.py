@@ -8,21 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple, DecisionSteps
+from mlagents_envs.base_env import ActionTuple, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.drawing import Array
 from mlagents_envs.examples.example import ExampleEnv
 from mlagents_envs.exception import UnityEnvironmentException
 
 
 class DemoRecording:
-    """Follows the agent of one row, episode after episode. `before` and `after` go around each decision."""
+    """Follows the agent of one row, episode after episode. `before` and `after` go around each decision.
+
+    An agent may keep its number over episodes or get a new one: of those who are asked, it is the one in its row; of
+    those whose episode ended, the one that was asked.
+    """
 
     def __init__(self, path: Path, example: ExampleEnv, row: int) -> None:
         """Raises UnityEnvironmentException if the file cannot be written."""
         from mlagents_envs.recording import DemonstrationRecorder  # protobuf takes its time
 
         self._example, self._row = example, row
-        self._waits: tuple[list[Array], float, Array | None] | None = None  # what the agent was asked with
+        self._asked: tuple[str, int] | None = None  # under which behavior and number the agent was asked, if it was
+        self._action = example.SPEC.action_spec.empty_action(1)  # the last one that it took
         self.records = 0
         behavior = example.BEHAVIORS[max(0, int(example._which[row]))]
         try:
@@ -33,35 +38,25 @@ class DemoRecording:
             ) from error
 
     def before(self) -> None:
-        """Look at what the agent is asked with, if it is asked."""
+        """Write what the agent is asked with, if it is asked, and what led there."""
         behavior, at = self._place()
         if at < 0:
-            self._waits = None
+            self._asked = None
             return
-        decision = self._example._decision[behavior]
-        self._waits = [column[at] for column in decision.obs], _given(decision, at), _allowed(decision, at)
-        self._agent = int(decision.agent_id[at])
-        self._behavior = behavior
+        decision, _ = self._example.get_steps(behavior)
+        self._asked = behavior, int(decision.agent_id[at])
+        self._write(decision, at, mask=_allowed(decision, at))
 
     def after(self, action: ActionTuple) -> None:
-        """Write what the agent did, and its end if this was its last decision."""
-        if self._waits is None:
+        """Keep what the agent did, and write its end if this was its last decision."""
+        if self._asked is None:
             return
-        obs, reward, allowed = self._waits
-        spec = self._example.SPEC.action_spec
-        self._recorder.record(
-            obs, reward, action.continuous[self._row], action.discrete[self._row], mask=allowed
-        )  # fmt: skip
-        self.records += 1
-        terminal = self._example._terminal[self._behavior]
-        ended = np.flatnonzero(terminal.agent_id == self._agent)
-        if len(ended):
-            i, nothing = int(ended[0]), spec.empty_action(1)
-            self._recorder.record(
-                [column[i] for column in terminal.obs], _given(terminal, i), nothing.continuous[0], nothing.discrete[0],
-                done=True, interrupted=bool(terminal.interrupted[i]),
-            )  # fmt: skip
-            self.records += 1
+        row = slice(self._row, self._row + 1)
+        self._action = ActionTuple(action.continuous[row], action.discrete[row])
+        behavior, agent = self._asked
+        _, terminal = self._example.get_steps(behavior)
+        for i in np.flatnonzero(terminal.agent_id == agent).tolist():
+            self._write(terminal, i, done=True, interrupted=bool(terminal.interrupted[i]))
 
     def close(self) -> None:
         self._recorder.close()
@@ -74,6 +69,13 @@ class DemoRecording:
     ) -> None:  # fmt: skip
         self.close()
 
+    def _write(self, steps: DecisionSteps | TerminalSteps, i: int, **flags: Any) -> None:
+        """Write a record of one agent's step, with the action that led to it."""
+        given = float(steps.reward[i] + steps.group_reward[i])
+        obs = [column[i] for column in steps.obs]
+        self._recorder.record(obs, given, self._action.continuous[0], self._action.discrete[0], **flags)
+        self.records += 1
+
     def _place(self) -> tuple[str, int]:
         """Return the behavior of the row and where it stands among those who are asked, -1 if it is not."""
         for behavior in self._example.BEHAVIORS:
@@ -81,11 +83,6 @@ class DemoRecording:
             if len(at):
                 return behavior, int(at[0])
         return "", -1
-
-
-def _given(steps: Any, i: int) -> float:
-    """Return what an agent and its group were given."""
-    return float(steps.reward[i] + steps.group_reward[i])
 
 
 def _allowed(decision: DecisionSteps, i: int) -> Array | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
 from mlagents.data.rollout import Tick
-from mlagents_envs.demonstration import Array, Demonstration, joined
+from mlagents_envs.demonstration import Array, Demonstration, Transitions, joined
 
 
 class ReplayedDemonstration:
@@ -26,41 +26,38 @@ class ReplayedDemonstration:
         """Yield the rows that these records complete: a row needs the record that follows it."""
         if self._last is not None:
             records = joined(self._last, records)
-        rows = np.flatnonzero(~records.done[:-1])  # where an episode ended, nothing was done
+        rows = records.transitions()
         episode = np.cumsum(records.done) - records.done  # (n,) the number of each record's episode
         lane = (episode + self._lane) % (max(int(episode[-1]), self._lane) + 1)  # the first goes on where it sat
         self._last = None if records.done[-1] else records[-1:]
         self._lane = 0 if self._last is None else int(lane[-1])
         if not len(rows):
             return
-        table, after = self._table(records, rows), _tensors(records, rows + 1)
-        place = _places(episode[rows])
+        table, after = self._table(rows), _tensors(rows.next_obs)
+        place = _places(episode[rows.record])
         for turn in range(int(place.max()) + 1):
             here = torch.from_numpy(np.flatnonzero(place == turn))
             part = table[here]
-            seats = torch.from_numpy(lane[rows])[here]
+            seats = torch.from_numpy(lane[rows.record])[here]
             yield Tick(part, seats, part.done, tuple(column[here] for column in after), 0)
 
-    def _table(self, records: Demonstration, rows: Array) -> Experience:
-        n, then = len(rows), rows + 1
-        nothing = torch.zeros(n, 0)
-        action = Actions(
-            torch.from_numpy(records.action.continuous[rows]), torch.from_numpy(records.action.discrete[rows]).long()
-        )
+    def _table(self, rows: Transitions) -> Experience:
+        n, nothing = len(rows), torch.zeros(len(rows), 0)
+        action = Actions(torch.from_numpy(rows.action.continuous), torch.from_numpy(rows.action.discrete).long())
         log_prob = torch.zeros(n, action.continuous.shape[1] + action.discrete.shape[1])
         return Experience(
-            PolicyInput(_tensors(records, rows), torch.from_numpy(records.mask[rows]), nothing),
+            PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), nothing),
             PolicyOutput(self._as_sampled(action), log_prob, torch.zeros(n), nothing),
-            reward=torch.from_numpy(records.reward[then]),
+            reward=torch.from_numpy(rows.reward),
             group=torch.zeros(n, dtype=torch.int64),
             group_reward=torch.zeros(n),
-            done=torch.from_numpy(records.done[then]),
-            interrupted=torch.from_numpy(records.interrupted[then] & records.done[then]),
+            done=torch.from_numpy(rows.done),
+            interrupted=torch.from_numpy(rows.interrupted),
         )
 
 
-def _tensors(records: Demonstration, rows: Array) -> tuple[Tensor, ...]:
-    return tuple(torch.from_numpy(column[rows]) for column in records.obs)
+def _tensors(obs: tuple[Array, ...]) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(column) for column in obs)
 
 
 def _places(episode: Array) -> Array:

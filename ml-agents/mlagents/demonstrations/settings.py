@@ -8,27 +8,34 @@ from pydantic import Field, model_serializer, model_validator
 from typing_extensions import Self
 
 from mlagents.schema import Int, Settings
+from mlagents_envs.demonstration import Align, Images
+
+PLACES = ("file", "live")  # keys of a source, of which it has one
 
 
 class SourceSettings(Settings):
-    """Where demonstrations come from: one of these keys."""
+    """Where demonstrations come from, file or live, and how their records are read."""
 
     file: str | None = None
     """A .demo file, a folder of them, or a pattern; read before training begins."""
     live: str | None = None
     """A .demo file that is still being written, or a folder into which new ones fall; followed during training."""
+    align: Align = "auto"
+    """Which action a record holds: the one that led there (unity), or was taken there (old); auto tells them apart."""
+    images: Images = "auto"
+    """How images lie that are no PNG, below a shape of channels, height, width; auto goes by the shape and warns."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        given = [name for name in PLACES if getattr(self, name) is not None]
         if len(given) != 1:
-            said = f"has {' and '.join(given)}" if given else "says nothing"
-            raise ValueError(f"{said}; must have one of {', '.join(type(self).model_fields)}")
+            said = f"has {' and '.join(given)}" if given else "names no place"
+            raise ValueError(f"{said}; must have one of {', '.join(PLACES)}")
         return self
 
     @model_serializer
     def _said(self) -> dict[str, str]:
-        return {name: value for name, value in self if value is not None}
+        return {name: value for name, value in self if value != type(self).model_fields[name].default}
 
 
 class DemonstrationSettings(Settings):

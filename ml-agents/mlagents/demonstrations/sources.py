@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from mlagents.demonstrations.settings import SourceSettings
 from mlagents_envs.base_env import BehaviorSpec
-from mlagents_envs.demonstration import SUFFIX, Demonstration, demonstration_files, read
+from mlagents_envs.demonstration import SUFFIX, Align, Demonstration, Images, demonstration_files, read
 from mlagents_envs.exception import DemonstrationException
 from mlagents_envs.growing import GrowingDemonstration
 
@@ -40,10 +41,14 @@ class Source(Protocol):
 class FileSource:
     """Files that are whole."""
 
-    def __init__(self, path: str, spec: BehaviorSpec) -> None:
-        """Raise DemonstrationException if a file is damaged or its agents are others than the behavior's."""
+    def __init__(self, path: str, spec: BehaviorSpec, *, align: Align = "auto", images: Images = "auto") -> None:
+        """align, images: as in `mlagents_envs.demonstration.read`.
+
+        Raise DemonstrationException if a file is damaged or its agents are others than the behavior's.
+        """
         self.name = f"file:{path}"
-        self._pieces = [Piece(file, read(file), True) for file in demonstration_files(path)]
+        read_file = partial(read, align=align, images=images, actions=spec.action_spec)
+        self._pieces = [Piece(file, read_file(file), True) for file in demonstration_files(path)]
         for piece in self._pieces:
             check_fit(piece.file, piece.records, spec)
 
@@ -58,8 +63,13 @@ class LiveSource:
     A file that is damaged or of other agents is told of once, and left alone: training goes on.
     """
 
-    def __init__(self, path: str, spec: BehaviorSpec, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: str, spec: BehaviorSpec, *, align: Align = "auto", images: Images = "auto",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        """align, images: as in `mlagents_envs.demonstration.read`."""
         self.name = f"live:{path}"
+        self._follow = partial(GrowingDemonstration, align=align, images=images, actions=spec.action_spec)
         self._path, self._spec, self._clock = Path(path), spec, clock
         self._files: dict[Path, GrowingDemonstration] = {}
         self._unfit: set[Path] = set()
@@ -69,7 +79,9 @@ class LiveSource:
         """Return what has come since the last call; looks at most every half second."""
         if self._clock() < self._next_look:
             return []
-        looked = [self._look(self._files.setdefault(file, GrowingDemonstration(file))) for file in self._present()]
+        present = self._present()
+        self._files |= {file: self._follow(file) for file in present if file not in self._files}
+        looked = [self._look(self._files[file]) for file in present]
         self._next_look = self._clock() + LOOKS
         return [piece for piece in looked if piece is not None]
 
@@ -98,8 +110,8 @@ class LiveSource:
 def make_source(settings: SourceSettings, spec: BehaviorSpec) -> Source:
     """Return the source that the settings name; raises DemonstrationException if its files cannot be used."""
     if settings.file is not None:
-        return FileSource(settings.file, spec)
-    return LiveSource(str(settings.live), spec)
+        return FileSource(settings.file, spec, align=settings.align, images=settings.images)
+    return LiveSource(str(settings.live), spec, align=settings.align, images=settings.images)
 
 
 def check_fit(file: Path, records: Demonstration | None, spec: BehaviorSpec) -> None:

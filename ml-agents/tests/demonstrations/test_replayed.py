@@ -34,8 +34,9 @@ def test_a_row_has_what_was_done_and_what_came_of_it(shown):
     assert table.rows.done.tolist() == [False, True, True, False, False, True]
     assert table.rows.interrupted.tolist() == [False, False, True, False, False, False]
     assert table.discount.flatten().tolist() == [0.5, 0, 0.5, 0.5, 0.5, 0]  # a cut episode would have gone on
-    assert table.rows.output.action.discrete.flatten().tolist() == [0, 1, 0, 2, 0, 1]
-    assert table.rows.output.action.continuous.flatten().tolist() == pytest.approx([0, 0.03, 0.09, 0.15, 0.18, 0.21])
+    # that of the record that followed, also at an end
+    assert table.rows.output.action.discrete.flatten().tolist() == [1, 2, 1, 0, 1, 2]
+    assert table.rows.output.action.continuous.flatten().tolist() == pytest.approx([0.03, 0.06, 0.12, 0.18, 0.21, 0.24])
     assert table.rows.input.mask[:, 2].tolist() == [True, False, False, False, True, False]
     assert table.after_mask[:, 2].tolist() == [False, True, True, True, False, True]  # nobody was asked at an end
     assert table.demonstrated.all()

@@ -6,12 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mlagents.demonstrations import sources
 from mlagents.demonstrations.settings import SourceSettings
 from mlagents.demonstrations.sources import LiveSource, make_source, misfit
-from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
+from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
+from mlagents_envs.demos.layout import delimited
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.exception import DemonstrationException
 from mlagents_envs.recording import DemonstrationRecorder, write
+from mlagents_envs.wire.specs import brain_parameters
 
 from .conftest import SPEC
 
@@ -117,7 +121,75 @@ def test_what_cannot_be_used_is_told_of_once_and_left_out(shown, tmp_path, caplo
     assert "left out" in caplog.text
 
 
-@pytest.mark.parametrize(("given", "words"), [({}, "says nothing"), ({"file": "a", "live": "b"}, "has file and live")])
+def test_a_file_that_turns_out_damaged_is_left_out_and_what_it_gave_stays(tmp_path, caplog):
+    source = LiveSource(str(tmp_path), SPEC, clock=Clock())
+    with DemonstrationRecorder(tmp_path / "a.demo", "B", SPEC) as recorder:
+        for number in range(3):
+            record(recorder, number)
+        assert numbers(source.poll()) == [0, 1, 2]
+        file = tmp_path / "a.demo"
+        place = file.read_bytes()
+        record(recorder, 4)
+        file.write_bytes(place + file.read_bytes()[len(place) :].replace(np.float32(4).tobytes(), np.float32(np.inf).tobytes()))
+        with caplog.at_level(logging.WARNING):
+            assert source.poll() == []
+            assert source.poll() == []
+    assert caplog.messages == [
+        f"{file}: record 3 has inf in sensor 0 'place'; only finite numbers are possible; it is left out."
+    ]
+
+
+@pytest.mark.parametrize("kind", ["file", "live"])
+@pytest.mark.parametrize(("align", "led_here"), [("auto", True), ("unity", True), ("old", False)])
+def test_a_source_says_which_action_its_records_hold(shown, tmp_path, monkeypatch, kind, align, led_here):
+    monkeypatch.setattr(sources, "LOOKS", -1.0)
+    write(tmp_path / "a.demo", shown(4))
+    source = make_source(SourceSettings(**{kind: str(tmp_path / "a.demo")}, align=align), SPEC)
+    (piece,) = source.poll()
+    assert piece.records.transitions().action.discrete.flatten().tolist() == ([1, 2, 0] if led_here else [0, 1, 2])
+
+
+@pytest.mark.parametrize("kind", ["file", "live"])
+@pytest.mark.parametrize("images", ["auto", "channels_first", "channels_last"])
+def test_a_source_says_how_its_images_lie(tmp_path, monkeypatch, caplog, kind, images):
+    monkeypatch.setattr(sources, "LOOKS", -1.0)
+    camera = ObservationSpec(
+        (2, 1, 3), (DimensionProperty.NONE, *[DimensionProperty.TRANSLATIONAL_EQUIVARIANCE] * 2), ObservationType.DEFAULT, "eye"
+    )
+    spec = BehaviorSpec([camera], SPEC.action_spec)
+    with DemonstrationRecorder(tmp_path / "a.demo", "B", spec) as recorder:
+        recorder.record([np.arange(6).reshape(2, 1, 3)], 0.0)
+    with caplog.at_level(logging.WARNING):
+        (piece,) = make_source(SourceSettings(**{kind: str(tmp_path / "a.demo")}, images=images), spec).poll()
+    seen = [[0, 2, 4], [1, 3, 5]] if images == "channels_last" else [[0, 1, 2], [3, 4, 5]]
+    assert piece.records.obs[0][0, :, 0].tolist() == seen
+    assert ["a.demo: sensor 0 'eye'" in line for line in caplog.messages] == [True] * (images == "auto")
+
+
+@pytest.mark.parametrize("kind", ["file", "live"])
+def test_actions_that_a_header_leaves_out_are_those_of_the_behavior(tmp_path, monkeypatch, kind):
+    # as Unity records Match3, whose actions come from an actuator component
+    monkeypatch.setattr(sources, "LOOKS", -1.0)
+    spec = BehaviorSpec(SPEC.observation_specs, ActionSpec(0, (5,)))
+    with DemonstrationRecorder(tmp_path / "a.demo", "B", spec) as recorder:
+        for choice in (0, 4):
+            recorder.record([np.zeros(1)], 0.0, discrete=[choice])
+    whole, data = brain_parameters("B", spec.action_spec), (tmp_path / "a.demo").read_bytes()
+    whole.ClearField("is_training")
+    assert data.count(delimited(whole)) == 1
+    (tmp_path / "a.demo").write_bytes(data.replace(delimited(whole), delimited(BrainParametersProto(brain_name="B"))))
+    (piece,) = make_source(SourceSettings(**{kind: str(tmp_path / "a.demo")}), spec).poll()
+    assert piece.records.transitions().action.discrete.tolist() == [[4]]
+
+
+def test_settings_of_a_source_are_saved_only_where_they_say_something():
+    assert SourceSettings(file="a").model_dump() == {"file": "a"}
+    assert SourceSettings(live="a", align="old", images="channels_last").model_dump() == {
+        "live": "a", "align": "old", "images": "channels_last",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "words"), [({}, "names no place"), ({"align": "old"}, "names no place"), ({"file": "a", "live": "b"}, "has file and live")])
 def test_a_source_is_one_thing(given, words):
     with pytest.raises(ValueError, match=f"{words}; must have one of file, live"):
         SourceSettings(**given)
