@@ -46,6 +46,8 @@ def test_recordings_made_in_unity_are_told_apart(name, old, caplog):
 def test_a_file_with_all_signs_of_very_old_recorders_holds_the_action_taken_from_a_record(tmp_path, continuous):
     demonstration = read(written(tmp_path / "a.demo", continuous=continuous))
     assert actions(demonstration) == [2, 2, 2]
+    action = demonstration.action.continuous if continuous else demonstration.action.discrete
+    assert action.flatten().tolist() == [0, 2, 2, 0, 2]  # records as Unity makes them: zeros where an episode begins
     assert demonstration.transitions().record.tolist() == [0, 1, 3]
     assert demonstration.transitions().reward.tolist() == [1, 2, 4]
 
