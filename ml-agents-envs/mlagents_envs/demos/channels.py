@@ -8,19 +8,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlagents_envs.base_env import DimensionProperty, ObservationSpec
+from mlagents_envs.base_env import ObservationSpec
 from mlagents_envs.communicator_objects.observation_pb2 import ObservationProto
 from mlagents_envs.exception import UnityObservationException
 from mlagents_envs.wire.images import decode_png
+from mlagents_envs.wire.packages import CHANNELS_FIRST, CHANNELS_LAST
 from mlagents_envs.wire.specs import observation_spec
 
 Array = NDArray[Any]
 Images = Literal["auto", "channels_first", "channels_last"]
-_LAST = [
-    DimensionProperty.TRANSLATIONAL_EQUIVARIANCE.value,
-    DimensionProperty.TRANSLATIONAL_EQUIVARIANCE.value,
-    DimensionProperty.NONE.value,
-]  # properties of (height, width, channels)
 
 
 class Channels(Enum):
@@ -34,15 +30,15 @@ class Channels(Enum):
 def channels_of(observation: ObservationProto, images: Images) -> Channels:
     """Return where a sensor's channels lie, as its first observation shows.
 
-    Shapes are (height, width, channels) before package 2.0, which knows no dimension properties, and up to 2.3, where
-    the properties say so; since 3.0.0-exp.1 they are (channels, height, width). What lies below such a shape where it
-    is no PNG is (height, width, channels) up to 4.0.0, and as the shape says since 4.0.1. No file says its version:
-    images says it, and `auto` takes it as the shape says, see `doubtful`.
+    `wire.packages` tells what each release sends, and a file holds the same. But no file says which release made it:
+    where there are no dimension properties it is one before 2.0, and properties tell channels that come last in the
+    shape. The order of the numbers below a shape of (channels, height, width) cannot be told: images says it, and
+    `auto` takes what the shape says, see `doubtful`.
     """
-    properties = list(observation.dimension_properties)
+    properties = tuple(observation.dimension_properties)
     if len(observation.shape) != 3:
         return Channels.AS_SHAPED
-    if not properties or properties == _LAST:
+    if not properties or properties == CHANNELS_LAST:
         return Channels.LAST
     return Channels.LAST_BELOW_FIRST if images == "channels_last" else Channels.AS_SHAPED
 
@@ -64,9 +60,7 @@ def sensor_spec(observation: ObservationProto, channels: Channels) -> Observatio
     if channels is not Channels.LAST:
         return spec
     height, width, depth = observation.shape
-    last = [DimensionProperty(value) for value in observation.dimension_properties]
-    first = (last[2], last[0], last[1]) if last else (DimensionProperty.UNSPECIFIED,) * 3
-    return ObservationSpec((depth, height, width), first, spec.observation_type, spec.name)
+    return spec._replace(shape=(depth, height, width), dimension_property=CHANNELS_FIRST)
 
 
 def numbers_of(observation: ObservationProto, channels: Channels) -> Array:

@@ -36,14 +36,15 @@ def header(behavior="B", *, continuous=0, branches=(), typed=True, sizes=False):
 
 
 def record(obs, *, reward=0.0, done=False, interrupted=False, mask=(), continuous=(), discrete=(), deprecated=()):
-    """Return a record. obs: a list of numbers per sensor, or (shape, properties, numbers or PNG, name) of it."""
+    """Return a record. obs: a list of numbers per sensor, or (shape, properties, numbers or PNG, name, mapping) of it."""
     pair = AgentInfoActionPairProto()
     info = pair.agent_info
     info.reward, info.done, info.max_step_reached = reward, done, interrupted
     info.action_mask.extend(mask)
     for seen in obs:
-        shape, properties, numbers, name = seen if isinstance(seen, tuple) else ((len(seen),), (), seen, "")
+        shape, properties, numbers, name, *mapping = seen if isinstance(seen, tuple) else ((len(seen),), (), seen, "")
         observation = info.observations.add(shape=shape, dimension_properties=properties, name=name)
+        observation.compressed_channel_mapping.extend(mapping[0] if mapping else ())
         if isinstance(numbers, bytes):
             observation.compressed_data = numbers
             observation.compression_type = 1

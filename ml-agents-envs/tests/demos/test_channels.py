@@ -10,6 +10,7 @@ from mlagents_envs.demonstration import read
 from mlagents_envs.exception import DemonstrationException
 from mlagents_envs.recording import DemonstrationRecorder
 from mlagents_envs.wire.images import encode_png
+from mlagents_envs.wire.stacks import stack_mapping
 
 from .conftest import header, pieces, record, write_file
 
@@ -32,14 +33,14 @@ def warnings(caplog):
 
 
 @pytest.mark.parametrize("images", ["auto", "channels_first", "channels_last"])
-@pytest.mark.parametrize(("properties", "first"), [((), (UNSPECIFIED,) * 3), (LAST, (NONE, MOVES, MOVES))])
+@pytest.mark.parametrize("properties", [(), LAST])
 @pytest.mark.parametrize("png", [True, False])
-def test_shapes_with_channels_last_are_turned_in_the_specification_and_the_numbers(tmp_path, png, properties, first, images, caplog):
+def test_shapes_with_channels_last_are_turned_in_the_specification_and_the_numbers(tmp_path, png, properties, images, caplog):
     seen = image()
     demonstration = read(
         made(tmp_path / "a.demo", (4, 5, 3), properties, encode_png(seen) if png else seen.transpose(1, 2, 0)), images=images
     )
-    assert demonstration.spec.observation_specs == [ObservationSpec((3, 4, 5), first, ObservationType.DEFAULT, "Camera")]
+    assert demonstration.spec.observation_specs == [ObservationSpec((3, 4, 5), (NONE, MOVES, MOVES), ObservationType.DEFAULT, "Camera")]
     assert np.array_equal(demonstration.obs[0][0], seen)
     assert warnings(caplog) == []
 
@@ -49,6 +50,13 @@ def test_a_png_below_channels_first_is_taken_as_it_is(tmp_path, images, caplog):
     demonstration = read(made(tmp_path / "a.demo", (3, 4, 5), FIRST, encode_png(image())), images=images)
     assert np.array_equal(demonstration.obs[0][0], image())
     assert warnings(caplog) == []
+
+
+def test_a_stack_whose_first_frame_is_missing_is_read(tmp_path):
+    black, frame = encode_png(np.zeros((3, 4, 5), np.float32)), image(4)
+    sensor = ((8, 4, 5), FIRST, black + encode_png(frame), "Stack", stack_mapping(2, 4))
+    seen = read(write_file(tmp_path / "a.demo", header(branches=(3,)), [record([sensor])])).obs[0][0]
+    assert np.array_equal(seen, np.concatenate([np.zeros_like(frame), frame]))
 
 
 @pytest.mark.parametrize("properties", [FIRST, (0, 0, 0)])
