@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.demonstration import Align, read
 from mlagents_envs.examples.ball3d import Ball3D
 from mlagents_envs.examples.catalog import make
