@@ -57,7 +57,22 @@ class House:
     display: Display
 
 
-def make_house(options: RunOptions) -> House:
+def with_seed(options: RunOptions) -> RunOptions:
+    """Return the options with a seed drawn where none is given, so that the run's file of settings tells it."""
+    if options.env_settings.seed >= 0:
+        return options
+    drawn = options.env_settings.model_copy(update={"seed": random.randrange(10000)})
+    return options.model_copy(update={"env_settings": drawn})
+
+
+def results_folder(options: RunOptions) -> ResultsFolder:
+    """Return where a run writes; raises RunError if it cannot begin there."""
+    results = ResultsFolder(Path(options.checkpoint_settings.results_dir) / options.checkpoint_settings.run_id)
+    results.check(options.checkpoint_settings)
+    return results
+
+
+def make_house(options: RunOptions, results: ResultsFolder) -> House:
     """Return everything that a run needs; nothing is written before the environment stands and the settings fit.
 
     Raises RunError or UnityException with a sentence.
@@ -65,27 +80,28 @@ def make_house(options: RunOptions) -> House:
     said = options.checkpoint_settings
     if sentences := misfits(options, foreseen(options.env_settings)):
         raise RunError("\n".join(sentences))
-    results = ResultsFolder(Path(said.results_dir) / said.run_id)
-    results.check(said)
-    seed = options.env_settings.seed if options.env_settings.seed >= 0 else random.randrange(10000)
+    seed = options.env_settings.seed
     torch.manual_seed(seed)
     timers = Timers(facts())
-    status = Status(results.status, {"mlagents_version": VERSION, "torch_version": torch.__version__})
-    if said.resume or said.inference:
+    versions = {"mlagents_version": VERSION, "torch_version": torch.__version__}
+    status = Status(results.status, versions, read_only=said.inference)
+    if said.resume or said.only_looks:
         status.load()
     pool = make_pool(options, seed, results)
     display = Display()
-    board = TensorBoardWriter(results.root)
+    board = None if said.only_looks else TensorBoardWriter(results.root)
     others, failed = writers(options)
     for sentence in failed:
         log.warning(sentence)
-    recorder = Recorder([board, ConsoleWriter(), GaugeWriter(timers), *others])
+    files = [] if board is None else [board]
+    recorder = Recorder([*files, ConsoleWriter(), GaugeWriter(timers), *others])
     admit = partial(admit_behavior, options, results, status, board)
     plan = Plan(
         train=not said.inference,
         overlap=any(settings.threaded for settings in options.behaviors.values()),
         parameters=first_lessons(options.environment_parameters or {}, seed),
         lessons=dict.fromkeys(options.environment_parameters or {}, 0),
+        episodes=said.episodes if said.inference else 0,
     )
     return House(Run(pool, admit, recorder, display, plan), results, timers, status, display)
 
@@ -93,7 +109,8 @@ def make_house(options: RunOptions) -> House:
 def make_pool(options: RunOptions, seed: int, results: ResultsFolder) -> EnvPool:
     """Return the environments: one that is Python stays in this process, all others get processes of their own."""
     settings = options.env_settings
-    make = world(settings, options.engine_settings, seed=seed, logs=results.logs)
+    logs = None if options.checkpoint_settings.only_looks else results.logs
+    make = world(settings, options.engine_settings, seed=seed, logs=logs)
     if isinstance(make, InProcess) and settings.num_envs == 1:
         env = make(0)
         return WatchedPool.of(env, title=f"{make.name}, run {results.root.name}") if settings.watch else LocalPool(env)
@@ -107,7 +124,8 @@ def make_pool(options: RunOptions, seed: int, results: ResultsFolder) -> EnvPool
 
 
 def admit_behavior(
-    options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter, name: str, spec: BehaviorSpec
+    options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter | None, name: str,
+    spec: BehaviorSpec,
 ) -> Resident:
     """Return a behavior ready to be trained or played, with the weights it is to begin with.
 
@@ -119,12 +137,14 @@ def admit_behavior(
     checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
     begin_with(behavior, options, settings, checkpoints)
     dry_run(trainer.policy)
-    results.create()
-    if options.checkpoint_settings.force:
-        results.clear_events(name)
     said = settings.model_dump()
     log.info(f"Hyperparameters for behavior name {name}: \n{outline(said)}")
-    board.write_text(name, "Hyperparameters", outline(said))
+    if board is not None:
+        results.create()
+        checkpoints.clear_leftovers()
+        if options.checkpoint_settings.force:
+            results.clear_events(name)
+        board.write_text(name, "Hyperparameters", outline(said))
     return Resident(
         name, behavior, checkpoints, partial(export, trainer.policy),
         max_steps=settings.max_steps, summary_freq=settings.summary_freq,
@@ -173,7 +193,7 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
 def begin_with(behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints) -> None:
     """Load the weights that the run is to begin with, if any."""
     said = options.checkpoint_settings
-    if said.resume or said.inference:
+    if said.resume or said.only_looks:
         state = _load(behavior, checkpoints.newest, keep_step=True)
         torch.set_rng_state(state.get("rng", {}).get("torch", torch.get_rng_state()))
         log.info(f"Resuming from {checkpoints.newest.parent}.")

@@ -54,7 +54,9 @@ _GROUPS: dict[str, list[Flag]] = {
         ("--force", "checkpoint_settings.force", {"on": True}, "begin anew although there is a run of this name"),
         ("--initialize-from", "checkpoint_settings.initialize_from", {"metavar": "ID"},
          "begin with the weights of another run"),
-        ("--inference", "checkpoint_settings.inference", {"on": True}, "play without learning"),
+        ("--inference", "checkpoint_settings.inference", {"on": True},
+         "play without learning, and change nothing of the run; with --initialize-from, in a folder of its own"),
+        ("--episodes", "checkpoint_settings.episodes", {"metavar": "N"}, "with --inference: end after N episodes"),
         ("--load", "checkpoint_settings.load_model", {"on": True}, ""),
         ("--train", "checkpoint_settings.train_model", {"on": True}, ""),
     ],
@@ -134,21 +136,32 @@ def parse_command_line(argv: Sequence[str] | None = None) -> tuple[RunOptions, l
 
 
 def _arbitrated(options: RunOptions, flags: dict[str, Any], warnings: list[str]) -> tuple[RunOptions, list[str]]:
-    """Settle what cannot both hold: a run resumes, or begins with another's weights."""
-    said = options.checkpoint_settings
+    """Settle what cannot both hold: a run resumes, begins anew, or begins with another's weights. Flags win."""
+    given = options.checkpoint_settings
     change: dict[str, Any] = {}
-    if said.load_model:
+    resume, asked_to_resume = given.resume or given.load_model, "resume" in flags or "load_model" in flags
+    if given.load_model:
         warnings.append("--load is deprecated: write --resume")
         change["resume"] = True
-    if said.train_model:
+    if given.train_model:
         warnings.append("--train has no effect: training is what happens without --inference")
-    if (said.resume or said.load_model) and said.initialize_from is not None:
-        if "initialize_from" in flags and "resume" not in flags and "load_model" not in flags:
+    if resume and given.force:
+        if "force" in flags and not asked_to_resume:
+            warnings.append("--force wins over resume in the file")
+            change.update(resume=False, load_model=False)
+            resume = False
+        else:
+            warnings.append("resume wins over force: nothing is overwritten")
+            change["force"] = False
+    if resume and given.initialize_from is not None:
+        if "initialize_from" in flags and not asked_to_resume:
             warnings.append("--initialize-from wins over resume in the file")
             change.update(resume=False, load_model=False)
         else:
             warnings.append("resume wins over initialize_from")
             change["initialize_from"] = None
+    if given.episodes and not given.inference:
+        warnings.append("--episodes has no effect without --inference")
     if not change:
         return options, warnings
-    return options.model_copy(update={"checkpoint_settings": said.model_copy(update=change)}), warnings
+    return options.model_copy(update={"checkpoint_settings": given.model_copy(update=change)}), warnings

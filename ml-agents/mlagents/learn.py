@@ -107,7 +107,7 @@ def wrong_environment(options: RunOptions) -> list[str]:
 
 def run_cli(options: RunOptions) -> int:
     """Train or play as the options say, and return the exit status."""
-    from mlagents.build import PROTOCOL, VERSION, make_house  # loads torch
+    from mlagents.build import PROTOCOL, VERSION, make_house, results_folder, with_seed  # loads torch
     from mlagents.envs.pool import EnvLost
     from mlagents.run.console import set_up_logging
     from mlagents.run.errors import RunError
@@ -119,11 +119,19 @@ def run_cli(options: RunOptions) -> int:
     print(f" Version information:\n  ml-agents: {VERSION},\n  ml-agents-envs: {VERSION},\n"
           f"  Communicator API: {PROTOCOL},\n  PyTorch: {torch.__version__}")  # fmt: skip
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    options = with_seed(options)
     try:
-        house = make_house(options)
-        set_up_logging(house.display.console, debug=options.debug)
-        with stopping(house):
-            work(house, options)
+        results = results_folder(options)
+        if results.root.exists() and not options.checkpoint_settings.only_looks:
+            results.lock()
+            results.clear_parts()
+        try:
+            house = make_house(options, results)
+            set_up_logging(house.display.console, debug=options.debug)
+            with stopping(house):
+                work(house, options)
+        finally:
+            results.unlock()
     except StoppedAtOnce as stop:
         print(stop, file=sys.stderr)
         return 128 + signal.SIGINT
@@ -149,7 +157,7 @@ def work(house: House, options: RunOptions) -> None:
         house.display.close()
         house.run.recorder.close()
         house.run.pool.close()
-        if house.run.residents:  # a start that failed leaves no trace
+        if house.run.residents and not options.checkpoint_settings.only_looks:  # a start that failed leaves no trace
             for name, lesson in house.run.plan.lessons.items():
                 house.status.set(name, lesson_num=lesson)
             write_text_atomically(house.results.configuration, options.to_yaml())
@@ -177,7 +185,7 @@ def farewell(house: House) -> None:
 
 @contextmanager
 def stopping(house: House) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the loop after the present tick; a second one does not wait."""
+    """Let Ctrl-C, SIGTERM and a closed terminal end the loop after the present tick; a second one does not wait."""
 
     def stop(number: int, _: object) -> None:
         if house.run.residents:
@@ -186,9 +194,13 @@ def stopping(house: House) -> Iterator[None]:
         signal.signal(number, hurry if number == signal.SIGINT else signal.SIG_DFL)
 
     def hurry(*_: object) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))  # a third one waits for nothing at all
         raise StoppedAtOnce(f"Stopped at once; what was saved before lies in {house.results.root}.")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's wish
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:

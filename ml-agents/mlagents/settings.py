@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from pydantic import Field, SerializeAsAny
+from pydantic import BaseModel, Field, SerializeAsAny
 
 from mlagents.algorithms.settings import HyperparamSettings, PPOSettings
 from mlagents.demonstrations.settings import DemonstrationSettings
@@ -15,6 +16,14 @@ from mlagents.plugins import is_built
 from mlagents.rewards.settings import RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import Int, LenientSettings, Settings
+
+OURS = {  # keys that Unity's tools do not know, by section
+    "": ("plugins",),
+    "env_settings": ("listen", "max_message_mib", "watch"),
+    "checkpoint_settings": ("episodes",),
+}
+UNLESS_GIVEN = ("num_areas", "base_port")  # a scene has its own number of areas, and each build takes a free port
+ONE_TIME = ("resume", "load_model", "force", "train_model", "inference")
 
 __all__ = [
     "BehavioralCloningSettings", "CheckpointSettings", "DemonstrationSettings", "EngineSettings",
@@ -115,16 +124,23 @@ class RunOptions(Settings):
     """Files or modules whose trainers may be named, beside those that are installed."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values in the order in which files are saved."""
+        """Return plain values in the order in which files are saved, so that Unity's tools read the file too.
+
+        Keys of ours are left out at their defaults, keys that nobody gave where a value means something else than none,
+        and what was asked for one time only: `resume`, `force` and `inference`.
+        """
         plain = self.model_dump()
-        if not self.plugins:
-            del plain["plugins"]  # a file that Unity's tools read too
+        _leave_out(plain, self, OURS)
+        for key in UNLESS_GIVEN:
+            if key not in self.env_settings.model_fields_set:
+                del plain["env_settings"][key]
+        plain["checkpoint_settings"] |= dict.fromkeys(ONE_TIME, False)
         for behavior, settings in [(plain["default_settings"], self.default_settings)] + [
             (plain["behaviors"][name], settings) for name, settings in self.behaviors.items()
         ]:
             if settings is not None:
                 if settings.demonstrations is None:
-                    del behavior["demonstrations"]  # likewise
+                    del behavior["demonstrations"]
                 given = behavior["hyperparameters"]
                 order = [key for key in settings.hyperparameters.ORDER if key in given]
                 behavior["hyperparameters"] = {**{key: given[key] for key in order}, **given}
@@ -137,6 +153,15 @@ class RunOptions(Settings):
     def for_behavior(self, name: str) -> TrainerSettings | None:
         """Return how a behavior is trained; None if nothing says so."""
         return self.behaviors.get(name, self.default_settings)
+
+
+def _leave_out(plain: dict[str, Any], settings: BaseModel, keys: Mapping[str, Sequence[str]]) -> None:
+    """Take keys, by section, out of a dump where they have their defaults."""
+    for section, names in keys.items():
+        holder = getattr(settings, section) if section else settings
+        for name in names:
+            if getattr(holder, name) == type(holder).model_fields[name].default:
+                del (plain[section] if section else plain)[name]
 
 
 def unsupported(options: RunOptions) -> list[str]:

@@ -15,6 +15,7 @@ from mlagents.algorithms.objectives import gae, normalized
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import HyperparamSettings, OnPolicyHyperparamSettings
 from mlagents.data.experience import Experience
+from mlagents.data.finite import check_losses, check_parameters
 from mlagents.data.rollout import Rollout, Segments, Tick
 from mlagents.data.rows import Rows
 from mlagents.demonstrations.settings import DemonstrationSettings
@@ -134,7 +135,10 @@ class OnPolicyTrainer:
         self._normalize()
         segments = self.memory.take()
         batch, metrics = self.targets(segments)
-        metrics.update(self.report(self.descend(batch)))
+        losses = self.descend(batch)
+        check_losses(losses)
+        check_parameters({"policy": self.policy, "critic": self.critic})
+        metrics.update(self.report(losses))
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
         for signal in self.signals:
             metrics.update(signal.update(segments))

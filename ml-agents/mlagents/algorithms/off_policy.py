@@ -15,6 +15,7 @@ from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
+from mlagents.data.finite import check_losses
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
 from mlagents.data.rollout import Segments, Tick
 from mlagents.demonstrations.sources import make_source
@@ -157,7 +158,9 @@ class OffPolicyTrainer:
         told: list[Metrics] = []
         while self._owed >= self.settings.steps_per_update:
             batch = self._batch()
-            told.append({**self.update(batch), **self._origins(batch)})
+            losses = self.update(batch)
+            check_losses(losses)
+            told.append({**losses, **self._origins(batch)})
             self.updates += 1
             self._owed -= self.settings.steps_per_update
         metrics = _means(told)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlagents.envs.finite import check_finite
 from mlagents.envs.pool import Stat
 from mlagents.envs.steps import StepBatch, step_batch
 from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec
@@ -45,6 +46,7 @@ class LocalPool:
             decision, terminal = self.env.get_steps(behavior)
             if len(decision) or len(terminal):
                 said[behavior] = step_batch(decision, terminal, spec.action_spec)
+                check_finite(said[behavior], behavior, spec, self.env)
         return said
 
     def lost(self) -> Sequence[int]:

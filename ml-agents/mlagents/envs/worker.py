@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from mlagents.envs.blocks import Block
+from mlagents.envs.finite import check_finite
 from mlagents.envs.pool import Stat
 from mlagents.envs.steps import step_batch
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec
@@ -128,7 +129,9 @@ class Station:
                     self._blocks[name].close()
                 self._blocks[name] = Block.make(spec, n)
                 told.blocks[name] = (self._blocks[name].name, self._blocks[name].capacity)
-            self._blocks[name].write(step_batch(decision, terminal, spec.action_spec, self._world))
+            step = step_batch(decision, terminal, spec.action_spec, self._world)
+            check_finite(step, name, spec, self._env, self._world)
+            self._blocks[name].write(step)
             told.rows[name] = (ended, n)
             self._asking[name] = n - ended
         return told

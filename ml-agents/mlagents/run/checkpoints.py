@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-import pickle
+import re
 import shutil
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mlagents.data.finite import non_finite
 from mlagents.run.atomic import write_atomically
-from mlagents.run.errors import CheckpointError
+from mlagents.run.errors import CheckpointError, NonFiniteError
 from mlagents.run.results import ResultsFolder
 from mlagents.run.status import Status
 
@@ -22,7 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Files `<behavior>/<behavior>-<step>.pt` and `.onnx`, and `checkpoint.pt`, which is the newest."""
+    """Files `<behavior>/<behavior>-<step>.pt` and `.onnx`, and `checkpoint.pt`, which is the newest.
+
+    The status file says which of them there are. Paths in it are never followed: a run may have been copied or moved,
+    so a checkpoint is looked for, and deleted, by its name in this run's own folder.
+    """
 
     def __init__(self, results: ResultsFolder, behavior: str, status: Status, *, keep: int) -> None:
         self.results = results
@@ -38,7 +44,15 @@ class Checkpoints:
         return list(self.status.get(self.behavior, "checkpoints", []))
 
     def save(self, step: int, state: State, *, reward: float | None, export: Callable[[Path], None]) -> Path:
-        """Write a checkpoint and its model, and return the model's path; raises CheckpointError if it cannot."""
+        """Write a checkpoint and its model, and return the model's path.
+
+        Raises CheckpointError if it cannot be written, NonFiniteError if it holds numbers that are not finite; the
+        checkpoint before it then stays the newest.
+        """
+        if (place := non_finite(state)) is not None:
+            raise NonFiniteError(
+                f"{self.behavior}: {place} at step {step}, so no checkpoint is written. {self.last_good()}"
+            )
         model = self.folder / f"{self.behavior}-{step}.onnx"
         weights = model.with_suffix(".pt")
         try:
@@ -56,16 +70,50 @@ class Checkpoints:
         return model
 
     def finish(self) -> Path | None:
-        """Make the last checkpoint's model the run's result, and return its path; None without a checkpoint."""
+        """Make the last checkpoint's model the run's result, and return its path; None without a checkpoint.
+
+        Raises CheckpointError if it cannot be copied.
+        """
         entries = self.entries
         if not entries:
             return None
         last, final = entries[-1], self.results.model(self.behavior)
-        with open(last["file_path"], "rb") as model:
-            write_atomically(final, lambda file: shutil.copyfileobj(model, file))
-        self.status.set(self.behavior, final_checkpoint={**last, "file_path": str(final)})
-        log.info(f"Copied {last['file_path']} to {final}.")
+        model = self.own(last["file_path"])
+        if model is None:
+            return None
+        try:
+            with open(model, "rb") as source:
+                write_atomically(final, lambda file: shutil.copyfileobj(source, file))
+            self.status.set(self.behavior, final_checkpoint={**last, "file_path": str(final)})
+        except OSError as error:
+            raise CheckpointError(f"{model} could not be copied to {final}: {error}") from error
+        log.info(f"Copied {model} to {final}.")
         return final
+
+    def own(self, path: str) -> Path | None:
+        """Return the checkpoint of this run that has the name of `path`, which any system may have written.
+
+        None if the name is not that of a checkpoint.
+        """
+        name = re.split(r"[/\\]", path)[-1]
+        pattern = rf"{re.escape(self.behavior)}-\d+\.(onnx|pt)"
+        return self.folder / name if re.fullmatch(pattern, name) else None
+
+    def clear_leftovers(self) -> None:
+        """Delete what a run that was killed left half done: `.part` files, and checkpoints that no list names."""
+        listed = {
+            own for entry in self.entries for name in (entry["file_path"], *entry["auxillary_file_paths"])
+            if (own := self.own(name)) is not None
+        }  # fmt: skip
+        if not listed:  # nobody knows what is left over
+            return
+        newest = max(entry["steps"] for entry in self.entries)
+        for file in sorted(self.folder.glob("*")):
+            own = self.own(file.name)
+            unlisted = own is not None and own not in listed and int(file.stem.rpartition("-")[2]) > newest
+            if unlisted or (file.name.startswith(".") and file.suffix == ".part"):
+                log.info(f"Deleting {file}, which a run that was killed left behind.")
+                file.unlink(missing_ok=True)
 
     def _note(self, step: int, model: Path, weights: Path, reward: float | None) -> None:
         entry = {
@@ -75,11 +123,24 @@ class Checkpoints:
             "creation_time": time.time(),
             "auxillary_file_paths": [str(weights)],  # the format's own spelling
         }
-        entries = [old for old in self.entries if old["steps"] != step] + [entry]
+        entries = [self._here(old) for old in self.entries if old["steps"] != step] + [entry]
         while 0 < self.keep < len(entries):
             for name in ((gone := entries.pop(0))["file_path"], *gone["auxillary_file_paths"]):
-                Path(name).unlink(missing_ok=True)
+                if (own := self.own(name)) is not None:
+                    own.unlink(missing_ok=True)
         self.status.set(self.behavior, checkpoints=entries)
+
+    def _here(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return an entry whose paths lead to this folder, wherever they led when it was written."""
+        def here(path: str) -> str:
+            return path if (own := self.own(path)) is None else str(own)
+
+        others = [here(path) for path in entry["auxillary_file_paths"]]
+        return {**entry, "file_path": here(entry["file_path"]), "auxillary_file_paths": others}
+
+    def last_good(self) -> str:
+        """Return a sentence that names the newest checkpoint that was written."""
+        return f"The last good one is {self.newest}." if self.newest.exists() else "There is none from before."
 
 
 def load_checkpoint(path: Path) -> State:
@@ -89,11 +150,23 @@ def load_checkpoint(path: Path) -> State:
     except FileNotFoundError:
         raise CheckpointError(
             f"{path} is not there: the run ended before its first checkpoint, or the behavior has another name. "
-            "Begin anew with --force."
+            f"Begin anew with --force.{_whole_ones(path)}"
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).split("\n")[0]
-        raise CheckpointError(f"{path} cannot be read as a checkpoint: {reason}") from error
-    if not isinstance(state, dict) or "Policy" not in state or "global_step" not in state:
-        raise CheckpointError(f"{path} is no checkpoint of a policy")
+    except Exception as error:  # a damaged file makes torch and pickle fail in any way there is
+        reason = str(error).split("\n")[0][:200] or type(error).__name__
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {reason}.{_whole_ones(path)}") from error
+    if not isinstance(state, dict) or not isinstance(state.get("Policy"), dict) or "global_step" not in state:
+        raise CheckpointError(f"{path} is no checkpoint of a policy.{_whole_ones(path)}")
     return state
+
+
+def _whole_ones(path: Path) -> str:
+    """Return a sentence about the newest numbered checkpoint beside a broken one that is whole, if there is one."""
+    numbered = []
+    for file in path.parent.glob("*-*.pt") if path.parent.is_dir() else ():
+        step = file.stem.rpartition("-")[2]
+        if step.isdecimal() and file != path and zipfile.is_zipfile(file):
+            numbered.append((int(step), file))
+    if not numbered:
+        return ""
+    return f" {max(numbered)[1]} is whole: copy it to {path.name} and resume, or name it as init_path."

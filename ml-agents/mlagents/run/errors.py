@@ -3,6 +3,7 @@
 RunError
 ├── ResultsError      the results folder does not fit what was asked (the user's mistake)
 ├── CheckpointError   a checkpoint is missing, unreadable, or of another network
+│   └── NonFiniteError    what would be saved is NaN or infinite
 └── ExportError       the policy cannot be written as ONNX
 """
 
@@ -19,6 +20,10 @@ class ResultsError(RunError):
 
 class CheckpointError(RunError):
     """A checkpoint is missing, unreadable, or of another network."""
+
+
+class NonFiniteError(CheckpointError):
+    """What would be saved holds NaN or infinite numbers."""
 
 
 class ExportError(RunError):

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PureWindowsPath
+
+from filelock import FileLock, Timeout
 
 from mlagents.run.errors import ResultsError
 from mlagents.run.settings import CheckpointSettings
 
 log = logging.getLogger(__name__)
+
+LOCK = ".lock"
+LONGEST = 200  # bytes of a name: what is added to it for a checkpoint's file still fits in 255
+_FORBIDDEN = '/\\:*?"<>|'  # in a file's name, on one system or another
+
+
+def wrong_run_id(run_id: str) -> str | None:
+    """Return why a run cannot have this name, None if it can. One with slashes lies in folders of folders."""
+    if run_id.startswith(("/", "\\")) or PureWindowsPath(run_id).drive:
+        return "it must not be an absolute path; choose the folder of all runs with --results-dir"
+    return next((wrong for part in run_id.split("/") if (wrong := _wrong_part(part)) is not None), None)
+
+
+def wrong_name(name: str) -> str | None:
+    """Return why a behavior's name cannot be that of a folder on every system, None if it can."""
+    if any(letter in name for letter in _FORBIDDEN):
+        return f"it must have none of {' '.join(_FORBIDDEN)}"
+    return _wrong_part(name)
+
+
+def _wrong_part(name: str) -> str | None:
+    if not name.strip():
+        return "it is empty"
+    if name in (".", ".."):
+        return f"'{name}' leads elsewhere"
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+        return "it must have no control characters"
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "it is no valid UTF-8"
+    return f"it has {size} bytes; {LONGEST} are the most" if size > LONGEST else None
 
 
 class ResultsFolder:
@@ -20,12 +55,15 @@ class ResultsFolder:
         self.configuration = root / "configuration.yaml"
         self.status = self.logs / "training_status.json"
         self.timers = self.logs / "timers.json"
+        self._lock = FileLock(root / LOCK)
 
     def check(self, settings: CheckpointSettings) -> None:
         """Raise ResultsError if a run cannot begin here under these settings."""
+        if (wrong := wrong_run_id(settings.run_id)) is not None:
+            raise ResultsError(f"--run-id {settings.run_id!r}: {wrong}")
         if self.root.exists() and not self.root.is_dir():
             raise ResultsError(f"{self.root} is a file; choose another --run-id")
-        if settings.resume or settings.inference:
+        if settings.resume or settings.only_looks:
             if not self.root.exists():
                 raise ResultsError(f"there is nothing to resume in {self.root}: the run '{self.root.name}' never was")
         elif not settings.force and self._holds_a_run():
@@ -36,20 +74,51 @@ class ResultsFolder:
 
     def _holds_a_run(self) -> bool:
         """A start that failed leaves what the builds had to say, and that is no run."""
-        files = (file for file in self.root.rglob("*") if file.is_file())
+        files = (file for file in self.root.rglob("*") if file.is_file() and file.name != LOCK)
         return any(file.parent != self.logs or not file.match("Player-*.log") for file in files)
 
     def create(self) -> None:
-        """Make the folders."""
+        """Make the folders, and keep other runs out of them; raises ResultsError."""
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ResultsError(f"{self.root} cannot be created: {error.strerror}") from error
+        self.lock()
+
+    def lock(self) -> None:
+        """Keep other runs out of the folder until `unlock`; the lock dies with its owner. Locking twice is fine.
+
+        Raises ResultsError if another run is in the folder.
+        """
+        if self._lock.is_locked:
+            return
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ResultsError(
+                f"another run is training in {self.root} at this moment; wait for its end, or choose another --run-id"
+            ) from None
+        except OSError as error:
+            raise ResultsError(f"{self.root / LOCK} cannot be written: {error.strerror}") from error
+
+    def unlock(self) -> None:
+        """Let other runs in; leaves no file behind."""
+        if self._lock.is_locked:
+            with suppress(OSError):
+                (self.root / LOCK).unlink(missing_ok=True)
+            self._lock.release()
+
+    def clear_parts(self) -> None:
+        """Delete files that a run which was killed had not finished writing."""
+        for folder in (self.root, self.logs):
+            for part in sorted(folder.glob(".*.part")):
+                log.info(f"Deleting {part}, which a run that was killed left behind.")
+                part.unlink(missing_ok=True)
 
     def behavior(self, name: str) -> Path:
         """Return the folder of one behavior; raises ResultsError for a name that is no file name."""
-        if not name or name in (".", "..") or any(letter in name for letter in '/\\:*?"<>|'):
-            raise ResultsError(f"the behavior name '{name}' cannot be a folder's name; rename it in Unity")
+        if (wrong := wrong_name(name)) is not None:
+            raise ResultsError(f"the behavior name {name!r} cannot be a folder's name: {wrong}; rename it in Unity")
         return self.root / name
 
     def model(self, name: str) -> Path:

@@ -12,10 +12,11 @@ import torch
 
 from mlagents.collect.behavior import Behavior
 from mlagents.collect.collector import Episodes
+from mlagents.data.finite import NotFinite
 from mlagents.envs.pool import EnvPool, behavior_name, difference
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
-from mlagents.run.errors import RunError
+from mlagents.run.errors import NonFiniteError, RunError
 from mlagents.run.recorder import Aggregation, Recorder
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
@@ -67,6 +68,7 @@ class Plan:
     overlap: bool  # act before learning: environments in other processes move while we learn
     parameters: Mapping[str, Any]  # of the environment, pushed at the first reset
     lessons: Mapping[str, int]  # the lesson that each parameter is in
+    episodes: int = 0  # after which playing ends; 0 has no end
 
 
 class Run:
@@ -83,13 +85,14 @@ class Run:
         self.plan = plan
         self.residents: dict[str, Resident] = {}  # by the name of the behavior, without its team
         self._stopped = False
+        self._ended = 0  # episodes
 
     def stop(self) -> None:
         """Ask the loop to end after the present tick; safe in a signal handler."""
         self._stopped = True
 
     def finished(self) -> bool:
-        if self._stopped:
+        if self._stopped or 0 < self.plan.episodes <= self._ended:
             return True
         return self.plan.train and bool(self.residents) and all(r.finished for r in self.residents.values())
 
@@ -108,11 +111,14 @@ class Run:
                 for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
                     stage()
                 self.keep_house()
-        finally:
-            self.save_all()
+        except BaseException:
+            self.save_what_can_be()
+            raise
+        self.save_all()
 
     def record_episodes(self, resident: Resident, ended: Episodes | None) -> None:
         if ended is not None:
+            self._ended += len(ended.total)
             self.recorder.add(resident.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
             self.recorder.add(resident.name, {"Environment/Episode Length": ended.length})
 
@@ -153,7 +159,17 @@ class Run:
         if not self.plan.train:
             return
         for resident in self.residents.values():
-            if not resident.finished and (metrics := resident.behavior.learn()) is not None:
+            if resident.finished:
+                continue
+            try:
+                metrics = resident.behavior.learn()
+            except NotFinite as error:
+                raise NonFiniteError(
+                    f"{resident.name}: learning went to infinity at step {resident.behavior.step:,}: {error}. "
+                    f"{resident.checkpoints.last_good()} Try a smaller learning_rate, normalize: true, or look at the "
+                    "rewards that the environment gives."
+                ) from error
+            if metrics is not None:
                 self.recorder.add(resident.name, metrics)
 
     def keep_house(self) -> None:
@@ -183,6 +199,20 @@ class Run:
         state["rng"] = {"torch": torch.get_rng_state()}
         reward = resident.behavior.reward
         resident.checkpoints.save(resident.behavior.step, state, reward=reward, export=resident.export)
+
+    def save_what_can_be(self) -> None:
+        """Save after a failure: what cannot be saved is logged, so that the first cause stays the one that is told."""
+        if not self.plan.train:
+            return
+        for resident in self.residents.values():
+            self.save_if_possible(resident)
+
+    def save_if_possible(self, resident: Resident) -> None:
+        try:
+            self.save(resident)
+            resident.checkpoints.finish()
+        except (RunError, OSError) as error:
+            log.warning(str(error))
 
     def save_all(self) -> None:
         if not self.plan.train:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mlagents.schema import LenientSettings, Settings
+from pydantic import Field
+
+from mlagents.schema import Int, LenientSettings, Settings
 
 
 class CheckpointSettings(Settings):
@@ -21,9 +23,16 @@ class CheckpointSettings(Settings):
     train_model: bool = False
     """Deprecated: has no effect."""
     inference: bool = False
-    """Play without learning."""
+    """Play without learning; nothing of the run is changed."""
+    episodes: Int = Field(0, ge=0)
+    """Episodes after which playing without learning ends; 0 goes on until Ctrl-C."""
     results_dir: str = "results"
     """The folder of all runs."""
+
+    @property
+    def only_looks(self) -> bool:
+        """Is a run played without learning, so that nothing in its folder may change?"""
+        return self.inference and self.initialize_from is None
 
 
 class TorchSettings(LenientSettings):

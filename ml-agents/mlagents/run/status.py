@@ -12,30 +12,37 @@ from mlagents.run.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 FORMAT = "0.3.0"
+_ENTRY = {"steps": (int, "a whole number"), "file_path": (str, "text")}  # what every checkpoint's entry needs
 
 
 class Status:
     """What is known of a run, by behavior and environment parameter; written after each change."""
 
-    def __init__(self, path: Path, versions: dict[str, str]) -> None:
+    def __init__(self, path: Path, versions: dict[str, str], *, read_only: bool = False) -> None:
+        """read_only: changes are kept in memory, and the file stays as it is."""
         self.path = path
         self.metadata = {"stats_format_version": FORMAT, **versions}
+        self._read_only = read_only
         self._known: dict[str, Any] = {}
 
     def load(self) -> None:
-        """Take up what an earlier run left; a missing file is a warning, one that is no status an error."""
+        """Take up what an earlier run left; a missing file is a warning.
+
+        Raises CheckpointError, with the place of what is wrong, for a file that is no status.
+        """
         try:
             known = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             log.warning(f"{self.path} is not there: earlier checkpoints are not counted.")
             return
-        except (ValueError, OSError) as error:
-            raise CheckpointError(f"{self.path} cannot be read: {error}") from error
-        old = known.pop("metadata", None) if isinstance(known, dict) else None
-        if old is None:
+        except (ValueError, OSError, RecursionError) as error:
+            raise self._wrong(f"it cannot be read: {error}") from error
+        if not isinstance(known, dict) or not isinstance(known.get("metadata"), dict):
             raise CheckpointError(
                 f"{self.path}: Metadata not found, resuming from an incompatible version of ML-Agents."
             )
+        old = known.pop("metadata")
+        self._check(known)
         for name in ("mlagents_version", "torch_version"):
             if old.get(name) != self.metadata.get(name):
                 log.warning(
@@ -52,5 +59,33 @@ class Status:
         self.write()
 
     def write(self) -> None:
+        if self._read_only:
+            return
         text = json.dumps({**self._known, "metadata": self.metadata}, indent=4)
         write_text_atomically(self.path, text)
+
+    def _check(self, known: dict[str, Any]) -> None:
+        """Raise CheckpointError for an entry of another type than runs write."""
+        for name, values in known.items():
+            if not isinstance(values, dict):
+                raise self._wrong(f"{name} is {values!r:.80}; it must be a table")
+            entries = values.get("checkpoints", [])
+            if not isinstance(entries, list):
+                raise self._wrong(f"{name}.checkpoints is {entries!r:.80}; it must be a list")
+            for number, entry in enumerate(entries):
+                self._check_entry(f"{name}.checkpoints[{number}]", entry)
+
+    def _check_entry(self, place: str, entry: Any) -> None:
+        if not isinstance(entry, dict):
+            raise self._wrong(f"{place} is {entry!r:.80}; it must be a table")
+        for key, (kind, words) in _ENTRY.items():
+            if not isinstance(entry.get(key), kind) or isinstance(entry[key], bool):
+                raise self._wrong(f"{place}.{key} is {entry.get(key)!r:.80}; it must be {words}")
+        others = entry.setdefault("auxillary_file_paths", [])
+        if not isinstance(others, list) or not all(isinstance(path, str) for path in others):
+            raise self._wrong(f"{place}.auxillary_file_paths is {others!r:.80}; it must be a list of text")
+
+    def _wrong(self, what: str) -> CheckpointError:
+        return CheckpointError(
+            f"{self.path}: {what}. Move this file away to go on without the list of earlier checkpoints."
+        )

@@ -16,7 +16,7 @@ import torch
 
 from mlagents.run.atomic import write_atomically, write_text_atomically
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
-from mlagents.run.errors import CheckpointError, ResultsError
+from mlagents.run.errors import CheckpointError, NonFiniteError, ResultsError
 from mlagents.run.results import ResultsFolder
 from mlagents.run.settings import CheckpointSettings
 from mlagents.run.status import Status
@@ -220,3 +220,136 @@ def test_nothing_is_created_by_looking(tmp_path):
     folder.root.write_text("x")
     with pytest.raises(ResultsError, match="is a file"):
         folder.check(CheckpointSettings(force=True))
+
+
+def keep_two(results, *paths):
+    """Save until the first of three checkpoints, which the status knows under these paths, is pruned."""
+    status = Status(results.status, {"mlagents_version": "2", "torch_version": "2"})
+    entry = {"steps": 1, "file_path": paths[0], "reward": None, "creation_time": 0.0,
+             "auxillary_file_paths": list(paths[1:])}  # fmt: skip
+    status.set("B", checkpoints=[entry])
+    checkpoints = Checkpoints(results, "B", status, keep=2)
+    for step in (2, 3):
+        checkpoints.save(step, state(step), reward=None, export=export)
+    return checkpoints
+
+
+@pytest.mark.parametrize("prefix", ["results/run/B/", "C:\\runs\\run\\B\\", "/elsewhere/run/B/", ""])
+def test_pruning_finds_its_own_files_wherever_the_run_was_before(results, prefix):
+    folder = results.behavior("B")
+    folder.mkdir()
+    for name in ("B-1.onnx", "B-1.pt"):
+        (folder / name).write_text("old")
+    keep_two(results, f"{prefix}B-1.onnx", f"{prefix}B-1.pt")
+    assert sorted(file.name for file in folder.glob("B-*")) == ["B-2.onnx", "B-2.pt", "B-3.onnx", "B-3.pt"]
+
+
+def test_nothing_outside_the_runs_own_folder_is_ever_pruned(results, tmp_path):
+    victim, beside = tmp_path / "B-1.onnx", results.root / "notes.txt"
+    victim.write_text("mine")
+    beside.write_text("mine")
+    keep_two(results, str(victim), str(beside), "../notes.txt", "checkpoint.pt", "B-2.onnx/../../../../B-1.onnx")
+    assert victim.exists() and beside.exists()
+    assert (results.behavior("B") / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("place", ["Policy", "Optimizer:value_optimizer", "nested"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_checkpoint_is_written_only_if_it_is_finite(checkpoints, place, value):
+    checkpoints.save(1, state(1), reward=None, export=export)
+    bad = {**state(2), place: {"state": [{"w": torch.tensor([1.0, value])}]}}
+    with pytest.raises(NonFiniteError, match=rf"B: {place}\.state\.0\.w holds .*checkpoint\.pt"):
+        checkpoints.save(2, bad, reward=None, export=export)
+    assert load_checkpoint(checkpoints.newest)["Policy"]["weight"].tolist() == [1, 1, 1]
+    assert sorted(file.name for file in checkpoints.folder.iterdir()) == ["B-1.onnx", "B-1.pt", "checkpoint.pt"]
+
+
+def test_large_weights_that_sum_to_infinity_are_finite_all_the_same(checkpoints):
+    large = {**state(1), "Policy": {"w": torch.full((4,), 3e38)}}
+    checkpoints.save(1, large, reward=None, export=export)
+    assert checkpoints.newest.exists()
+
+
+def test_what_a_killed_run_left_half_done_is_cleared_and_nothing_else(results, checkpoints):
+    for step in (1, 2):
+        checkpoints.save(step, state(step), reward=None, export=export)
+    folder = checkpoints.folder
+    for name in (".B-3.pt.77.part", "B-3.pt", "B-3.onnx", "notes.txt", "B-best.pt", "B-0.pt"):
+        (folder / name).write_text("x")
+    (results.logs / ".training_status.json.77.part").write_text("x")
+    results.clear_parts()
+    checkpoints.clear_leftovers()
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "B-0.pt", "B-1.onnx", "B-1.pt", "B-2.onnx", "B-2.pt", "B-best.pt", "checkpoint.pt", "notes.txt",
+    ]  # fmt: skip
+    assert [file.name for file in results.logs.iterdir()] == ["training_status.json"]
+
+
+def test_where_no_list_tells_what_is_left_over_nothing_is_cleared(results):
+    folder = results.behavior("B")
+    folder.mkdir()
+    (folder / "B-3.pt").write_text("x")
+    Checkpoints(results, "B", Status(results.status, {}), keep=2).clear_leftovers()
+    assert (folder / "B-3.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ([], "Metadata not found"),
+        ({"metadata": 3}, "Metadata not found"),
+        ({"metadata": {}, "B": 5}, "B is 5; it must be a table"),
+        ({"metadata": {}, "B": {"checkpoints": {}}}, r"B\.checkpoints is \{\}; it must be a list"),
+        ({"metadata": {}, "B": {"checkpoints": [7]}}, r"B\.checkpoints\[0\] is 7; it must be a table"),
+        ({"metadata": {}, "B": {"checkpoints": [{"steps": "x", "file_path": ""}]}}, r"\[0\]\.steps is 'x'; it must be a wh"),
+        ({"metadata": {}, "B": {"checkpoints": [{"steps": 1, "file_path": None}]}}, r"file_path is None; it must be text"),
+        (
+            {"metadata": {}, "B": {"checkpoints": [{"steps": 1, "file_path": "", "auxillary_file_paths": [1]}]}},
+            "must be a list of text",
+        ),
+    ],
+)
+def test_a_status_with_wrong_types_is_a_sentence_with_their_place(tmp_path, content, place):
+    file = tmp_path / "training_status.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=place):
+        Status(file, {}).load()
+
+
+@pytest.mark.parametrize("content", ["", "[" * 100_000, "\0", "{\"metadata\": {}", "NaN"])
+def test_a_damaged_status_is_a_sentence(tmp_path, content):
+    file = tmp_path / "training_status.json"
+    file.write_text(content)
+    with pytest.raises(CheckpointError, match=r"training_status\.json"):
+        Status(file, {}).load()
+
+
+def test_a_broken_newest_checkpoint_names_the_numbered_one_that_is_whole(checkpoints):
+    for step in (9, 10):
+        checkpoints.save(step, state(step), reward=None, export=export)
+    (checkpoints.folder / "B-10.pt").write_bytes(b"PK broken")
+    checkpoints.newest.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"B-9\.pt is whole: copy it to checkpoint\.pt and resume"):
+        load_checkpoint(checkpoints.newest)
+
+
+def test_a_second_lock_on_a_folder_is_refused_until_the_first_is_gone(results):
+    other = ResultsFolder(results.root)
+    with pytest.raises(ResultsError, match="another run is training"):
+        other.lock()
+    results.unlock()
+    other.lock()
+    other.unlock()
+    assert not (results.root / ".lock").exists()
+
+
+@pytest.mark.parametrize("run_id", ["", " ", "..", "a/../b", "/tmp/x", "C:\\x", "a\nb", "a\0b", "\udcff", "x" * 300, "."])
+def test_a_run_id_that_is_no_name_is_refused_before_anything_is_made(tmp_path, run_id):
+    with pytest.raises(ResultsError, match="--run-id"):
+        ResultsFolder(tmp_path / "results" / "run").check(CheckpointSettings(run_id=run_id))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("run_id", ["run", "team/first", "12:30", "größe", "a.b"])
+def test_other_run_ids_are_taken(tmp_path, run_id):
+    ResultsFolder(tmp_path / "results" / "run").check(CheckpointSettings(run_id=run_id))
