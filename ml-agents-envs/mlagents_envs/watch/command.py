@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-browser", action="store_true", help="only say where the page is")
     parser.add_argument("--record-demo", type=Path, metavar="FILE.demo", help="record what the first agent does")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write a .gif, .webp, .png or .mp4 and end")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that --record or --record-demo names")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, metavar="S", help=f"of the scene, with --record ({SECONDS:g})"
     )
@@ -77,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(flags: argparse.Namespace) -> None:
     """Raise UnityEnvironmentException for flags that make no sense, before anything is loaded."""
+    for flag, file in (("--record", flags.record), ("--record-demo", flags.record_demo)):
+        if file is not None and file.exists() and not flags.overwrite:
+            raise UnityEnvironmentException(
+                f"{flag} {file}: it is there already; name another file, or replace it with --overwrite"
+            )
     if flags.record is not None:
         from mlagents_envs.watch.pictures import check_file
 

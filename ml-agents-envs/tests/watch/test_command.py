@@ -52,6 +52,19 @@ def test_match3_cannot_be_played_with_keys(capsys):
     assert "--keyboard cannot play it" in wrong(capsys, "builtin:Match3", "--keyboard")
 
 
+@pytest.mark.parametrize("flag", ["--record", "--record-demo"])
+def test_a_recording_that_is_there_is_replaced_only_if_asked(capsys, tmp_path, flag):
+    file = tmp_path / ("mine.gif" if flag == "--record" else "mine.demo")
+    file.write_bytes(b"mine")
+    assert wrong(capsys, "builtin:Basic", flag, str(file)) == (
+        f"{flag} {file}: it is there already; name another file, or replace it with --overwrite"
+    )
+    assert file.read_bytes() == b"mine"
+    if flag == "--record":
+        assert main(["builtin:Basic", flag, str(file), "--seconds", "0.2", "--overwrite"]) == 0
+        assert file.read_bytes() != b"mine"
+
+
 @pytest.mark.parametrize("flag", [["--keyboard"], ["--record-demo", "mine.demo"]])
 def test_what_needs_the_page_is_not_recorded_without_it(capsys, tmp_path, flag):
     said = wrong(capsys, "builtin:Basic", "--record", str(tmp_path / "basic.gif"), *flag)

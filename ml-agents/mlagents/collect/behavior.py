@@ -67,7 +67,8 @@ class Behavior:
 
     def learn(self) -> Mapping[str, float] | None:
         """Learn if there is enough to learn from, and return what to record."""
-        metrics = self.trainer.learn(self.step)
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked, and told in a sentence
+            metrics = self.trainer.learn(self.step)
         if metrics is not None:
             self._since_update.clear()
         return metrics

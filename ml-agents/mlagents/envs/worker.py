@@ -19,7 +19,12 @@ from mlagents.envs.finite import check_finite
 from mlagents.envs.pool import Stat
 from mlagents.envs.steps import step_batch
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec
-from mlagents_envs.exception import UnityCommunicatorStoppedException, UnityEnvironmentException, UnityException
+from mlagents_envs.exception import (
+    UnityCommunicatorStoppedException,
+    UnityEnvironmentException,
+    UnityException,
+    UnityObservationException,
+)
 
 NICENESS = 10  # the learner goes first
 
@@ -64,6 +69,7 @@ class Failed:
 
     why: str
     stopped: bool  # the player asked for it
+    final: bool = False  # another environment would do the same: it reports what cannot be learned from
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,8 @@ def serve(connection: Connection, make: Make, world: int) -> None:
                     station.obey(order)
                     say(station.report(order.exchange))
         except UnityException as error:
-            say(Failed(str(error), isinstance(error, UnityCommunicatorStoppedException)))
+            stopped = isinstance(error, UnityCommunicatorStoppedException)
+            say(Failed(str(error), stopped, final=isinstance(error, UnityObservationException)))
 
 
 class Station:

@@ -208,7 +208,7 @@ class WorkerPool:
         """Start another world in the place of one that is gone; the others go on meanwhile."""
         worker.end(0)
         self._lost.append(worker.world)
-        if not self._spoke[worker.index] or not self._restarts[worker.index].allow():
+        if failed.final or not self._spoke[worker.index] or not self._restarts[worker.index].allow():
             raise EnvLost(failed.why, stopped=failed.stopped)
         log.warning(f"Restarting worker[{worker.index}] after '{failed.why}'")
         self._workers[worker.index] = Worker(worker.index, next(self._worlds), self._make)

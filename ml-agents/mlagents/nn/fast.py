@@ -55,7 +55,8 @@ class Stack:
         """Return (n, out) of (n, in); `applies` was asked before."""
         if torch.is_grad_enabled():
             return _MLP.apply(x, *self.parameters)  # type: ignore[no-any-return, no-untyped-call]
-        return torch.from_numpy(forward(x.numpy(), self._seen, None))
+        with np.errstate(over="ignore", invalid="ignore"):  # as torch, which says nothing of it
+            return torch.from_numpy(forward(x.numpy(), self._seen, None))
 
     def _look(self) -> None:
         """See the parameters where they are now."""

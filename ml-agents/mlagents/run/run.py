@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from mlagents.collect.behavior import Behavior
@@ -152,6 +153,11 @@ class Run:
         for name in said:
             resident = self.residents[behavior_name(name)]
             actions[name], metrics = resident.behavior.act(name)
+            if not np.isfinite(actions[name].continuous).all():
+                raise NonFiniteError(
+                    f"{resident.name}: the policy's actions at step {resident.behavior.step:,} are not finite. "
+                    f"{resident.checkpoints.last_good()}"
+                )
             self.recorder.add(resident.name, metrics)
         self.pool.send(actions)
 
@@ -205,14 +211,9 @@ class Run:
         if not self.plan.train:
             return
         for resident in self.residents.values():
-            self.save_if_possible(resident)
-
-    def save_if_possible(self, resident: Resident) -> None:
-        try:
-            self.save(resident)
-            resident.checkpoints.finish()
-        except (RunError, OSError) as error:
-            log.warning(str(error))
+            for step in (partial(self.save, resident), resident.checkpoints.finish):
+                if (problem := attempt(step)) is not None:
+                    log.warning(problem)
 
     def save_all(self) -> None:
         if not self.plan.train:
@@ -220,6 +221,15 @@ class Run:
         for resident in self.residents.values():
             self.save(resident)
             resident.checkpoints.finish()
+
+
+def attempt(action: Callable[[], object]) -> str | None:
+    """Do something that may fail, and return why it did."""
+    try:
+        action()
+    except (RunError, OSError) as error:
+        return str(error)
+    return None
 
 
 def after(step: int, interval: int) -> int:
