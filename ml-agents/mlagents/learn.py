@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from mlagents.cli import asked_for_schema, parse_command_line
 from mlagents.mistakes import SettingsError
+from mlagents_envs import system_errors
+from mlagents_envs.output import command
 
 if TYPE_CHECKING:
     from mlagents.build import House
@@ -30,6 +32,7 @@ class StoppedAtOnce(Exception):
 
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; torch is loaded only once the settings are valid."""
     one_thread_each()
@@ -45,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(NOTHING, file=sys.stderr)
         return 128 + signal.SIGINT
+    except OSError as error:
+        print(system_errors.sentence(error), file=sys.stderr)
+        return MISTAKE
 
 
 def print_schema(plugins: Sequence[str]) -> int:
@@ -143,27 +149,47 @@ def run_cli(options: RunOptions) -> int:
     except (RunError, UnityException) as error:
         log.error(str(error))
         return MISTAKE if isinstance(error, RunError) else FAILED
+    except OSError as error:
+        log.error(system_errors.sentence(error))
+        return MISTAKE
+    except MemoryError as error:
+        log.error(f"there is no memory left ({str(error)[:200]}); try a smaller buffer_size, network or --num-envs")
+        return MISTAKE
     return 0
 
 
 def work(house: House, options: RunOptions) -> None:
-    """Run to the end; whatever ends it, leave the files in order."""
+    """Run to the end; whatever ends it, leave the files in order. The first failure is the one that is told."""
+    with clean_up(house, options), house.timers.time("TrainerController.start_learning"):
+        house.run.run()
+    farewell(house)
+
+
+@contextmanager
+def clean_up(house: House, options: RunOptions) -> Iterator[None]:
+    """Close and write everything in the end; a step that fails keeps no other from being taken."""
     from mlagents.run.atomic import write_text_atomically
 
-    try:
-        with house.timers.time("TrainerController.start_learning"):
-            house.run.run()
-    finally:
-        house.display.close()
-        house.run.recorder.close()
-        house.run.pool.close()
-        if house.run.residents and not options.checkpoint_settings.only_looks:  # a start that failed leaves no trace
-            for name, lesson in house.run.plan.lessons.items():
-                house.status.set(name, lesson_num=lesson)
-            write_text_atomically(house.results.configuration, options.to_yaml())
-            house.timers.write(house.results.timers)
-            house.status.write()
-    farewell(house)
+    with ExitStack() as stack:
+        if not options.checkpoint_settings.only_looks:
+            stack.callback(lambda: house.run.residents and house.status.write())
+            stack.callback(lambda: house.run.residents and house.timers.write(house.results.timers))
+            stack.callback(
+                lambda: house.run.residents and write_text_atomically(house.results.configuration, options.to_yaml())
+            )
+        stack.callback(house.run.pool.close)
+        stack.callback(house.run.recorder.close)
+        stack.callback(house.display.close)
+        try:
+            yield
+        except BaseException as first:
+            try:
+                stack.close()
+            except Exception as second:
+                log.warning(f"In the end, too: {second}")
+            raise first
+        for name, lesson in house.run.plan.lessons.items() if house.run.residents else ():
+            house.status.set(name, lesson_num=lesson)
 
 
 def farewell(house: House) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a file that takes the place of `path` once it is safe on disk; raises OSError."""
+    """Let `write` fill a file that takes the place of `path` once it is safe on disk; raises OSError.
+
+    Its folder is made if it is not there: somebody may have moved it since the run began.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(beside, "wb") as file:
             write(file)
@@ -18,7 +23,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # the first failure is the one that is told
+            beside.unlink(missing_ok=True)
         raise
     _settle(path.parent)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlagents_envs.system_errors import sentence
+
+log = logging.getLogger(__name__)
 Array = NDArray[Any]
 
 
@@ -65,6 +70,7 @@ class Recorder:
 
     def __init__(self, writers: Sequence[StatsWriter]) -> None:
         self.writers = writers
+        self._failed: list[StatsWriter] = []  # those that could not write once
         self._gathered: dict[str, dict[str, tuple[Aggregation, list[Any]]]] = {}
 
     def add(self, category: str, metrics: Mapping[str, float | Array], how: Aggregation = Aggregation.AVERAGE) -> None:
@@ -85,10 +91,26 @@ class Recorder:
             for name, (how, all_values) in gathered.items()
         }
         for writer in self.writers:
-            writer.write_stats(category, values, step)
+            if (problem := _attempt(partial(writer.write_stats, category, values, step))) is not None:
+                self._warn(writer, problem)
+
+    def _warn(self, writer: StatsWriter, problem: str) -> None:
+        """Curves are no reason to end a run: say once what cannot be written."""
+        if writer not in self._failed:
+            self._failed.append(writer)
+            log.warning(f"{type(writer).__name__}: {problem}. Training goes on; these numbers are missing there.")
 
     def close(self) -> None:
         """Let writers that hold files close them."""
         for writer in self.writers:
-            if close := getattr(writer, "close", None):
-                close()
+            if (close := getattr(writer, "close", None)) and (problem := _attempt(close)) is not None:
+                self._warn(writer, problem)
+
+
+def _attempt(action: Callable[[], object]) -> str | None:
+    """Do something that may fail, and return why the system refused it."""
+    try:
+        action()
+    except OSError as error:
+        return sentence(error)
+    return None

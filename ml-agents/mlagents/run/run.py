@@ -17,7 +17,7 @@ from mlagents.data.finite import NotFinite
 from mlagents.envs.pool import EnvPool, behavior_name, difference
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
-from mlagents.run.errors import NonFiniteError, RunError
+from mlagents.run.errors import CheckpointError, NonFiniteError, RunError
 from mlagents.run.recorder import Aggregation, Recorder
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
@@ -186,8 +186,8 @@ class Run:
             if step >= resident.next_summary:
                 self.record_summary(resident)
             if self.plan.train and step >= resident.next_checkpoint:
-                self.save(resident)
                 resident.next_checkpoint = after(step, resident.checkpoint_interval)
+                self.save_or_go_on(resident)
 
     def record_summary(self, resident: Resident) -> None:
         self.recorder.add(resident.name, {"Is Training": float(self.plan.train)}, Aggregation.MOST_RECENT)
@@ -205,6 +205,15 @@ class Run:
         state["rng"] = {"torch": torch.get_rng_state()}
         reward = resident.behavior.reward
         resident.checkpoints.save(resident.behavior.step, state, reward=reward, export=resident.export)
+
+    def save_or_go_on(self, resident: Resident) -> None:
+        """Save; where the disk refuses, go on and try again at the next interval: what is learnt is not lost yet."""
+        try:
+            self.save(resident)
+        except NonFiniteError:
+            raise
+        except CheckpointError as error:
+            log.error(f"{error} Training goes on, and it is tried again at step {resident.next_checkpoint:,}.")
 
     def save_what_can_be(self) -> None:
         """Save after a failure: what cannot be saved is logged, so that the first cause stays the one that is told."""

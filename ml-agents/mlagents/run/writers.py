@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
+import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from mlagents.run.recorder import Aggregation, Array, StatsSummary
 from mlagents.run.timers import Timers
@@ -19,14 +22,21 @@ from mlagents.run.timers import Timers
 log = logging.getLogger(__name__)
 HIDDEN = ("Is Training", "Step")  # from TensorBoard
 BINS = 30  # of a histogram
+FILE_VERSION = "brain.Event:2"  # first record of every event file
+_NUMBERS = itertools.count()
+LARGEST = 1e150
 
 
 class TensorBoardWriter:
-    """One event file per behavior, in `<run>/<behavior>`."""
+    """One event file per behavior, in `<run>/<behavior>`.
+
+    A file is opened for each write: so it does not matter if its folder is moved or deleted meanwhile, and a write that
+    fails, on a full disk for example, is taken back, since TensorBoard reads nothing behind a torn record.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._files: dict[str, EventFileWriter] = {}
+        self._files: dict[str, Path] = {}
 
     def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
         shown = []
@@ -47,17 +57,26 @@ class TensorBoardWriter:
         value.tensor.string_val.append(text.encode("utf-8"))
         self._write(category, Event(wall_time=time.time(), step=0, summary=Summary(value=[value])))
 
-    def close(self) -> None:
-        for file in self._files.values():
-            file.close()
-
     def _write(self, category: str, event: Event) -> None:
-        if category not in self._files:
-            folder = self.root / category
-            folder.mkdir(parents=True, exist_ok=True)
-            self._files[category] = EventFileWriter(str(folder))
-        self._files[category].add_event(event)
-        self._files[category].flush()
+        folder = self.root / category
+        folder.mkdir(parents=True, exist_ok=True)
+        path = self._files.setdefault(category, folder / _event_file())
+        with open(path, "ab") as file:
+            before = file.tell()
+            try:
+                records = RecordWriter(file)
+                if not before:
+                    records.write(Event(wall_time=event.wall_time, file_version=FILE_VERSION).SerializeToString())
+                records.write(event.SerializeToString())
+                records.flush()
+            except OSError:
+                os.truncate(path, before)
+                raise
+
+
+def _event_file() -> str:
+    """Return a name as TensorBoard's own writers give; no two files of a process have the same."""
+    return f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_NUMBERS)}"
 
 
 def histogram(values: Array) -> HistogramProto:
@@ -65,11 +84,19 @@ def histogram(values: Array) -> HistogramProto:
     finite = values[np.isfinite(values)].astype(np.float64)
     if not len(finite):
         finite = np.zeros(1)
-    count, edge = np.histogram(finite, BINS)
+    finite = finite.clip(-LARGEST, LARGEST)  # the squares of larger ones are no number any more
+    count, edge = np.histogram(finite, BINS, _range(finite))
     return HistogramProto(
         min=finite.min(), max=finite.max(), num=len(finite), sum=finite.sum(), sum_squares=(finite**2).sum(),
         bucket_limit=edge[1:].tolist(), bucket=count.tolist(),
     )  # fmt: skip
+
+
+def _range(values: Array) -> tuple[float, float]:
+    """Return the ends of a histogram, so far apart that its bins differ."""
+    low, high = float(values.min()), float(values.max())
+    width = max(high - low, BINS * np.spacing(max(abs(low), abs(high))), 1e-12)
+    return (low, high) if high - low >= width else (low - width, high + width)
 
 
 class ConsoleWriter:

@@ -78,7 +78,6 @@ def test_tensorboard_gets_scalars_histograms_and_text(tmp_path):
     writer.write_stats(
         "B", {"a": summary(1.0, 2.0), "b": summary(5.0, how=Aggregation.AVERAGE), "Step": summary(1.0)}, 100
     )
-    writer.close()
     board = EventAccumulator(str(tmp_path / "B"))
     board.Reload()
     assert set(board.Tags()["scalars"]) == {"a", "b"}
