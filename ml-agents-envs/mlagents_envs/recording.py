@@ -17,6 +17,7 @@ from mlagents_envs.communicator_objects.demonstration_meta_pb2 import Demonstrat
 from mlagents_envs.demos.layout import delimited, header
 from mlagents_envs.demos.table import Array, Demonstration
 from mlagents_envs.exception import DemonstrationException
+from mlagents_envs.finite import LARGEST, unusable
 from mlagents_envs.wire.specs import brain_parameters
 
 NAME_LENGTH = 16  # letters of a demonstration's name, as Unity has it
@@ -29,10 +30,13 @@ class DemonstrationRecorder:
     As a context manager it closes itself; until then the file's metadata says that it holds nothing.
     """
 
-    def __init__(self, path: str | Path, behavior: str, spec: BehaviorSpec, *, name: str | None = None) -> None:
+    def __init__(
+        self, path: str | Path, behavior: str, spec: BehaviorSpec, *, name: str | None = None, overwrite: bool = False,
+    ) -> None:  # fmt: skip
         """name: of the demonstration, of which [a-zA-Z0-9 -] stay, 16 at most; that of the file if None.
 
-        A file that exists is replaced.
+        overwrite: replace a file that is there. Raises DemonstrationException if there is one, OSError if none can be
+        written.
         """
         self.spec = spec
         self._path = Path(path)
@@ -43,7 +47,12 @@ class DemonstrationRecorder:
         self._begins = True  # is the next record the first of an episode?
         parameters = brain_parameters(behavior, spec.action_spec)
         parameters.ClearField("is_training")  # of recordings, Unity never says that
-        self._file = open(path, "wb")  # noqa: SIM115  # it stays open until close
+        try:
+            self._file = open(path, "wb" if overwrite else "xb")  # noqa: SIM115  # it stays open until close
+        except FileExistsError:
+            raise DemonstrationException(
+                f"{path} is there already; name another file, or replace it with overwrite=True"
+            ) from None
         self._file.write(header(self._meta) + delimited(parameters))
         self._file.flush()
 
@@ -138,9 +147,11 @@ class DemonstrationRecorder:
         pair.action_info.discrete_actions.extend(int(choice) * (not self._begins) for choice in chosen.tolist())
 
 
-def write(path: str | Path, demonstration: Demonstration) -> None:
-    """Write a whole demonstration; images are written as numbers."""
-    with DemonstrationRecorder(path, demonstration.behavior, demonstration.spec, name=demonstration.name) as recorder:
+def write(path: str | Path, demonstration: Demonstration, *, overwrite: bool = False) -> None:
+    """Write a whole demonstration; images are written as numbers. Raises as DemonstrationRecorder does."""
+    with DemonstrationRecorder(
+        path, demonstration.behavior, demonstration.spec, name=demonstration.name, overwrite=overwrite
+    ) as recorder:
         for row in range(len(demonstration)):
             recorder.record(
                 [column[row] for column in demonstration.obs],
@@ -159,7 +170,6 @@ def _finite(given: ArrayLike, name: str, shape: tuple[int, ...]) -> Array:
         numbers = np.asarray(given, np.float32)
     if numbers.shape != shape:
         raise DemonstrationException(f"{name} has shape {numbers.shape}; it must be {shape}")
-    if not np.isfinite(numbers).all():
-        wrong = numbers[~np.isfinite(numbers)].ravel()[0]
-        raise DemonstrationException(f"{name} holds {wrong}; only finite numbers are possible")
+    if (at := unusable(numbers)) is not None:
+        raise DemonstrationException(f"{name} holds {numbers[at]:g}; it must be finite and within {LARGEST:g}")
     return numbers

@@ -128,12 +128,12 @@ WRONG = {
     "a sensor less": ({"obs": []}, "there are observations of 0 sensors; it must be 1"),
     "another shape": ({"obs": [np.zeros(3)]}, "sensor 0 'seen' has shape (3,); it must be (2,)"),
     "a row of a batch": ({"obs": [np.zeros((1, 2))]}, "sensor 0 'seen' has shape (1, 2); it must be (2,)"),
-    "nan in an observation": ({"obs": [[0, np.nan]]}, "sensor 0 'seen' holds nan; only finite"),
-    "a number too large": ({"obs": [[0, 1e39]]}, "sensor 0 'seen' holds inf; only finite"),
-    "infinity as a reward": ({"reward": -np.inf}, "the reward holds -inf; only finite"),
+    "nan in an observation": ({"obs": [[0, np.nan]]}, "sensor 0 'seen' holds nan; it must be finite and within 1e+15"),
+    "a number too large": ({"obs": [[0, 1e39]]}, "sensor 0 'seen' holds inf; it must be finite and within 1e+15"),
+    "infinity as a reward": ({"reward": -np.inf}, "the reward holds -inf; it must be finite and within 1e+15"),
     "two continuous actions": ({"continuous": [0, 0]}, "the continuous action has shape (2,); it must be (1,)"),
     "no continuous action": ({"continuous": []}, "the continuous action has shape (0,); it must be (1,)"),
-    "nan as an action": ({"continuous": [np.nan]}, "the continuous action holds nan; only finite"),
+    "nan as an action": ({"continuous": [np.nan]}, "the continuous action holds nan; it must be finite and within 1e+15"),
     "a choice beyond its branch": ({"discrete": [3]}, "discrete branch 0 is 3; it has the choices 0 to 2"),
     "a choice below zero": ({"discrete": [-1]}, "discrete branch 0 is -1; it has the choices 0 to 2"),
     "a choice in between": ({"discrete": [0.5]}, "discrete branch 0 is 0.5; it has the choices 0 to 2"),
@@ -202,6 +202,7 @@ def test_another_recording_in_the_same_place_is_read_from_its_beginning(tmp_path
     made(tmp_path / "a.demo", 8)
     growing = GrowingDemonstration(tmp_path / "a.demo")
     growing.more()
+    (tmp_path / "a.demo").unlink()
     made(tmp_path / "a.demo", 3)
     assert numbers(growing.more()) == [0, 1, 2]
 
@@ -235,3 +236,13 @@ def test_closing_twice_does_nothing(tmp_path):
     recorder.close()
     recorder.close()
     assert len(read(tmp_path / "a.demo")) == 1
+
+
+def test_a_recording_that_is_there_is_replaced_only_if_asked(tmp_path):
+    file = tmp_path / "mine.demo"
+    file.write_bytes(b"mine")
+    with pytest.raises(DemonstrationException, match=r"mine\.demo is there already; name another file"):
+        DemonstrationRecorder(file, "B", SPEC)
+    assert file.read_bytes() == b"mine"
+    DemonstrationRecorder(file, "B", SPEC, overwrite=True).close()
+    assert file.read_bytes() != b"mine"

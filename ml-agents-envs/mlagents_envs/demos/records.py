@@ -17,6 +17,7 @@ from mlagents_envs.demos.channels import Images, channels_of, doubtful, numbers_
 from mlagents_envs.demos.pairing import Align, pairing_of
 from mlagents_envs.demos.table import Array, Demonstration
 from mlagents_envs.exception import DemonstrationException, UnityException
+from mlagents_envs.finite import LARGEST, unusable
 from mlagents_envs.wire.specs import action_spec
 
 log = logging.getLogger(__name__)
@@ -137,9 +138,9 @@ class RecordReader:
         return ActionTuple(*(column[:-1] for column in led))
 
     def _finite(self, column: Array, name: str) -> Array:
-        if not (finite := np.isfinite(column)).all():
-            place = np.argwhere(~finite)[0]
-            self._refuse(int(place[0]), f"{column[tuple(place)]} in {name}; only finite numbers are possible")
+        if (place := unusable(column)) is not None:
+            what = f"{column[place]:g} in {name}; numbers must be finite and within {LARGEST:g}"
+            self._refuse(place[0], what)
         return column
 
     def _refuse(self, row: int, what: str) -> NoReturn:

@@ -31,7 +31,7 @@ class DemoRecording:
         self.records = 0
         behavior = example.BEHAVIORS[max(0, int(example._which[row]))]
         try:
-            self._recorder: Any = DemonstrationRecorder(path, behavior.partition("?")[0], example.SPEC)
+            self._recorder: Any = DemonstrationRecorder(path, behavior.partition("?")[0], example.SPEC, overwrite=True)
         except OSError as error:
             raise UnityEnvironmentException(
                 f"--record-demo {path}: it cannot be written there ({error.strerror}); name another file"

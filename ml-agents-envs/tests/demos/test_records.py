@@ -13,10 +13,11 @@ from .conftest import header, pieces, record, write_file
 
 GOOD = {"obs": [[1, 2], [3]], "reward": 1.0, "continuous": [0.5], "discrete": [2, 0]}
 WRONG = {
-    "nan in an observation": ({"obs": [[1, math.nan], [3]]}, "nan in sensor 0; only finite"),
-    "infinity in an observation": ({"obs": [[1, 2], [-math.inf]]}, "-inf in sensor 1; only finite"),
-    "nan as a reward": ({"reward": math.nan}, "nan in its reward; only finite"),
-    "infinity as an action": ({"continuous": [math.inf]}, "inf in a continuous action; only finite"),
+    "nan in an observation": ({"obs": [[1, math.nan], [3]]}, "nan in sensor 0; numbers must be finite and within 1e+15"),
+    "infinity in an observation": ({"obs": [[1, 2], [-math.inf]]}, "-inf in sensor 1; numbers must be finite and within 1e+15"),
+    "a number whose square is none": ({"obs": [[1e20, 2], [3]]}, "1e+20 in sensor 0; numbers must be finite"),
+    "nan as a reward": ({"reward": math.nan}, "nan in its reward; numbers must be finite and within 1e+15"),
+    "infinity as an action": ({"continuous": [math.inf]}, "inf in a continuous action; numbers must be finite and within 1e+15"),
     "a choice beyond its branch": ({"discrete": [3, 0]}, "3 in discrete branch 0; it has the choices 0 to 2"),
     "a choice below zero": ({"discrete": [2, -1]}, "-1 in discrete branch 1; it has the choices 0 to 1"),
     "too few choices": ({"discrete": [2]}, "1 discrete actions; its header says 2"),

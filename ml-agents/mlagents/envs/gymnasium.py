@@ -83,6 +83,10 @@ class GymnasiumEnv(ForeignEnv):
         self._seeds: list[int | None] = [seed + copy for copy in range(self.copies)]
         self._fresh: list[tuple[Any, dict[str, Any]] | None] = [None] * self.copies  # episodes not yet played
 
+    def agent_name(self, agent: int) -> str:
+        """Return how a sentence calls an agent."""
+        return f"copy {agent}"
+
     def close(self) -> None:
         for env in self._envs:
             env.close()

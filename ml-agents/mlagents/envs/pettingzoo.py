@@ -111,6 +111,12 @@ class PettingZooEnv(ForeignEnv):
         for copy, world in enumerate(self._worlds):
             world.seed, world.fresh = seed + copy, None
 
+    def agent_name(self, agent: int) -> str:
+        """Return how a sentence calls an agent."""
+        found = (f"'{name}' of copy {copy}" for copy, world in enumerate(self._worlds)
+                 for name, own in world.ids.items() if own == agent)  # fmt: skip
+        return next(found, "of no copy")
+
     def close(self) -> None:
         for world in self._worlds:
             world.env.close()

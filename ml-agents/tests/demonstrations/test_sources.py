@@ -135,7 +135,7 @@ def test_a_file_that_turns_out_damaged_is_left_out_and_what_it_gave_stays(tmp_pa
             assert source.poll() == []
             assert source.poll() == []
     assert caplog.messages == [
-        f"{file}: record 3 has inf in sensor 0 'place'; only finite numbers are possible; it is left out."
+        f"{file}: record 3 has inf in sensor 0 'place'; numbers must be finite and within 1e+15; it is left out."
     ]
 
 
