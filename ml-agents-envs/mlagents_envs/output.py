@@ -23,7 +23,7 @@ class Output:
         self.stream = stream
         self.failure: OSError | None = None
         with suppress(AttributeError, ValueError, OSError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
 
     def write(self, text: str) -> int:
         if self.failure is None:
@@ -66,7 +66,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
     def run(*args: Any, **kwargs: Any) -> int:
         before = sys.stdout, sys.stderr
         out, err = Output(sys.stdout), Output(sys.stderr)
-        sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+        sys.stdout, sys.stderr = out, err
         try:
             status = main(*args, **kwargs)
         except SystemExit as end:

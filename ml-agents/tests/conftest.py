@@ -1,11 +1,17 @@
 """Small worlds and tables that several tests use."""
 
 import logging
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+sys.path.insert(0, str(Path(__file__).parent))
+from basic_run import BASIC
+
 from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
+from mlagents.learn import main
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +51,15 @@ def experience():
         )
 
     return make
+
+
+@pytest.fixture
+def learn(tmp_path, monkeypatch):
+    """A function that runs the command in an empty folder, with a configuration of so many steps."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*flags, steps=1000, env="builtin:Basic"):
+        Path("basic.yaml").write_text(BASIC.replace("MAX", str(steps)))
+        return main(["basic.yaml", "--env", env, "--run-id", "run", "--seed", "1", *flags])
+
+    return run

@@ -5,7 +5,6 @@ been said. Only numbers that differ from machine to machine are not compared.
 """
 
 import importlib
-import inspect
 import json
 import re
 import runpy
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import traceback
 from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import jsonschema
@@ -25,7 +24,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mlagents import api, learn, plugin_tool
+from mlagents import learn, plugin_tool
 from mlagents.conformance import command as check_command
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
@@ -226,13 +225,12 @@ def test_the_tutorial_works_from_its_first_line_to_its_last(author):
     assert Path("results/installed/Basic.onnx").is_file()
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_a_nan_is_seen_in_the_curve_of_its_term(gentle):
+def test_a_nan_stops_the_run_and_is_named(gentle):
     term = '            "policy": -(log_prob.sum(1){} * batch.advantage).mean(),\n'
     change("gentle.py", "-" + term.format("") + "+" + term.format(".log()"))
     status, heard = gentle.typed("mlagents-learn gentle.yaml --plugin gentle.py --env builtin:Basic --run-id gentle")
-    assert status == 0, heard
-    assert np.isnan(tags("gentle")["Losses/Policy Loss"]).all()
+    assert status == 2, heard
+    assert "the loss 'policy' is nan" in heard
 
 
 def test_the_smallest_trainer_trains_and_an_editor_knows_its_settings(author):
@@ -297,33 +295,6 @@ def test_an_actor_and_a_judge_learn_and_a_checkpoint_holds_both_with_their_optim
     gentle.walk(TRAINERS, "Optimizers")
     kept = torch.load("results/judge/Basic/checkpoint.pt", weights_only=True)
     assert {"Policy", "Judge", "Target", "Actor Optimizer", "Judge Optimizer", "updates"} <= kept.keys()
-
-
-def test_every_name_of_the_api_is_in_the_reference():
-    assert [name for name in api.__all__ if not re.search(rf"\b{name}\b", TRAINERS.text)] == []
-
-
-@pytest.mark.parametrize(
-    ("title", "kind", "hooks"),
-    [("OnPolicyTrainer", api.OnPolicyTrainer, 9), ("OffPolicyTrainer", api.OffPolicyTrainer, 9),
-     ("Policies and networks", api.Actor, 5), ("Reward signals", api.RewardSignal, 2)],
-)  # fmt: skip
-def test_every_hook_of_the_reference_exists_with_this_signature(title, kind, hooks):
-    told = re.findall(r"^\| `(\w+)(\(.*?\) -> .*?)` \|", TRAINERS.section(title).replace(r"\|", "|"), re.MULTILINE)
-    assert len(told) == hooks
-    for name, signature in told:
-        real = str(inspect.signature(getattr(kind, name)))
-        assert signature == re.sub("'|self, |(?<=\\()self(?=\\))", "", real), name
-
-
-@pytest.mark.parametrize(
-    "table",
-    [api.TrainerSetup, api.Batch, api.Segments, api.Transition, api.Experience, api.PolicyInput, api.PolicyOutput,
-     api.Actions, api.Capabilities, api.Schedule],
-)  # fmt: skip
-def test_every_column_is_in_the_reference(table):
-    words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", TRAINERS.text))))
-    assert {column.name for column in fields(table)} <= words
 
 
 def test_every_tag_of_the_reference_is_a_curve(gentle):
@@ -421,14 +392,3 @@ def test_the_trainer_of_the_migration_trains_and_a_checkpoint_holds_what_the_ref
     (row,) = (line for line in TRAINERS.text.splitlines() if line.startswith("| what a checkpoint holds"))
     kept = torch.load("results/advantage/Basic/checkpoint.pt", weights_only=True)
     assert set(re.findall("`([^`]+)`", row.split("|")[2])) == kept.keys() - {"global_step", "rng"}
-
-
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_every_link_of_a_page_leads_somewhere(page):
-    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", page.read_text(encoding="utf-8"))
-    for file, anchor in links:
-        target = page.parent / file if file else page
-        assert target.exists(), file
-        if anchor:
-            titles = re.findall("^#+ (.*)", target.read_text(encoding="utf-8"), re.MULTILINE)
-            assert anchor in [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
