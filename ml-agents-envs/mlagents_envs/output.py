@@ -1,4 +1,4 @@
-"""Standard output and standard error of a command that must not fail because nobody can read them."""
+"""What every command has in common: it outlives its output, and what the system refuses is a sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from contextlib import suppress
 from functools import wraps
 from typing import Any, TextIO
 
-UNWRITABLE = 2  # exit status of a command whose output could not be written
+from mlagents_envs.system_errors import sentence
+
+REFUSED, INTERRUPTED = 2, 130  # exit status
 
 
 class Output:
@@ -60,7 +62,10 @@ class Output:
 
 
 def command(main: Callable[..., int]) -> Callable[..., int]:
-    """Let a command's `main(argv=None)` outlive its output; return 2 where it went well but could not be written."""
+    """Let a command's `main(argv=None)` outlive its output, and turn errors of the system into sentences.
+
+    It returns 2 for such an error, and where all went well but could not be written.
+    """
 
     @wraps(main)
     def run(*args: Any, **kwargs: Any) -> int:
@@ -69,6 +74,11 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
         sys.stdout, sys.stderr = out, err
         try:
             status = main(*args, **kwargs)
+        except OSError as error:
+            print(sentence(error), file=sys.stderr)
+            status = REFUSED
+        except KeyboardInterrupt:
+            status = INTERRUPTED
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
             if isinstance(end.code, str):
@@ -85,4 +95,4 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
 
 
 def _status(status: int, out: Output) -> int:
-    return UNWRITABLE if status == 0 and out.failure is not None and not out.reader_left else status
+    return REFUSED if status == 0 and out.failure is not None and not out.reader_left else status

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mlagents_envs.output import command
+
 if TYPE_CHECKING:
     from mlagents.health import Finding
 
@@ -43,6 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     given = vars(make_parser().parse_args(argv))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from mlagents.conformance import command as check
 from mlagents.new_plugin import KINDS, NewPluginError, check_name, next_commands, write
+from mlagents_envs.output import command
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -28,6 +29,7 @@ EPILOG = """examples:
   mlagents-plugin check gentle --plugin my_trainer.py"""
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 1 if the trainer that is asked for cannot be used or is faulty."""
     flags = make_parser().parse_args(argv)

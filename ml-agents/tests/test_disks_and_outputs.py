@@ -48,6 +48,18 @@ def test_an_output_that_is_full_is_a_sentence(tmp_path, flags):
         assert (tmp_path / "results/run/Basic.onnx").exists()  # the run went on and lost nothing
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
+@pytest.mark.parametrize(
+    "module",
+    ["mlagents.doctor", "mlagents.plugin_tool", "mlagents_envs.watch.command", "mlagents_envs.examples.serve"],
+)
+def test_every_command_outlives_its_output(tmp_path, module):
+    with open("/dev/full", "w") as full:
+        done = mlagents("--help", cwd=tmp_path, out=full, module=module)
+    assert done.returncode == 2
+    assert done.stderr.decode() == "standard output cannot be written: No space left on device\n"
+
+
 def test_a_reader_that_has_read_enough_ends_nothing(tmp_path):
     (tmp_path / "basic.yaml").write_text(BASIC.replace("MAX", "1500"))
     program = f"{sys.executable} -m mlagents basic.yaml --env builtin:Basic --run-id run | head -1"

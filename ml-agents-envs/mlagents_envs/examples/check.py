@@ -30,6 +30,7 @@ from mlagents_envs.examples.example import Array
 from mlagents_envs.examples.policy import Model, Player
 from mlagents_envs.examples.replay import ball_errors, foretold_velocities, likeness
 from mlagents_envs.exception import UnityPolicyException
+from mlagents_envs.output import command
 
 AREAS = 128  # whose agents' first episodes are counted, whole
 NONE = -1  # the episode of an agent that is in none
@@ -248,6 +249,7 @@ class RandomPlayer:
         return ActionTuple(continuous, discrete)
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables and return the exit status."""
     parser = argparse.ArgumentParser(

@@ -21,6 +21,7 @@ from mlagents_envs.examples.catalog import NAMES, check_name, make
 from mlagents_envs.examples.executable import make_executable
 from mlagents_envs.examples.faults import EXIT, KINDS, VERSION, Fault, FaultyLine, read_fault, wait_for_the_end
 from mlagents_envs.exception import UnityEnvironmentException, UnityException
+from mlagents_envs.output import command
 
 if TYPE_CHECKING:
     from mlagents_envs.base_env import BaseEnv
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130  # exit status
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve, or make an executable, and return the exit status: 0 if the trainer closed or hung up."""
     flags, unknown = _parser().parse_known_args(argv)

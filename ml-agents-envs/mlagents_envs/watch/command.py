@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from mlagents_envs.examples.catalog import NAMES, make
 from mlagents_envs.exception import UnityEnvironmentException, UnityException, UnityPolicyException
+from mlagents_envs.output import command
 from mlagents_envs.watch.browser import open_page
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ SECONDS = 10.0
 MISUSED, INTERRUPTED = 2, 130  # exit status
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Watch until interrupted, or write a picture, and return the exit status."""
     flags = _parser().parse_args(argv)
