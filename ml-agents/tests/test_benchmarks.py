@@ -28,6 +28,12 @@ def test_learning_is_the_same_in_every_place(tmp_path):
     assert picture.stat().st_size > 1000
 
 
+def test_attacks_break_and_lose_nothing():
+    table = run("attacks.py", "messages", "demonstrations", "checkpoints", "numbers", "--share", "0.02").splitlines()
+    tried = {line.split()[0]: int(line.split()[1]) for line in table[1:]}
+    assert tried == {"messages": 400, "demonstrations": 160, "checkpoints": 4, "numbers": 1}
+
+
 @pytest.mark.parametrize(
     "program", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")),
 )  # fmt: skip

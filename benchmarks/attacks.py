@@ -1,0 +1,382 @@
+"""Kills, hostile players, damaged files, full disks, numbers that are none: does anything break or get lost?
+
+    python benchmarks/attacks.py [KIND ...] [--share 1.0] [--seed 1]
+
+Each kind is tried as often as its row says, times --share. What may happen is a result or a sentence (an exception of
+ours); anything else is a break and is shown. Ends with status 1 if anything broke, was lost, or was left behind.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import logging
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import grpc
+import numpy as np
+import psutil
+import torch
+
+from mlagents.data.finite import NotFinite
+from mlagents.envs.finite import check_finite
+from mlagents.envs.local import LocalPool
+from mlagents.mistakes import SettingsError
+from mlagents.reading import load
+from mlagents.run.checkpoints import Checkpoints, load_checkpoint
+from mlagents.run.errors import RunError
+from mlagents.run.results import ResultsFolder
+from mlagents.run.status import Status
+from mlagents_envs.base_env import BaseEnv
+from mlagents_envs.communicator_objects.header_pb2 import HeaderProto
+from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
+from mlagents_envs.demonstration import read as read_demonstration
+from mlagents_envs.environment import UnityEnvironment
+from mlagents_envs.examples.catalog import make
+from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.examples.player import Scene
+from mlagents_envs.exception import UnityException
+from mlagents_envs.recording import DemonstrationRecorder
+from mlagents_envs.wire.codec import AgentReader, read_message
+from mlagents_envs.wire.server import METHOD
+
+ROOT = Path(__file__).parents[1]
+SENTENCES = (UnityException, SettingsError, RunError, NotFinite)  # what a caller is told
+CONFIG = """
+behaviors:
+  Basic:
+    trainer_type: ppo
+    hyperparameters: {batch_size: 32, buffer_size: 256}
+    network_settings: {hidden_units: 20, num_layers: 1}
+    max_steps: 100000000
+    time_horizon: 3
+    summary_freq: 1000
+    checkpoint_interval: 300
+"""
+
+
+@dataclass
+class Tally:
+    """What came of the attacks of one kind."""
+
+    tried: int = 0
+    sentences: int = 0  # refused in a sentence
+    broke: list[str] = field(default_factory=list)  # anything else that was raised or printed
+    lost: list[str] = field(default_factory=list)  # what should still be there
+    left: list[str] = field(default_factory=list)  # processes that outlived their trainer
+
+    def attack(self, action: Callable[[], object]) -> None:
+        """Do something that must end in a result or a sentence."""
+        self.tried += 1
+        try:
+            action()
+        except SENTENCES as error:
+            self.sentences += 1
+            if not str(error).strip():
+                self.broke.append(f"{type(error).__name__} without a word")
+        except Exception:
+            self.broke.append(traceback.format_exc(limit=-3))
+
+    def heard(self, output: str) -> None:
+        """Take what a program printed."""
+        self.broke += re.findall(r"Traceback.*", output)[:1]
+
+    def check(self, checkpoint: Path, at_least: int) -> None:
+        """Note a loss unless a checkpoint is whole and of no earlier step than this."""
+        try:
+            step = int(load_checkpoint(checkpoint)["global_step"]["_GlobalSteps__global_step"])
+        except RunError as error:
+            self.lost.append(str(error))
+            return
+        if step < at_least:
+            self.lost.append(f"{checkpoint} is of step {step}; {at_least} was said to be saved")
+
+
+def mutated(data: bytes, chance: random.Random) -> bytes:
+    """Return bytes with a few of them changed, cut out, put in or said twice."""
+    out = bytearray(data)
+    for _ in range(chance.choice((1, 1, 2, 5, 20))):
+        at = chance.randrange(len(out) + 1)
+        length = chance.choice((1, 1, 2, 8, 100))
+        kind = chance.randrange(5)
+        if kind == 0 and at < len(out):
+            out[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            del out[at : at + length]
+        elif kind == 2:
+            out[at:at] = chance.randbytes(length)
+        elif kind == 3:
+            out[at:at] = out[at : at + length]
+        else:
+            del out[at:]
+    return bytes(out)
+
+
+def kills(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+    """Kill a trainer again and again, in process and over two players, and go on from what it left."""
+    (folder / "basic.yaml").write_text(CONFIG)
+    make_executable(folder / "builds", "Basic")
+    places = (("builtin:Basic", "1"), (str(folder / "builds/Basic"), "2"))
+    newest = {env: 0 for env, _ in places}
+    for turn in range(n):
+        env, count = places[turn % 2]
+        run = folder / f"results/{count}"
+        resume = ["--resume"] if newest[env] else ["--force"]
+        command = [sys.executable, "-m", "mlagents", "basic.yaml", "--env", env, "--num-envs", count, "--run-id", count]
+        process = subprocess.Popen(
+            [*command, *resume], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        saved, output = newest[env], ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            output += line
+            if found := re.search(r"Exported .*-(\d+)\.onnx", line):
+                saved = int(found[1])
+                break
+        family = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(chance.uniform(0, 0.3))
+        process.kill()
+        output += process.communicate()[0]
+        tally.tried += 1
+        tally.heard(output)
+        tally.check(run / "Basic/checkpoint.pt", saved)
+        with suppress(ValueError, OSError):
+            json.loads((run / "run_logs/training_status.json").read_text())
+        newest[env] = max(saved, newest[env])
+        _, alive = psutil.wait_procs(family, timeout=10)
+        tally.left += [str(one) for one in alive]
+
+
+def scenes() -> Iterator[tuple[BaseEnv, Scene]]:
+    """Yield environments of every kind of observation and action, and how a player tells of them."""
+    for name, png in (
+        ("3DBall", False),
+        ("Basic", False),
+        ("GridWorld", True),
+        ("GridWorld", False),
+        ("Sorter", False),
+    ):
+        env = make(name, areas=3, seed=1)
+        env.reset()
+        yield env, Scene(env, png=png)
+
+
+def messages(tally: Tally, n: int, chance: random.Random, _: Path) -> None:
+    """Decode messages of players with some of their bytes changed."""
+    whole, readers = [], []
+    for env, scene in scenes():
+        whole.append(scene.report())
+        readers.append({name: AgentReader(name, spec) for name, spec in env.behavior_specs.items()})
+
+    def decode(raw: bytes, known: dict[str, AgentReader]) -> None:
+        for name, agents in read_message(raw).agents.items():
+            if name in known:
+                known[name].read(agents)
+
+    for turn in range(n):
+        which = turn % len(whole)
+        tally.attack(lambda which=which: decode(mutated(whole[which], chance), readers[which]))
+
+
+def conversations(tally: Tally, n: int, chance: random.Random, _: Path) -> None:
+    """Talk to a trainer that waits for the Editor as no player should."""
+    whole = next(scenes())[1].report()
+    greeting = UnityMessageProto(header=HeaderProto(status=200))
+    hello = greeting.unity_output.rl_initialization_output
+    hello.name, hello.communication_version, hello.package_version = "AcademySingleton", "1.5.0", "4.0.1"
+    hello.capabilities.baseRLCapabilities = True
+    empty = UnityMessageProto(header=HeaderProto(status=200)).SerializeToString()
+    for turn in range(n):
+        port = 20000 + turn % 10000
+
+        def hostile(port: int = port) -> None:
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                call = channel.unary_unary(METHOD)
+                script = [greeting.SerializeToString(), empty, whole, whole]
+                broken = chance.randrange(len(script))
+                script[broken] = mutated(script[broken], chance) if chance.random() < 0.8 else chance.randbytes(50)
+                for message in script:
+                    with suppress(grpc.RpcError):
+                        call(message, timeout=chance.choice((0.05, 1.0)), wait_for_ready=True)
+
+        def listen(port: int = port) -> None:
+            with UnityEnvironment(None, base_port=port, timeout_wait=1) as env:
+                env.reset()
+                env.step()
+
+        talker = threading.Thread(target=hostile, daemon=True)
+        talker.start()
+        tally.attack(listen)
+        talker.join(20)
+        if talker.is_alive():
+            tally.left.append(f"a call of conversation {turn} was never answered")
+
+
+def demonstrations(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+    """Read recordings with some of their bytes changed."""
+    env = make("GridWorld", areas=1, seed=1)
+    file = folder / "whole.demo"
+    env.reset()
+    with DemonstrationRecorder(file, "GridWorld", env.SPEC) as recorder:
+        for turn in range(12):
+            decision, _ = env.get_steps(env.behavior)
+            recorder.record([column[0] for column in decision.obs], 0.5, (), (1,), done=turn % 5 == 4)
+            env.step()
+    data, damaged = file.read_bytes(), folder / "damaged.demo"
+    for _ in range(n):
+        damaged.write_bytes(mutated(data, chance))
+        tally.attack(lambda: read_demonstration(damaged))
+
+
+def files_of_settings(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+    """Load files of settings with some of their bytes changed."""
+    whole = [path.read_bytes() for path in sorted((ROOT / "config").rglob("*.yaml"))]
+    damaged = folder / "damaged.yaml"
+    for turn in range(n):
+        damaged.write_bytes(mutated(whole[turn % len(whole)], chance))
+        tally.attack(lambda: load(str(damaged), {}))
+
+
+def checkpoints(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+    """Load checkpoints and status files with some of their bytes changed, cut, or emptied."""
+    state = {"Policy": {"w": torch.zeros(50)}, "global_step": {"_GlobalSteps__global_step": torch.tensor([7])}}
+    results = ResultsFolder(folder / "run")
+    results.create()
+    status = Status(results.status, {})
+    Checkpoints(results, "B", status, keep=3).save(7, state, reward=1.0, export=lambda path: path.write_bytes(b"x"))
+    whole = {path: path.read_bytes() for path in (results.behavior("B") / "checkpoint.pt", results.status)}
+    for turn in range(n):
+        path, data = list(whole.items())[turn % 2]
+        path.write_bytes(mutated(data, chance) if turn % 10 else data[: chance.randrange(len(data))])
+        if path == results.status:
+            tally.attack(lambda: Status(results.status, {}).load())
+        else:
+            tally.attack(lambda path=path: load_checkpoint(path))
+    results.unlock()
+
+
+def disks(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+    """Fill the disk of a run, or take its folder away, while it trains; then let it save again."""
+    (folder / "basic.yaml").write_text(CONFIG)
+    for turn in range(n):
+        disk = folder / f"disk{turn}"
+        disk.mkdir()
+        full = (
+            turn % 2 == 0
+            and not subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, check=False
+            ).returncode
+        )
+        command = [sys.executable, "-m", "mlagents", "basic.yaml", "--env", "builtin:Basic", "--run-id", "run",
+                   "--results-dir", str(disk / "results")]  # fmt: skip
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert process.stdout is not None
+        output = ""
+        for line in process.stdout:
+            output += line
+            if "Exported" in line:
+                break
+        time.sleep(chance.uniform(0, 0.2))
+        if full:
+            subprocess.run(["dd", "if=/dev/zero", f"of={disk / 'filler'}"], capture_output=True, check=False)
+        else:
+            with suppress(OSError):
+                (disk / "results").rename(disk / "elsewhere")
+        time.sleep(0.5)
+        (disk / "filler").unlink(missing_ok=True)
+        process.send_signal(signal.SIGTERM)
+        output += process.communicate(timeout=120)[0]
+        tally.tried += 1
+        tally.heard(output)
+        tally.check(disk / "results/run/Basic/checkpoint.pt", 1)
+        if full:
+            subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def numbers(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+    """Put numbers that are none through every door by which numbers come in."""
+    state = {"Policy": {"w": torch.zeros(50)}, "global_step": {"_GlobalSteps__global_step": torch.tensor([7])}}
+    results = ResultsFolder(folder / "numbers")
+    results.create()
+    saved = Checkpoints(results, "B", Status(results.status, {}), keep=3)
+    env = make("3DBall", areas=4, seed=1)
+    pool = LocalPool(env)
+    pool.reset()
+    step = pool.recv()[env.behavior]
+    recorder = DemonstrationRecorder(folder / "numbers.demo", "3DBall", env.SPEC)
+    for turn in range(n):
+        bad = chance.choice((np.nan, np.inf, -np.inf, 1e20, -1e30))
+        before = tally.sentences
+        if turn % 4 == 0:
+            column = step.obs[0].copy()
+            column[chance.randrange(4), chance.randrange(8)] = bad
+            tally.attack(lambda column=column: check_finite(replace(step, obs=(column,)), "B", env.SPEC, env))
+        elif turn % 4 == 1:
+            reward = np.array([0, 0, bad, 0], np.float32)
+            tally.attack(lambda reward=reward: check_finite(replace(step, reward=reward), "B", env.SPEC, env))
+        elif turn % 4 == 2:
+            tally.attack(lambda bad=bad: recorder.record([np.full(8, bad)], 0.0, (0, 0)))
+        else:
+            ruined = {**state, "Policy": {"w": torch.tensor([1.0, bad * 1e30 if np.isfinite(bad) else bad])}}
+            tally.attack(lambda ruined=ruined: saved.save(8, ruined, reward=None, export=lambda path: None))
+        if tally.sentences == before:
+            tally.lost.append(f"door {turn % 4} let {bad} through")
+    recorder.close()
+    results.unlock()
+
+
+KINDS: dict[str, tuple[int, Callable[[Tally, int, random.Random, Path], None]]] = {
+    "kills": (80, kills),
+    "conversations": (500, conversations),
+    "messages": (20_000, messages),
+    "demonstrations": (8_000, demonstrations),
+    "settings": (2_000, files_of_settings),
+    "checkpoints": (200, checkpoints),
+    "disks": (20, disks),
+    "numbers": (50, numbers),
+}
+
+
+def main() -> int:
+    """Attack, print the table, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
+    parser.add_argument("--share", type=float, default=1.0, help="of the attacks of each kind")
+    parser.add_argument("--seed", type=int, default=1)
+    flags = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    bad = 0
+    print(f"{'kind':16s} {'tried':>6s} {'refused':>8s} {'broke':>6s} {'lost':>5s} {'left':>5s} {'s':>7s} {'MiB':>6s}")
+    for kind in flags.kinds or KINDS:
+        count, attack = KINDS[kind]
+        tally, start = Tally(), time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            attack(tally, max(1, round(count * flags.share)), random.Random(flags.seed), Path(folder))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{kind:16s} {tally.tried:6d} {tally.sentences:8d} {len(tally.broke):6d} {len(tally.lost):5d} "
+              f"{len(tally.left):5d} {time.perf_counter() - start:7.1f} {memory:6.0f}", flush=True)  # fmt: skip
+        for what in (*tally.broke[:3], *tally.lost[:3], *tally.left[:3]):
+            print("    " + what.strip().replace("\n", "\n    "))
+        bad += len(tally.broke) + len(tally.lost) + len(tally.left)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
