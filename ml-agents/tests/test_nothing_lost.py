@@ -147,3 +147,33 @@ def test_a_run_killed_before_its_first_checkpoint_says_so(tmp_path, monkeypatch,
     Path("basic.yaml").write_text(BASIC.replace("MAX", "100"))
     assert main(["basic.yaml", "--env", "builtin:Basic", "--run-id", "run", "--resume"]) == 2
     assert "the run ended before its first checkpoint" in capsys.readouterr().out
+
+
+class House:
+    """Stands for a run that is under way."""
+
+    class run:
+        residents = {"B": None}
+        stops = 0
+
+        @classmethod
+        def stop(cls):
+            cls.stops += 1
+
+    class results:
+        root = "results/run"
+
+
+def test_a_second_ctrl_c_does_not_wait_and_a_third_waits_for_nothing_at_all(monkeypatch):
+    from mlagents import learn as learning
+
+    ends = []
+    monkeypatch.setattr(os, "_exit", ends.append)
+    with learning.stopping(House):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert House.run.stops == 1
+        with pytest.raises(learning.StoppedAtOnce, match="what was saved before lies in results/run"):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert ends == [130]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
