@@ -164,5 +164,5 @@ def test_a_recording_keeps_its_agent_and_is_counted(live, server, tmp_path):
         made._show()
         assert (facts(server)["recorded"], facts(server)["picked"], facts(server)["may_pick"]) == (8, 0, False)
     recorded = read(tmp_path / "mine.demo")
-    assert recorded.action.discrete[:7, 0].tolist() == [2] * 7
+    assert recorded.action.discrete[:, 0].tolist() == [0] + [2] * 7  # each record has the action that led to it
     assert recorded.reward[-1] == pytest.approx(0.99) and recorded.done.tolist() == [False] * 7 + [True]
