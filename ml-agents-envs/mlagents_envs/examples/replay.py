@@ -29,9 +29,9 @@ def ball_errors(demo: Path, *, align: Align = "auto") -> dict[str, float]:
     env._state[:] = ball_states(rows.obs[0])
     env.set_actions(env.behavior, rows.action)
     env.step()
-    decision, terminal = env.get_steps(env.behavior)
+    decision, _ = env.get_steps(env.behavior)
     goes_on = ~rows.done
-    goes_on[terminal.agent_id] = False  # the first agents, so that their numbers are their rows
+    goes_on[env.ended_rows(env.behavior)] = False
     off = (decision.obs[0] - rows.next_obs[0])[goes_on]
     parts = {"position": off[:, 2:5], "velocity": off[:, 5:8], "quaternion": off[:, :2]}
     return {name: float(np.median(np.linalg.norm(part, axis=1))) for name, part in parts.items()}

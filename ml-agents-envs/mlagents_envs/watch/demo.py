@@ -15,21 +15,17 @@ from mlagents_envs.exception import UnityEnvironmentException
 
 
 class DemoRecording:
-    """Follows the agent of one row, episode after episode. `before` and `after` go around each decision.
-
-    An agent may keep its number over episodes or get a new one: of those who are asked, it is the one in its row; of
-    those whose episode ended, the one that was asked.
-    """
+    """Follows the agent of one row, episode after episode. `before` and `after` go around each decision."""
 
     def __init__(self, path: Path, example: ExampleEnv, row: int) -> None:
         """Raises UnityEnvironmentException if the file cannot be written."""
         from mlagents_envs.recording import DemonstrationRecorder  # protobuf takes its time
 
         self._example, self._row = example, row
-        self._asked: tuple[str, int] | None = None  # under which behavior and number the agent was asked, if it was
+        self._asked = ""  # the behavior under which the agent was asked, if it was
         self._action = example.SPEC.action_spec.empty_action(1)  # the last one that it took
         self.records = 0
-        behavior = example.BEHAVIORS[max(0, int(example._which[row]))]
+        behavior = example.behavior_of(row) or example.BEHAVIORS[0]
         try:
             self._recorder: Any = DemonstrationRecorder(path, behavior.partition("?")[0], example.SPEC, overwrite=True)
         except OSError as error:
@@ -39,23 +35,21 @@ class DemoRecording:
 
     def before(self) -> None:
         """Write what the agent is asked with, if it is asked, and what led there."""
-        behavior, at = self._place()
-        if at < 0:
-            self._asked = None
+        self._asked = self._example.behavior_of(self._row)
+        if not self._asked:
             return
-        decision, _ = self._example.get_steps(behavior)
-        self._asked = behavior, int(decision.agent_id[at])
+        decision, _ = self._example.get_steps(self._asked)
+        (at,) = np.flatnonzero(self._example.asking_rows(self._asked) == self._row).tolist()
         self._write(decision, at, mask=_allowed(decision, at))
 
     def after(self, action: ActionTuple) -> None:
         """Keep what the agent did, and write its end if this was its last decision."""
-        if self._asked is None:
+        if not self._asked:
             return
         row = slice(self._row, self._row + 1)
         self._action = ActionTuple(action.continuous[row], action.discrete[row])
-        behavior, agent = self._asked
-        _, terminal = self._example.get_steps(behavior)
-        for i in np.flatnonzero(terminal.agent_id == agent).tolist():
+        _, terminal = self._example.get_steps(self._asked)
+        for i in np.flatnonzero(self._example.ended_rows(self._asked) == self._row).tolist():
             self._write(terminal, i, done=True, interrupted=bool(terminal.interrupted[i]))
 
     def close(self) -> None:
@@ -75,14 +69,6 @@ class DemoRecording:
         obs = [column[i] for column in steps.obs]
         self._recorder.record(obs, given, self._action.continuous[0], self._action.discrete[0], **flags)
         self.records += 1
-
-    def _place(self) -> tuple[str, int]:
-        """Return the behavior of the row and where it stands among those who are asked, -1 if it is not."""
-        for behavior in self._example.BEHAVIORS:
-            at = np.flatnonzero(self._example._rows[behavior] == self._row)
-            if len(at):
-                return behavior, int(at[0])
-        return "", -1
 
 
 def _allowed(decision: DecisionSteps, i: int) -> Array | None:

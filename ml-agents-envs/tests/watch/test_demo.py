@@ -22,9 +22,9 @@ def record(path, name, row, decisions, **options):
     last = nothing.continuous[0], nothing.discrete[0]
     with DemoRecording(path, env, row) as demo:
         for _ in range(decisions):
-            behavior = env.BEHAVIORS[env._which[row]]
+            behavior = env.behavior_of(row)
             decision, _ = env.get_steps(behavior)
-            (at,) = np.flatnonzero(decision.agent_id == env._agent[row])
+            (at,) = np.flatnonzero(env.asking_rows(behavior) == row)
             agent = decision.agent_id[at]
             seen.append(decision.obs[0][at])
             given.append(decision.reward[at] + decision.group_reward[at])
@@ -100,11 +100,19 @@ class Scripted:
     SPEC = BehaviorSpec([vector_sensor(1, "place")], ActionSpec.create_discrete((9,)))
 
     def __init__(self, numbers):
-        self._which, self._rows = np.zeros(2, int), {"B?team=0": np.arange(2)}
         self._numbers, self._tick = numbers, 0  # numbers: of row 1, one per episode
 
     def move(self):
         self._tick += 1
+
+    def behavior_of(self, row):
+        return "B?team=0"
+
+    def asking_rows(self, behavior):
+        return np.arange(2)
+
+    def ended_rows(self, behavior):
+        return np.arange(2 if self._tick in (2, 4) else 0)
 
     def get_steps(self, behavior):
         now, ends = self._tick, self._tick in (2, 4)
