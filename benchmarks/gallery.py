@@ -12,7 +12,7 @@ import argparse
 import csv
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from learning import ROOT, Curve, read_curve, train
@@ -48,22 +48,22 @@ LESSONS = {
 }
 
 
-def learn(name: str, results: Path) -> None:
-    """Train an example and keep its curves."""
-    lesson = LESSONS[name]
+def learn(name: str, results: Path, budget: int | None, folder: Path) -> None:
+    """Train an example and keep its curves in a folder; budget: steps, unless as many as the gallery says."""
+    lesson = LESSONS[name] if budget is None else replace(LESSONS[name], budget=budget)
     config, environment = ROOT / "config" / lesson.config, ["--env", f"builtin:{name}"]
     seconds = train(config, lesson.budget, environment, SEED, results / name)
-    for behavior, curve in keep(name, results / name).items():
+    for behavior, curve in keep(name, lesson, results / name, folder).items():
         (_, first), (steps, last) = curve[0], curve[-1]
         print(f"{behavior:16s} {first:8.2f} at first, {last:8.2f} after {steps:9,} steps, {seconds:5.0f} s in all",
               flush=True)  # fmt: skip
 
 
-def keep(name: str, run: Path) -> dict[str, Curve]:
+def keep(name: str, lesson: Lesson, run: Path, folder: Path) -> dict[str, Curve]:
     """Keep, and return, the curves of a run of an example, by behavior."""
-    curves = {behavior: read_curve(run / behavior, LESSONS[name].budget) for behavior in LESSONS[name].unity}
-    KEPT.mkdir(exist_ok=True)
-    with (KEPT / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+    curves = {behavior: read_curve(run / behavior, lesson.budget) for behavior in lesson.unity}
+    folder.mkdir(exist_ok=True)
+    with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(("behavior", "steps", "reward"))
         for behavior, curve in curves.items():
@@ -71,17 +71,17 @@ def keep(name: str, run: Path) -> dict[str, Curve]:
     return curves
 
 
-def kept(name: str) -> dict[str, Curve]:
+def kept(name: str, folder: Path) -> dict[str, Curve]:
     """Return the curves of an example by behavior."""
     curves: dict[str, Curve] = {}
-    with (KEPT / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             curves.setdefault(row["behavior"], []).append((int(row["steps"]), float(row["reward"])))
     return curves
 
 
-def draw(name: str) -> None:
-    """Draw an example's curves, with what Unity's page says as a dotted line."""
+def draw(name: str, folder: Path) -> None:
+    """Draw an example's curves, with what Unity's page says as a dotted line; those of the gallery go to its page."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -89,7 +89,7 @@ def draw(name: str) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     figure, panel = pyplot.subplots(figsize=(4.8, 2.7), layout="constrained")
-    curves = kept(name)
+    curves = kept(name, folder)
     for behavior, curve in curves.items():
         (line,) = panel.plot(*zip(*curve, strict=True), label=behavior, linewidth=1.6)
         if (unity := LESSONS[name].unity[behavior]) is not None:
@@ -100,7 +100,7 @@ def draw(name: str) -> None:
     if len(curves) > 1:
         panel.legend(frameon=False)
     panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURES / f"{name}-curve.png", dpi=100)
+    figure.savefig((PICTURES if folder == KEPT else folder) / f"{name}-curve.png", dpi=100)
     pyplot.close(figure)
 
 
@@ -109,6 +109,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(LESSONS)}")
     parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
+    parser.add_argument("--budget", type=int, metavar="STEPS", help="instead of each example's own")
+    parser.add_argument("--curves", type=Path, default=KEPT, metavar="DIR", help="where curves are kept")
     parser.add_argument("--draw", action="store_true", help="draw the curves kept, and train nothing")
     flags = parser.parse_args()
     if unknown := set(flags.names) - set(LESSONS):
@@ -117,9 +119,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             if not flags.draw:
-                learn(name, flags.results or Path(folder))
-            if (KEPT / f"{name}.csv").exists():
-                draw(name)
+                learn(name, flags.results or Path(folder), flags.budget, flags.curves)
+            if (flags.curves / f"{name}.csv").exists():
+                draw(name, flags.curves)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import argparse
 import statistics
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +115,16 @@ def measure(agents: int, slices: int) -> None:
     """Print decisions per second of both, and their ratio."""
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    ours, peer = Ours(agents), stable_baselines(agents)
+    ours, peer = Ours(agents), stable_baselines(agents) if find_spec("stable_baselines3") else None
     ours.slice()  # compiles the physics
     rows = ROLLOUT // agents * agents
-    speed: dict[str, list[float]] = {"ours": [], "stable-baselines3": []}
+    speed: dict[str, list[float]] = {"ours": []} if peer is None else {"ours": [], "stable-baselines3": []}
     for _ in range(slices):
         start = time.perf_counter()
         taken = ours.slice()
         speed["ours"].append(taken / (time.perf_counter() - start))
+        if peer is None:
+            continue
         start = time.perf_counter()
         peer.learn(rows, reset_num_timesteps=False)
         speed["stable-baselines3"].append(rows / (time.perf_counter() - start))
@@ -129,7 +132,10 @@ def measure(agents: int, slices: int) -> None:
     for name, values in speed.items():
         spread = f"(from {min(values):.0f} to {max(values):.0f})"
         print(f"{agents:4d} agents  {name:18s} {middle[name]:8.0f} decisions/s {spread}")
-    print(f"{agents:4d} agents  ratio {middle['ours'] / middle['stable-baselines3']:.2f}")
+    if peer is None:
+        print("stable-baselines3 is not installed: there is nothing to compare with")
+    else:
+        print(f"{agents:4d} agents  ratio {middle['ours'] / middle['stable-baselines3']:.2f}")
 
 
 def main() -> None:

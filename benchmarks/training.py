@@ -1,6 +1,6 @@
 """How fast does a run train in players, learning included? Ours, and Unity's trainers beside them.
 
-    python benchmarks/training.py [--seconds 25] [--rounds 2] [--peer MLAGENTS_LEARN]
+    python benchmarks/training.py [--seconds 25] [--rounds 2] [--scenes 1x12 2x12 1x64 1x256] [--peer MLAGENTS_LEARN]
 
 3DBall with its published settings, in players of our own that stand in for Unity builds: the same ones for both. They
 take turns; each run is told to stop after so many seconds, and its steps per second are read off its log from the first
@@ -23,7 +23,7 @@ from pathlib import Path
 from mlagents_envs.examples.executable import make_executable
 
 ROOT = Path(__file__).parents[1]
-SCENES = ((1, 12), (2, 12), (1, 64), (1, 256))  # players, agents in each
+SCENES = ("1x12", "2x12", "1x64", "1x256")  # players x agents in each
 OURS = (sys.executable, "-m", "mlagents")
 LINE = re.compile(r"Step: (\d+)\. Time Elapsed: ([\d.]+) s")
 
@@ -57,6 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=25.0, help="of each run, from its first summary on")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--scenes", nargs="+", default=SCENES, metavar="PxA", help="players x agents in each")
     parser.add_argument("--peer", help="the mlagents-learn of Unity's own packages")
     flags = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin deaf to it
@@ -64,7 +65,8 @@ def main() -> int:
     print(f"{'players':>7s} {'agents':>6s} " + " ".join(f"{name:>10s}" for name in contestants) + f" {'ratio':>6s}")
     with tempfile.TemporaryDirectory() as folder:
         make_executable(Path(folder) / "builds", "3DBall")
-        for players, agents in SCENES:
+        for scene in flags.scenes:
+            players, agents = map(int, scene.split("x"))
             speeds: dict[str, list[float]] = {name: [] for name in contestants}
             for _ in range(flags.rounds):
                 for name, command in contestants.items():
