@@ -157,6 +157,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
     parser.add_argument("--picture", type=Path, help="where the curves are drawn")
     flags = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin deaf to it
     flags.places = flags.places or (["kept"] if flags.players else ["process"])
     if "official" in flags.places and not flags.peer:
         parser.error("--places official needs --peer, the mlagents-learn of Unity's own packages")
