@@ -6,12 +6,10 @@ import importlib.metadata as metadata
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 OURS = {"mlagents": "learn.py", "mlagents_envs": "wire/launch.py"}  # package -> a file that only ours has
@@ -157,28 +155,31 @@ def check_kernels() -> list[Finding]:
     version = version_of("numba")
     if version is None:
         return [warning("numba is not installed: 3DBall and reading messages are slower; pip install numba")]
-    folder = kernel_cache()
-    if not _writable(folder):
-        return [
-            warning(
-                f"numba {version} cannot write to {folder} and compiles anew in every process; "
-                "set NUMBA_CACHE_DIR to a folder that can be written"
-            )
-        ]
+    from mlagents_envs.compiled import kernel_folder
+    from mlagents_envs.exception import UnityEnvironmentException
+
+    remedy = "set NUMBA_CACHE_DIR to a folder that only you can write to"
+    try:
+        folder = kernel_folder()
+        doubt = _not_kept(folder)
+    except UnityEnvironmentException as error:
+        doubt = str(error)
+    if doubt is not None:
+        return [warning(f"numba {version} compiles anew in every process: {doubt}; {remedy}")]
     compiled = sum(1 for _ in folder.rglob("*.nbc"))
     state = f"{compiled} compiled kernels in {folder}" if compiled else f"will compile once into {folder}"
     return [ok(f"numba {version}, {state}")]
 
 
-def kernel_cache() -> Path:
-    """Return where compiled kernels are kept: as NUMBA_CACHE_DIR says, beside the sources, or in a temporary folder."""
-    if given := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(given)
-    package = find_spec("mlagents_envs")
-    places = package.submodule_search_locations if package is not None else None
-    if places and os.access(places[0], os.W_OK):
-        return Path(places[0])
-    return Path(tempfile.gettempdir()) / "mlagents-numba"
+def _not_kept(folder: Path) -> str | None:
+    """Return why kernels are not kept in a folder, None if they are."""
+    from mlagents_envs.compiled import uses_own_folder
+    from mlagents_envs.user_folder import distrusted
+
+    if not _writable(folder):
+        return f"it cannot write to {folder}"
+    places = [place for place in (folder.parent, folder) if uses_own_folder() and os.path.lexists(place)]
+    return next((doubt for place in places if (doubt := distrusted(place)) is not None), None)
 
 
 def _writable(folder: Path) -> bool:

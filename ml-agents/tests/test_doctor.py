@@ -16,6 +16,7 @@ from mlagents.doctor import main
 from mlagents.health import Level, attempt, check_strangers, check_torch
 from mlagents.reading import load
 from mlagents.tryout import check_behaviors, check_build, check_environment, remarks
+from mlagents_envs import compiled
 from mlagents_envs.base_env import ActionSpec, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples import catalog
 from mlagents_envs.examples.example import vector_sensor
@@ -228,6 +229,15 @@ def test_the_cache_of_compiled_kernels_is_looked_at(tmp_path, monkeypatch):
     assert "1 compiled kernels in" in texts(health.check_kernels(), Level.OK)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "kernel.nbc" / "cache"))
     assert "set NUMBA_CACHE_DIR" in texts(health.check_kernels(), Level.WARNING)
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    monkeypatch.setattr(compiled, "PACKAGE", tmp_path / "kernel.nbc" / "nowhere")  # a shared installation
+    monkeypatch.setattr(sys, "platform", "linux")
+    own = tmp_path / "caches" / "mlagents" / "numba"
+    assert f"will compile once into {own}" in texts(health.check_kernels(), Level.OK)
+    own.mkdir(parents=True)
+    own.chmod(0o777)
+    assert f"others can write to {own}" in texts(health.check_kernels(), Level.WARNING)
     monkeypatch.setattr(health, "version_of", lambda name: None)
     assert "pip install numba" in texts(health.check_kernels(), Level.WARNING)
 
