@@ -6,7 +6,6 @@ import hashlib
 import re
 import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +17,7 @@ from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.registry.archive import MODE, unpack
 from mlagents_envs.registry.download import FAILURES, cause, download, is_final
 from mlagents_envs.registry.location import is_remote, local_path
+from mlagents_envs.user_folder import private_cache
 
 PATTERNS = {"linux": "*.x86_64", "darwin": "*.app", "win32": "*.exe"}
 NO_PLAYER = "UnityCrashHandler64"  # lies beside players and ends like them
@@ -28,8 +28,9 @@ TIMEOUT = 30.0  # seconds without an answer
 def get_local_binary_path(name: str, url: str, *, tmp_dir: str | Path | None = None) -> str:
     """Return the player behind a url, which is fetched and unpacked unless it was before.
 
-    tmp_dir: where archives are kept unpacked, instead of the system's folder for temporary files. Raises
-    FileNotFoundError if there is no player, UnityEnvironmentException if it cannot be fetched.
+    tmp_dir: where archives are kept unpacked, instead of a folder that only this user can write to. Raises
+    FileNotFoundError if there is no player, UnityEnvironmentException if it cannot be fetched, or the user's folder
+    cannot be trusted.
     """
     source = None if is_remote(url) else local_path(url)
     if source is None or source.suffix.lower() == ".zip":
@@ -37,11 +38,12 @@ def get_local_binary_path(name: str, url: str, *, tmp_dir: str | Path | None = N
             if not source.is_file():
                 raise FileNotFoundError(f"{name}: there is no archive {source}; check the path")
             url = str(source.absolute())  # the same words mean another archive in another working directory
+        root = _root(name, tmp_dir)
         try:
-            player = _unpacked(name, url, root=_root(tmp_dir))
+            player = _unpacked(name, url, root=root)
         except OSError as error:
             raise UnityEnvironmentException(
-                f"{name}: the build cannot be kept below {_root(tmp_dir)} ({error}); give its entry another tmp_dir"
+                f"{name}: the build cannot be kept below {root} ({error}); give its entry another tmp_dir"
             ) from error
     elif source.is_dir() and source.suffix != ".app":
         player = find_player(source)
@@ -141,10 +143,13 @@ def _is_valid(player: Path) -> bool:
     return validate_environment_path(str(player)) is not None
 
 
-def _root(tmp_dir: str | Path | None) -> Path:
+def _root(name: str, tmp_dir: str | Path | None) -> Path:
     if tmp_dir is not None:
         return Path(tmp_dir)
-    return Path("/tmp") if sys.platform == "darwin" else Path(tempfile.gettempdir())
+    try:
+        return private_cache("builds")
+    except UnityEnvironmentException as error:
+        raise UnityEnvironmentException(f"{name}: {error}; or give its entry a tmp_dir") from error
 
 
 def _digest(url: str) -> str:

@@ -9,6 +9,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.registry.limits import GIB, REMEDY, most_bytes
 from mlagents_envs.registry.progress import Bar
 
 BLOCK = 8192  # bytes read at once
@@ -28,13 +29,21 @@ def read(url: str, *, limit: int, timeout: float) -> bytes:
 
 
 def download(url: str, file: Path, *, label: str, timeout: float) -> None:
-    """Write a new file. Raises one of FAILURES, also if fewer bytes arrive than were announced."""
+    """Write a new file. Raises one of FAILURES, also if fewer bytes arrive than were announced.
+
+    Raises UnityEnvironmentException if more are announced, or arrive, than are taken.
+    """
+    limit = most_bytes()
     with _answer(url, timeout=timeout) as response, file.open("wb") as out:
         announced = getattr(response, "length", None) or 0
         bar, arrived = Bar(f"Downloading {label}", announced), 0
+        if announced > limit:
+            raise UnityEnvironmentException(f"{url} is {announced / GIB:.1f} GiB large; {REMEDY}")
         while block := response.read(BLOCK):
-            out.write(block)
             arrived += len(block)
+            if arrived > limit:
+                raise UnityEnvironmentException(f"{url} is larger than {limit / GIB:.1f} GiB; {REMEDY}")
+            out.write(block)
             bar.advance(len(block))
     if arrived < announced:
         raise ConnectionError(f"the connection ended after {arrived} of {announced} bytes")

@@ -9,12 +9,15 @@ environments:
       win_url: ...
       additional_args: [<argument of the player>, ...]
       tmp_dir: <where archives are kept unpacked>
+
+A manifest behind an http url names builds behind http urls only, and no tmp_dir: it says nothing about local files.
 """
 
 from __future__ import annotations
 
 import difflib
 import logging
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,15 +97,43 @@ def _entry(location: str, identifier: str, settings: dict[Any, Any]) -> RemoteRe
             raise TypeError(f"{place}.{name}: no such setting; {guess}")
     reward, arguments = settings.get("expected_reward"), settings.get("additional_args") or []
     if reward is not None and not isinstance(reward, (int, float)):
-        raise UnityEnvironmentException(f"{place}.expected_reward: {reward!r} is no number; give one, or null")
+        raise UnityEnvironmentException(f"{place}.expected_reward: {_short(reward)} is no number; give one, or null")
     if not isinstance(arguments, list):
-        raise UnityEnvironmentException(f"{place}.additional_args: {arguments!r} is no list; begin each with '- '")
+        raise UnityEnvironmentException(
+            f"{place}.additional_args: {_short(arguments)} is no list; begin each with '- '"
+        )
+    for argument in arguments:
+        if not isinstance(argument, (str, int, float)):
+            raise UnityEnvironmentException(f"{place}.additional_args: {_short(argument)} is no text; give texts")
     texts = {name: settings.get(name) for name in (*URLS, "description", "tmp_dir")}
     for name, text in texts.items():
         if text is not None and not isinstance(text, str):
-            raise UnityEnvironmentException(f"{place}.{name}: {text!r} is no text; put it into quotation marks")
-    linux, darwin, windows = (beside(location, url) if (url := texts[name]) else None for name in URLS)
+            raise UnityEnvironmentException(f"{place}.{name}: {_short(text)} is no text; put it into quotation marks")
+    linux, darwin, windows = urls = [beside(location, url) if (url := texts[name]) else None for name in URLS]
+    if is_remote(location):
+        _check_remote(place, urls, texts["tmp_dir"])
     return RemoteRegistryEntry(
         identifier, None if reward is None else float(reward), texts["description"], linux, darwin, windows,
         [str(argument) for argument in arguments], texts["tmp_dir"],
     )  # fmt: skip
+
+
+def _check_remote(place: str, urls: list[str | None], folder: str | None) -> None:
+    for name, url in zip(URLS, urls, strict=True):
+        if url is not None and not is_remote(url):
+            raise UnityEnvironmentException(
+                f"{place}.{name}: {url} is on this machine, which a manifest from elsewhere may not name; "
+                "save the manifest and register the file"
+            )
+    if folder is not None:
+        raise UnityEnvironmentException(
+            f"{place}.tmp_dir: {folder} is on this machine, which a manifest from elsewhere may not name; "
+            "save the manifest and register the file"
+        )
+
+
+def _short(value: object) -> str:
+    """Return a value as it is written in Python, cut short: YAML says endless things in few letters."""
+    shown = reprlib.Repr()
+    shown.maxlevel, shown.maxstring, shown.maxother = 2, 60, 60
+    return shown.repr(value)

@@ -29,7 +29,7 @@ BUILD = archive_of(f"build/{PLAYER}", "build/UnityCrashHandler64.exe", "build/Ba
 class Server:
     """Gives each request the next of its answers, and the last one forever.
 
-    An answer is a status, or bytes, or bytes and how many are announced.
+    An answer is a status, or bytes, or bytes and how many are announced, None for none.
     """
 
     def __init__(self):
@@ -46,7 +46,8 @@ class Server:
                     return
                 data, announced = answer if isinstance(answer, tuple) else (answer, len(answer))
                 self.send_response(200)
-                self.send_header("Content-Length", str(announced))
+                if announced is not None:
+                    self.send_header("Content-Length", str(announced))
                 self.end_headers()
                 self.wfile.write(data)
 

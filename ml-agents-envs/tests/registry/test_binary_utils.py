@@ -8,11 +8,15 @@ import sys
 import threading
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mlagents_envs import user_folder
 from mlagents_envs.exception import UnityEnvironmentException
-from mlagents_envs.registry import progress
+from mlagents_envs.registry import archive as archives
+from mlagents_envs.registry import limits, progress
+from mlagents_envs.registry.archive import unpack
 from mlagents_envs.registry.binary_utils import find_player, get_local_binary_path
 
 PLAYER = {"darwin": "Ball.app/Contents/MacOS/Ball", "win32": "Ball.exe"}.get(sys.platform, "Ball.x86_64")
@@ -228,3 +232,102 @@ def test_progress_is_shown_on_a_terminal_and_nowhere_else(monkeypatch):
             bar.advance(10)
         assert stream.getvalue()[-1:] == expected
         assert stream.getvalue().count("\r") == (41 if expected else 0)
+
+
+# where, and how much
+
+
+def test_without_a_tmp_dir_builds_lie_in_a_folder_of_the_user(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(user_folder, "cache_root", lambda: tmp_path / "caches")
+    player = Path(get_local_binary_path("Ball", server.url("ball.zip")))
+    root = tmp_path / "caches" / "mlagents" / "builds"
+    assert player.is_relative_to(cache(root, "Ball", server.url("ball.zip")))
+    if sys.platform != "win32":
+        assert root.stat().st_mode & 0o777 == 0o700
+        root.chmod(0o777)
+        with pytest.raises(UnityEnvironmentException, match=r"Ball: others can write to .*builds; .*tmp_dir"):
+            get_local_binary_path("Ball", server.url("ball.zip"))
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_build_that_is_too_large_is_not_fetched_to_its_end(server, tmp_path, monkeypatch, announced):
+    monkeypatch.setenv(limits.SETTING, str(10_000 / limits.GIB))
+    server.answers = [(b"x", 20_000) if announced else (b"x" * 20_000, None)]
+    size = "is 0.0 GiB large" if announced else "is larger than 0.0 GiB"
+    with pytest.raises(UnityEnvironmentException, match=rf"ball.zip {size}; .*{limits.SETTING}"):
+        get_local_binary_path("Ball", server.url("ball.zip"), tmp_dir=tmp_path)
+    assert len(server.asked) == 1
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize("given", ["many", "0", "-1", "nan", "inf"])
+def test_a_limit_that_is_no_number_is_told(server, tmp_path, monkeypatch, given):
+    monkeypatch.setenv(limits.SETTING, given)
+    with pytest.raises(UnityEnvironmentException, match=f"{limits.SETTING} is '{given}'; give the GiB"):
+        get_local_binary_path("Ball", server.url("ball.zip"), tmp_dir=tmp_path)
+
+
+def refused(tmp_path, archive, sentence):
+    """Check that an archive is refused before anything of it is written."""
+    (tmp_path / "bad.zip").write_bytes(archive)
+    with pytest.raises(UnityEnvironmentException, match=sentence):
+        unpack(tmp_path / "bad.zip", tmp_path / "build", label="Bad")
+    assert not list((tmp_path / "build").rglob("*"))
+
+
+def one_entry(content, *, attributes=0o100644, method=zipfile.ZIP_DEFLATED):
+    """Return an archive of one entry."""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", method) as archive:
+        entry = zipfile.ZipInfo("build/it")
+        entry.create_system, entry.external_attr, entry.compress_type = 3, attributes << 16, method
+        archive.writestr(entry, content)
+    return memory.getvalue()
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    bomb = one_entry(bytes(1_000_000))
+    monkeypatch.setattr(archives, "UNSUSPECTED", 500_000)
+    refused(tmp_path, bomb, "bytes unpack to 1000000, 200 times as many")
+    monkeypatch.setattr(archives, "MOST_RATIO", 10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=999_999))
+    refused(tmp_path, bomb, "has 0.0 GiB left; make room, or give its entry another tmp_dir")
+    monkeypatch.setenv(limits.SETTING, str(999_999 / limits.GIB))
+    refused(tmp_path, bomb, rf"unpacks to 0.0 GiB; .*{limits.SETTING}")
+
+
+def test_an_archive_of_too_many_entries_is_refused(tmp_path, zipped, monkeypatch):
+    monkeypatch.setattr(archives, "MOST_ENTRIES", 3)
+    refused(tmp_path, zipped("a", "b", "c", "d"), "it has 4 entries; 3 are the most")
+
+
+def test_entries_that_announce_less_than_they_hold_write_no_more_than_that(tmp_path):
+    honest = one_entry(bytes(1_000_000))
+    lie = honest.replace((1_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little"))
+    assert lie != honest
+    (tmp_path / "lie.zip").write_bytes(lie)
+    with pytest.raises(zipfile.BadZipFile, match="cannot be unpacked"):
+        unpack(tmp_path / "lie.zip", tmp_path / "build", label="Bad")
+    assert sum(file.stat().st_size for file in (tmp_path / "build").rglob("*") if file.is_file()) <= 1000
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "a/../../../outside", "C:/Windows", "x" * 5000])
+def test_a_link_that_leads_outside_is_refused(tmp_path, target):
+    refused(tmp_path, one_entry(target, attributes=0o120777), "'build/it' is a link that leads outside the folder")
+
+
+def test_a_link_inside_a_build_becomes_a_file(tmp_path):
+    (tmp_path / "good.zip").write_bytes(one_entry("../build/other", attributes=0o120777))
+    unpack(tmp_path / "good.zip", tmp_path / "build", label="Good")
+    (file,) = [path for path in (tmp_path / "build").rglob("*") if not path.is_dir()]
+    assert not file.is_symlink()
+
+
+@pytest.mark.parametrize("attributes", [0o010644, 0o020644, 0o060644, 0o140644])
+def test_pipes_devices_and_sockets_are_refused(tmp_path, attributes):
+    refused(tmp_path, one_entry("", attributes=attributes), "'build/it' is neither a file nor a folder")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compression_whose_memory_nobody_bounds_is_refused(tmp_path, method):
+    refused(tmp_path, one_entry(bytes(1000), method=method), f"compressed in the way {method}; .*deflate")

@@ -10,7 +10,7 @@ from mlagents_envs import registry
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.examples.catalog import NAMES
 from mlagents_envs.exception import UnityEnvironmentException
-from mlagents_envs.registry import UnityEnvRegistry, default_registry
+from mlagents_envs.registry import UnityEnvRegistry, binary_utils, default_registry
 from mlagents_envs.registry import manifest as manifest_module
 from mlagents_envs.registry.base_registry_entry import BaseRegistryEntry
 from mlagents_envs.registry.builtin_registry_entry import BuiltinRegistryEntry
@@ -183,9 +183,10 @@ def test_an_unknown_setting_is_an_error_with_its_place(tmp_path):
 # builds
 
 
-def test_a_build_of_a_manifest_is_fetched_and_started(server, tmp_path, started):
+def test_a_build_of_a_manifest_is_fetched_and_started(server, tmp_path, started, monkeypatch):
     build = server.answers[0]
-    server.answers = [MANIFEST.format(url="builds/ball.zip", tmp=tmp_path).encode(), build]
+    monkeypatch.setattr(binary_utils, "private_cache", lambda name: tmp_path / name)
+    server.answers = [MANIFEST.format(url="builds/ball.zip", tmp="null").encode(), build]
     names = UnityEnvRegistry()
     names.register_from_yaml(server.url("here/m.yaml"))
     names["Ball"].make(file_name="ignored", seed=3, additional_args=["--own"])
@@ -205,6 +206,35 @@ def test_paths_in_a_manifest_begin_where_it_lies(tmp_path, started, as_url):
     names.register_from_yaml(file.as_uri() if as_url else file)
     names["Ball"].make()
     assert started[0]["file_name"] == str(tmp_path / "build" / PLAYER.split("/")[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "folder", "sentence"),
+    [
+        ("file:///etc/passwd", "null", "linux_url: file:///etc/passwd is on this machine"),
+        ("C:/builds/ball.zip", "null", "linux_url: C:/builds/ball.zip is on this machine"),
+        ("builds/ball.zip", "/home", "tmp_dir: /home is on this machine"),
+        ("builds/ball.zip", "../here", "tmp_dir: ../here is on this machine"),
+    ],
+)
+def test_a_manifest_from_elsewhere_names_nothing_of_this_machine(server, caplog, url, folder, sentence):
+    server.answers = [MANIFEST.format(url=url, tmp=folder).encode()]
+    names = UnityEnvRegistry()
+    names.register_from_yaml(server.url("m.yaml"))
+    assert len(names) == 0
+    assert sentence in caplog.text
+    assert "save the manifest" in caplog.text
+
+
+@pytest.mark.parametrize("setting", ["description", "expected_reward", "additional_args", "tmp_dir", "linux_url"])
+def test_a_manifest_that_says_endless_things_in_few_letters_gets_a_short_sentence(tmp_path, caplog, setting):
+    levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    names = UnityEnvRegistry()
+    text = f"a0: &a0 [x]\n{levels}environments: [{{Ball: {{{setting}: [*a29]}}}}]"
+    names.register_from_yaml(written(tmp_path, text))
+    assert len(names) == 0
+    assert f"environments.Ball.{setting}" in caplog.text
+    assert len(caplog.text) < 2000
 
 
 def test_a_platform_without_a_build_gets_a_sentence(monkeypatch):
