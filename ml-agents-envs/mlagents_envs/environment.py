@@ -17,7 +17,6 @@ from mlagents_envs.base_env import (
     DecisionSteps,
     TerminalSteps,
 )
-from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
 from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
 from mlagents_envs.communicator_objects.capabilities_pb2 import UnityRLCapabilitiesProto
 from mlagents_envs.communicator_objects.unity_rl_initialization_input_pb2 import UnityRLInitializationInputProto
@@ -31,7 +30,7 @@ from mlagents_envs.exception import (
 )
 from mlagents_envs.side_channel import DefaultTrainingAnalyticsSideChannel, SideChannel
 from mlagents_envs.side_channel.side_channel_manager import SideChannelManager
-from mlagents_envs.wire.codec import AgentReader, Said, first_agent
+from mlagents_envs.wire.codec import MOST_BEHAVIORS, AgentReader, Agents, Said, first_agent
 from mlagents_envs.wire.conversation import Build, Conversation
 from mlagents_envs.wire.diagnosis import versions_differ
 from mlagents_envs.wire.packages import Package, read_package
@@ -231,19 +230,24 @@ class UnityEnvironment(BaseEnv):
         """Make steps of what the player said."""
         for parameters in said.beginning.brain_parameters:
             self._pending.setdefault(parameters.brain_name, parameters)
+        if len(self._pending) + len(self._specs) > MOST_BEHAVIORS:
+            raise UnityCommunicationException(
+                f"the player has described {len(self._pending) + len(self._specs)} behaviors by now; {MOST_BEHAVIORS} "
+                "are the most. Look for a behavior name that is made anew for every agent."
+            )
         for name, raw in said.agents.items():
             if name not in self._specs and len(raw):
-                self._meet(name, first_agent(raw))
+                self._meet(name, raw)
         for name, reader in self._readers.items():
             self._steps[name] = reader.read(said.agents.get(name, b""))
         self._side_channel_manager.process_side_channel_message(said.side_channel)
 
-    def _meet(self, name: str, agent: AgentInfoProto) -> None:
-        """Get to know a behavior by its parameters and its first agent."""
+    def _meet(self, name: str, raw: Agents) -> None:
+        """Get to know a behavior by its parameters and the first of its agents."""
         if name not in self._pending:
             raise UnityCommunicationException(f"{name}: the player never described this behavior")
         try:
-            described = behavior_spec(self._pending.pop(name), agent)
+            described = behavior_spec(self._pending.pop(name), first_agent(raw))
         except UnityObservationException as error:
             raise UnityObservationException(f"{name}: {error} ({self._package})") from error
         self._log_images(name, described)

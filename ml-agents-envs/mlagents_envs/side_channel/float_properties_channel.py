@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from mlagents_envs.exception import UnitySideChannelException
 from mlagents_envs.side_channel.identifiers import FLOAT_PROPERTIES
 from mlagents_envs.side_channel.incoming_message import IncomingMessage
 from mlagents_envs.side_channel.outgoing_message import OutgoingMessage
 from mlagents_envs.side_channel.side_channel import SideChannel
+
+MOST_PROPERTIES = 2**16
 
 
 class FloatPropertiesChannel(SideChannel):
@@ -18,7 +21,10 @@ class FloatPropertiesChannel(SideChannel):
         self._properties: dict[str, float] = {}
 
     def on_message_received(self, msg: IncomingMessage) -> None:
+        """Keep a number; raises UnitySideChannelException if the player sets more properties than any scene has."""
         key = msg.read_string()
+        if key not in self._properties and len(self._properties) >= MOST_PROPERTIES:
+            raise UnitySideChannelException(f"the player sets more than {MOST_PROPERTIES} properties")
         self._properties[key] = msg.read_float32()
 
     def set_property(self, key: str, value: float) -> None:

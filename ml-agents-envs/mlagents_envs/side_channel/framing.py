@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from uuid import UUID
 
 from mlagents_envs.exception import UnityEnvironmentException
@@ -20,7 +21,22 @@ def records(blob: bytes | bytearray) -> list[tuple[UUID, bytes]]:
 
     Raises UnityEnvironmentException for bytes that are no whole number of records.
     """
-    found, at, end = [], 0, len(blob)
+    return list(read_records(blob))
+
+
+def read_records(blob: bytes | bytearray) -> Iterator[tuple[UUID, bytes]]:
+    """Yield what `records` returns, one after another, once it is known that the bytes are whole: all of them at once
+    take many times their bytes.
+    """
+    for _ in _headers(blob):
+        pass
+    for identifier, at, size in _headers(blob):
+        yield UUID(bytes_le=identifier), bytes(blob[at : at + size])
+
+
+def _headers(blob: bytes | bytearray) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the id of every record, where its payload begins, and how many bytes that has."""
+    at, end = 0, len(blob)
     while at < end:
         if end - at < HEADER.size:
             raise UnityEnvironmentException(
@@ -28,12 +44,11 @@ def records(blob: bytes | bytearray) -> list[tuple[UUID, bytes]]:
                 "check that the player and this package speak the same version"
             )
         identifier, size = HEADER.unpack_from(blob, at)
-        channel, at = UUID(bytes_le=identifier), at + HEADER.size
+        at += HEADER.size
         if not 0 <= size <= end - at:
             raise UnityEnvironmentException(
-                f"side channel {channel}: a payload of {size} bytes is announced where {end - at} are left; "
-                "check that the player and this package speak the same version"
+                f"side channel {UUID(bytes_le=identifier)}: a payload of {size} bytes is announced where "
+                f"{end - at} are left; check that the player and this package speak the same version"
             )
-        found.append((channel, bytes(blob[at : at + size])))
+        yield identifier, at, size
         at += size
-    return found

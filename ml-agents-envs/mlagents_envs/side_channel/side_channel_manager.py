@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from mlagents_envs.exception import UnityEnvironmentException, UnitySideChannelException
-from mlagents_envs.side_channel.framing import frame, records
+from mlagents_envs.side_channel.framing import frame, read_records
 from mlagents_envs.side_channel.incoming_message import IncomingMessage
 from mlagents_envs.side_channel.side_channel import SideChannel
 
 log = logging.getLogger(__name__)
+MOST_WARNINGS = 20  # ids of channels that nobody knows: there may be endlessly many
 
 
 class SideChannelManager:
@@ -22,7 +23,8 @@ class SideChannelManager:
 
     def __init__(self, side_channels: Iterable[SideChannel] | None = None) -> None:
         self._side_channels_dict: dict[UUID, SideChannel] = {}
-        self._unknown: set[UUID] = set()  # ids that were warned of
+        self._unknown: set[UUID] = set()  # ids that were warned of, up to a number
+        self._lost = 0
         for channel in side_channels or ():
             other = self._side_channels_dict.get(channel.channel_id)
             if other is not None:
@@ -32,13 +34,18 @@ class SideChannelManager:
                 )
             self._side_channels_dict[channel.channel_id] = channel
 
+    @property
+    def lost(self) -> int:
+        """How many messages came that were for nobody; they are counted, not kept."""
+        return self._lost
+
     def process_side_channel_message(self, data: bytes) -> None:
         """Bring each message to its channel, in the order of arrival. A message for nobody is a warning per id.
 
         Raises UnityEnvironmentException, before any message is brought, for bytes that are no records;
         UnitySideChannelException, naming the channel, for a payload that it cannot read.
         """
-        for identifier, payload in records(data):
+        for identifier, payload in read_records(data):
             channel = self._side_channels_dict.get(identifier)
             if channel is None:
                 self._warn_of(identifier)
@@ -58,6 +65,10 @@ class SideChannelManager:
         return blob
 
     def _warn_of(self, identifier: UUID) -> None:
-        if identifier not in self._unknown:
-            self._unknown.add(identifier)
-            log.warning("side channel %s: the player sends on it and nobody listens; its messages are lost", identifier)
+        self._lost += 1
+        if identifier in self._unknown or len(self._unknown) >= MOST_WARNINGS:
+            return
+        self._unknown.add(identifier)
+        log.warning("side channel %s: the player sends on it and nobody listens; its messages are lost", identifier)
+        if len(self._unknown) == MOST_WARNINGS:
+            log.warning("side channels: %d ids are unknown by now; no more of them are told", MOST_WARNINGS)

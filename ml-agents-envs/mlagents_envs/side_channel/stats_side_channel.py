@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from mlagents_envs.exception import UnitySideChannelException
@@ -15,12 +16,17 @@ EnvironmentStats = Mapping[str, StatList]
 __all__ = ["EnvironmentStats", "StatList", "StatsAggregationMethod", "StatsSideChannel"]
 
 
+log = logging.getLogger(__name__)
+MOST_VALUES = 2**20  # that wait to be asked for
+
+
 class StatsSideChannel(SideChannel):
-    """Keeps statistics until somebody asks for them; Python never sends."""
+    """Keeps statistics until somebody asks for them, up to a number; Python never sends."""
 
     def __init__(self) -> None:
         super().__init__(STATISTICS)
         self._stats: dict[str, StatList] = {}
+        self._waiting = 0  # values
 
     def on_message_received(self, msg: IncomingMessage) -> None:
         """Keep one value; an unknown aggregation raises UnitySideChannelException."""
@@ -30,9 +36,17 @@ class StatsSideChannel(SideChannel):
         except ValueError as error:
             known = ", ".join(f"{method.value} {method.name}" for method in StatsAggregationMethod)
             raise UnitySideChannelException(f"{key}: {number} is no aggregation; known are {known}") from error
+        self._waiting += 1
+        if self._waiting > MOST_VALUES:
+            if self._waiting == MOST_VALUES + 1:
+                log.warning(
+                    "StatsSideChannel: %d values wait, and those that follow are lost; call get_and_reset_stats",
+                    MOST_VALUES,
+                )
+            return
         self._stats.setdefault(key, []).append((value, method))
 
     def get_and_reset_stats(self) -> EnvironmentStats:
         """Return what came since the last asking, by name, in the order of arrival."""
-        stats, self._stats = self._stats, {}
+        stats, self._stats, self._waiting = self._stats, {}, 0
         return stats

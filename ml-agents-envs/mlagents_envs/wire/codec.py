@@ -24,6 +24,10 @@ from mlagents_envs.wire.replies import WELL
 
 Array = NDArray[Any]
 Agents = bytes | memoryview  # a list of agents, not read yet
+MOST_BEHAVIORS = 1024  # of one player
+MOST_SENSORS = 1024  # of one agent
+LONGEST_NAME = 1024  # bytes
+LONGEST_BEGINNING = 2**22  # bytes of versions and descriptions, which become many times as many
 
 
 class Said(NamedTuple):
@@ -51,12 +55,22 @@ def read_message(raw: bytes) -> Said:
                     if inside == 1:
                         agents, side_channel = _read_output(output)
                     elif inside == 2:
+                        _check_beginning(output)
                         beginning.MergeFromString(bytes(output))
     except (Malformed, DecodeError, UnicodeDecodeError) as error:
         raise UnityCommunicationException(
             f"what arrived is no message of the protocol ({error}): is something else than a Unity player connected?"
         ) from error
     return Said(status, reason, agents, side_channel, beginning)
+
+
+def _check_beginning(raw: memoryview) -> None:
+    """Raise Malformed for descriptions of more behaviors, or longer ones, than any player has."""
+    if len(raw) > LONGEST_BEGINNING:
+        raise Malformed(f"its description has {len(raw)} bytes; {LONGEST_BEGINNING} are the most")
+    described = sum(1 for field, _, _ in read_fields(raw) if field == 5)
+    if described > MOST_BEHAVIORS:
+        raise Malformed(f"it describes {described} behaviors; {MOST_BEHAVIORS} are the most")
 
 
 def is_last(raw: bytes) -> bool:
@@ -77,19 +91,34 @@ def _read_output(raw: memoryview) -> tuple[dict[str, Agents], bytes]:
             name, listed = "", part[:0]
             for inside, _, value in read_fields(part):
                 if inside == 1:
+                    if len(value) > LONGEST_NAME:
+                        raise Malformed(f"a behavior's name has {len(value)} bytes; {LONGEST_NAME} are the most")
                     name = bytes(value).decode()
                 elif inside == 2:
                     listed = value
             agents[name] = listed
+            if len(agents) > MOST_BEHAVIORS:
+                raise Malformed(f"it has more than {MOST_BEHAVIORS} behaviors")
         elif field == 3:
             side_channel = bytes(part)
     return agents, side_channel
 
 
 def first_agent(raw: Agents) -> AgentInfoProto:
-    """Return the first of a list of agents, which shows what the others see too."""
+    """Return the first of a list of agents, which shows what the others see too.
+
+    Raises UnityCommunicationException if the bytes are no such list, or it has more sensors than any agent;
+    UnityObservationException for a sensor with more to say than any.
+    """
     try:
-        part = next((part for field, _, part in read_fields(memoryview(raw)) if field == 1), b"")
+        part = next((part for field, _, part in read_fields(memoryview(raw)) if field == 1), memoryview(b""))
+        seen = 0
+        for field, _, observation in read_fields(part):
+            if field == 13:
+                walk_proto.check_description(observation)
+                seen += 1
+        if seen > MOST_SENSORS:
+            raise Malformed(f"its first agent has {seen} sensors; {MOST_SENSORS} are the most")
         return AgentInfoProto.FromString(bytes(part))
     except (Malformed, DecodeError) as error:
         raise UnityCommunicationException(f"a list of agents cannot be read: {error}") from error
@@ -126,7 +155,7 @@ class AgentReader:
         observation of another shape than the specification says, or with numbers that are not finite.
         """
         try:
-            columns = self._fast(raw) or walk_proto.read(bytes(raw), self.spec, self._layouts)
+            columns = self._fast(raw) or walk_proto.read(memoryview(raw), self.spec, self._layouts)
             obs = observations(columns, self.spec)
             self._check_finite(columns, obs)
         except (UnityCommunicationException, UnityObservationException) as error:
@@ -142,7 +171,7 @@ class AgentReader:
         n = self._walk.count(view)
         if n < 0 or n * int(self._sizes.sum()) * 4 > len(raw):  # so it is compressed, or too little
             return None
-        columns = empty_columns(n, self.spec)
+        columns = empty_columns(n, self.spec, len(raw))
         if not self._walk.read(view, self._shapes, self._sizes, *columns):
             return None
         if self._moves:

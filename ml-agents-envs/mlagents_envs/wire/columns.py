@@ -11,7 +11,10 @@ from mlagents_envs.base_env import BehaviorSpec
 from mlagents_envs.exception import UnityObservationException
 
 Array = NDArray[Any]
-MOST_NUMBERS = 2**30  # of one behavior's agents in one message: images unpack to thousands of times their size
+MOST_NUMBERS = 2**28  # of one behavior's agents in one message: images unpack to thousands of times their size
+PER_AGENT = 18  # bytes of its row, besides mask and observations
+GROWTH = 4  # bytes of rows for each byte of a message
+FREE = 2**24  # bytes of rows that any message may have
 
 
 class Columns(NamedTuple):
@@ -25,17 +28,23 @@ class Columns(NamedTuple):
     floats: Array  # one sensor after another: (n, size) float32 each
 
 
-def empty_columns(n: int, spec: BehaviorSpec) -> Columns:
-    """Return columns of zeros; raises UnityObservationException if there is no room for so much."""
+def empty_columns(n: int, spec: BehaviorSpec, message: int) -> Columns:
+    """Return columns of zeros for n agents that came in so many bytes.
+
+    Raises UnityObservationException if there is no room for so much, or nobody would say so much in so few bytes.
+    """
     numbers = n * sum(sensor_sizes(spec))
     if numbers > MOST_NUMBERS:
         raise UnityObservationException(f"{n} agents would see {numbers} numbers at once; {MOST_NUMBERS} are the most")
+    choices = sum(spec.action_spec.discrete_branches)
+    if n * (PER_AGENT + choices) > GROWTH * message + FREE:
+        raise UnityObservationException(f"{n} agents with masks of {choices} choices came in {message} bytes only")
     return Columns(
         np.zeros(n, np.int32),
         np.zeros(n, np.int32),
         np.zeros((2, n), np.float32),
         np.zeros((2, n), bool),
-        np.zeros((n, sum(spec.action_spec.discrete_branches)), bool),
+        np.zeros((n, choices), bool),
         np.zeros(numbers, np.float32),
     )
 

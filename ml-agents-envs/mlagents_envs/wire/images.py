@@ -15,6 +15,8 @@ from mlagents_envs.wire.stacks import fill_missing
 
 Array = NDArray[Any]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SMALLEST_PNG = 8 + 25 + 12 + 12  # bytes: signature, header, and the frames of its data and its end
+PER_CHANNEL = 4  # planes that a channel can be averaged from, and images that may be sent for it
 _MODES = ("L", "RGB", "RGBA")
 
 
@@ -24,10 +26,17 @@ def decode_png(data: bytes, shape: Sequence[int], mapping: Sequence[int] = ()) -
     mapping: for each channel of all images together, the output channel that it is averaged into, -1 for none. Without
     one, a single output channel is the mean of the first image, and several are the first ones. Frames of a stack that
     are missing may be one image each (see `stacks`).
-    Raises UnityObservationException if the bytes are no images, or not of that shape.
+    Raises UnityObservationException if the bytes are no images, or not of that shape, or if there are more of them, or
+    a longer mapping, than so many channels need: no more than these is unpacked.
     """
     channels, height, width = shape
-    images = [_pixels(part, height, width) for part in _split(data)]
+    most = PER_CHANNEL * channels
+    if len(mapping) > most:
+        raise UnityObservationException(f"a mapping is for {len(mapping)} channels; the sensor has {channels}")
+    parts = _split(data, len(mapping) or most)
+    if not mapping:
+        parts = parts[:channels]  # each has a channel or more
+    images = [_pixels(part, height, width) for part in parts]
     if not mapping and channels == 1:
         return _shares(images[0].mean(axis=0, dtype=np.float32, keepdims=True))
     if mapping:
@@ -56,14 +65,16 @@ def encode_png(image: Array) -> bytes:
     return out.getvalue()
 
 
-def _split(data: bytes) -> list[bytes]:
-    """Return each image of `data` with what lies between it and the next; there is at least one."""
+def _split(data: bytes, most: int) -> list[bytes]:
+    """Return each image of `data` with what lies between it and the next: one at least, `most` at most."""
     starts = [0]
     while True:
         start = data.find(SIGNATURE, _end(data, starts[-1]))
         if start < 0:
             break
         starts.append(start)
+        if len(starts) > most:
+            raise UnityObservationException(f"there are more than {most} images, which is more than its channels need")
     return [data[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 

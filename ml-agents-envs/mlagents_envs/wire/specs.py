@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import numpy as np
+import math
+from collections.abc import Sequence
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
@@ -14,8 +13,10 @@ from mlagents_envs.communicator_objects.space_type_pb2 import continuous as CONT
 from mlagents_envs.exception import UnityActionException, UnityObservationException
 
 MOST_DIMENSIONS = 4
-MOST_NUMBERS = 2**26  # of one observation
+MOST_NUMBERS = 2**26  # of all observations of one agent
 MOST_CHOICES = 2**20  # continuous actions, or choices of all branches together
+MOST_BRANCHES = 1024
+LONGEST_NAME = 1024  # letters
 
 
 def behavior_spec(parameters: BrainParametersProto, agent: AgentInfoProto) -> BehaviorSpec:
@@ -23,15 +24,28 @@ def behavior_spec(parameters: BrainParametersProto, agent: AgentInfoProto) -> Be
 
     Raises UnityObservationException or UnityActionException for what no behavior can have.
     """
-    return BehaviorSpec([observation_spec(seen) for seen in agent.observations], action_spec(parameters))
+    sensors = [observation_spec(seen) for seen in agent.observations]
+    numbers = sum(math.prod(sensor.shape) for sensor in sensors)
+    if numbers > MOST_NUMBERS:
+        raise UnityObservationException(
+            f"its {len(sensors)} sensors have {numbers} numbers; {MOST_NUMBERS} are the most"
+        )
+    return BehaviorSpec(sensors, action_spec(parameters))
 
 
 def observation_spec(observation: ObservationProto) -> ObservationSpec:
     """Return what a sensor sends; raises UnityObservationException if nothing has such a shape or type."""
-    shape = tuple(observation.shape)
-    if len(shape) > MOST_DIMENSIONS or any(size < 1 for size in shape) or np.prod(shape, dtype=float) > MOST_NUMBERS:
+    if len(observation.name) > LONGEST_NAME:
+        raise UnityObservationException(f"the name of a sensor has {len(observation.name)} letters")
+    shape = tuple(observation.shape[: MOST_DIMENSIONS + 1])
+    if len(shape) > MOST_DIMENSIONS or any(size < 1 for size in shape) or math.prod(shape) > MOST_NUMBERS:
         raise UnityObservationException(
             f"sensor '{observation.name}' has the shape {shape}; up to {MOST_DIMENSIONS} sizes from 1 are possible"
+        )
+    if len(observation.dimension_properties) > MOST_DIMENSIONS:
+        raise UnityObservationException(
+            f"sensor '{observation.name}' has {len(observation.dimension_properties)} dimension properties; its shape "
+            f"is {shape}"
         )
     try:
         known = tuple(DimensionProperty(value) for value in observation.dimension_properties)
@@ -45,9 +59,9 @@ def action_spec(parameters: BrainParametersProto) -> ActionSpec:
     """Return which actions are taken; players older than protocol 1.3 say it in the deprecated fields only."""
     said = parameters.action_spec
     if said.num_continuous_actions or said.num_discrete_actions:
-        spec = ActionSpec(said.num_continuous_actions, tuple(said.discrete_branch_sizes))
+        spec = ActionSpec(said.num_continuous_actions, tuple(said.discrete_branch_sizes[: MOST_BRANCHES + 1]))
     else:
-        sizes = tuple(parameters.vector_action_size_deprecated)
+        sizes = tuple(parameters.vector_action_size_deprecated[: MOST_BRANCHES + 1])
         continuous = parameters.vector_action_space_type_deprecated == CONTINUOUS
         spec = ActionSpec(sizes[0] if sizes else 0, ()) if continuous else ActionSpec(0, sizes)
     _check(parameters.brain_name, [spec.continuous_size], smallest=0)
@@ -55,12 +69,11 @@ def action_spec(parameters: BrainParametersProto) -> ActionSpec:
     return spec
 
 
-def _check(behavior: str, sizes: Iterable[int], smallest: int) -> None:
-    sizes = list(sizes)
-    if any(size < smallest for size in sizes) or sum(sizes) > MOST_CHOICES:
+def _check(behavior: str, sizes: Sequence[int], smallest: int) -> None:
+    if len(sizes) > MOST_BRANCHES or any(size < smallest for size in sizes) or sum(sizes) > MOST_CHOICES:
         raise UnityActionException(
-            f"{behavior}: its actions have the sizes {sizes[:10]}; sizes from {smallest}, together up to "
-            f"{MOST_CHOICES}, are possible"
+            f"{behavior}: its actions have the sizes {list(sizes[:10])}; up to {MOST_BRANCHES} sizes from {smallest}, "
+            f"together up to {MOST_CHOICES}, are possible"
         )
 
 

@@ -192,10 +192,11 @@ def test_large_numbers_whose_sum_is_not_finite_are_fine():
 
 def test_a_few_bytes_cannot_ask_for_all_memory():
     spec = spec_of((3, 8000, 8000))  # within what a sensor may be
-    raw = block(1, b"") * 100_000
     for reader in readers(spec):
+        with pytest.raises(UnityObservationException, match="agent 0 sends 0 observations, 1 are expected"):
+            reader.read(block(1, b"") * 100_000)
         with pytest.raises(UnityObservationException, match="numbers at once"):
-            reader.read(raw)
+            reader.read(block(1, block(13, bytes(100))) * 100_000)
 
 
 @pytest.mark.parametrize("raw", [b"\x0a", b"\xff" * 30, b"GET / HTTP/1.1\r\n", block(1, b"\x0a\x05abc"), varint(LENGTH)])
