@@ -103,7 +103,7 @@ class UnityEnvironment(BaseEnv):
         atexit.register(self._close)
         try:
             self._greet(seed, num_areas)
-        except (UnityException, KeyboardInterrupt):
+        except BaseException:  # whatever it is, nobody could close what was never returned
             self._close(0)
             raise
 
@@ -215,8 +215,8 @@ class UnityEnvironment(BaseEnv):
 
     def _exchange(self, actions: bytes, *, reset: bool) -> None:
         """Tell the player what to do, and take what it says; a player that cannot be understood is ended."""
-        side_channel = self._side_channel_manager.generate_side_channel_messages()
         conversation = self._talk()
+        side_channel = self._side_channel_manager.generate_side_channel_messages()
         try:
             self._take(conversation.command(command([actions], bytes(side_channel), reset=reset)))
         except UnityCommunicatorStoppedException:
@@ -277,6 +277,7 @@ class UnityEnvironment(BaseEnv):
     def _talk(self) -> Conversation:
         if self._conversation is None:
             raise UnityEnvironmentException("No Unity environment is loaded.")
+        self._conversation.check_process()
         return self._conversation
 
 

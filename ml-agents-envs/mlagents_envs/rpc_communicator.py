@@ -17,7 +17,7 @@ from mlagents_envs.exception import (
     UnityTimeOutException,
     UnityWorkerInUseException,
 )
-from mlagents_envs.wire.codec import is_last
+from mlagents_envs.wire.codec import is_last, why_no_greeting
 from mlagents_envs.wire.diagnosis import Stage, why_silent
 from mlagents_envs.wire.replies import WELL, closing
 from mlagents_envs.wire.server import ExchangeServer, Interruption
@@ -34,7 +34,9 @@ class RpcCommunicator(Communicator):
         self.timeout_wait = timeout_wait
         self._stage = Stage.NOBODY
         try:
-            self._server = ExchangeServer(base_port + worker_id, farewell=closing(), is_last=is_last)
+            self._server = ExchangeServer(
+                base_port + worker_id, farewell=closing(), is_last=is_last, why_stranger=why_no_greeting
+            )
         except OSError as error:
             raise UnityWorkerInUseException(worker_id) from error
 

@@ -181,6 +181,9 @@ def test_ten_thousand_mutated_messages_end_in_a_sentence_or_in_steps(monkeypatch
         def command(self, _):
             return read_message(self.raw)
 
+        def check_process(self):
+            pass
+
         def close(self, _):
             pass
 

@@ -82,6 +82,22 @@ def is_last(raw: bytes) -> bool:
         return False
 
 
+def why_no_greeting(raw: bytes) -> str | None:
+    """Return why a first message opens no conversation, None if it does."""
+    try:
+        said = read_message(raw)
+    except UnityCommunicationException:
+        return "what it says is no message of the protocol"
+    return None if said.status == WELL else "it says goodbye at once"
+
+
+def why_stranger(raw: bytes) -> str | None:
+    """Return why this first message is not a player's, None if it is: a player says which versions it has."""
+    if (why := why_no_greeting(raw)) is not None:
+        return why
+    return None if read_message(raw).beginning.ByteSize() else "it does not say which version it has"
+
+
 def _read_output(raw: memoryview) -> tuple[dict[str, Agents], bytes]:
     """Return the bytes of each behavior's agents, and those of the side channels."""
     agents: dict[str, Agents] = {}

@@ -15,7 +15,7 @@ from mlagents_envs.exception import (
     UnityTimeOutException,
     UnityWorkerInUseException,
 )
-from mlagents_envs.wire.codec import Said, is_last, read_message
+from mlagents_envs.wire.codec import Said, is_last, read_message, why_stranger
 from mlagents_envs.wire.diagnosis import Stage, why_exited, why_silent
 from mlagents_envs.wire.launch import Player, find_player, player_arguments
 from mlagents_envs.wire.ports import who_holds
@@ -61,7 +61,7 @@ class Conversation:
             )
             try:
                 self._player = Player(executable, arguments)
-            except UnityEnvironmentException:
+            except BaseException:  # a Ctrl-C too: nobody else could free the port
                 self._server.close()
                 raise
 
@@ -71,12 +71,26 @@ class Conversation:
         return self._server.port
 
     def greet(self, greeting: bytes) -> Said:
-        """Return a player's first message and answer it; its second call waits for the first command."""
-        said = self._hear()
-        self._stage = Stage.GREETED
-        self._server.answer(greeting)
-        self._hear()
-        return said
+        """Return a player's first message and answer it; its second call waits for the first command.
+
+        One that leaves in between was none: the player is waited for.
+        """
+        until = time.monotonic() + self._patience
+        while True:
+            said = self._understood(self._wait(until))
+            self._stage = Stage.GREETED
+            self._server.answer(greeting)
+            second = self._wait(time.monotonic() + self._patience)
+            if second is not Interruption.HUNG_UP or time.monotonic() >= until:
+                self._understood(second)
+                return said
+            self._stage = Stage.NOBODY
+            self._server.forget()
+            self._server.note_stranger("it left after it was greeted")
+
+    def check_process(self) -> None:
+        """Raise UnityEnvironmentException in a process that was forked from the one that began the conversation."""
+        self._server.check_process()
 
     def command(self, message: bytes) -> Said:
         """Tell the player what to do and return what comes of it.
@@ -95,8 +109,10 @@ class Conversation:
         """Say goodbye, and end the player if it does not end by itself in so many seconds.
 
         Before its first command a player does not quit for a goodbye but goes on without a trainer: nothing is waited
-        for.
+        for. In a fork this does nothing: the player is another process's.
         """
+        if self._server.is_inherited:
+            return
         self._server.dismiss()
         try:
             if self._player is not None:
@@ -106,7 +122,10 @@ class Conversation:
 
     def _hear(self) -> Said:
         """Wait for the player's next message."""
-        until = time.monotonic() + self._patience
+        return self._understood(self._wait(time.monotonic() + self._patience))
+
+    def _wait(self, until: float) -> bytes | Interruption:
+        """Return what the player says next; until: a moment of the monotonic clock."""
         while (message := self._server.receive(LOOKED_AT_EVERY)) is None:
             if self._player is not None and self._player.poll() is not None:
                 message = self._server.receive(0)  # its last word
@@ -116,6 +135,10 @@ class Conversation:
                 break
             if time.monotonic() >= until:
                 raise UnityTimeOutException(self._silence(self._stage))
+        return message
+
+    def _understood(self, message: bytes | Interruption) -> Said:
+        """Return what a message says; raises if it is the last, or none."""
         if message is Interruption.HUNG_UP:
             self._check_ended(TIME_TO_END)
             raise UnityCommunicatorStoppedException("The player hung up: it was closed, or its scene was stopped.")
@@ -139,14 +162,19 @@ class Conversation:
             time.sleep(0.01)
 
     def _silence(self, stage: Stage) -> str:
-        return why_silent(
+        said = why_silent(
             stage, seconds=self._patience, editor=self._player is None, player=self._player, limit=self._server.limit
         )
+        if stage is Stage.NOBODY and self._server.stranger:
+            return f"Something called port {self.port} that is no player: {self._server.stranger}. {said}"
+        return said
 
 
 def _listen(port: int, worker: int, search: bool, address: str, limit: int) -> ExchangeServer:
     """Return a server on this port, or on the next free one."""
     for candidate in range(port, min(port + PORTS_TRIED, 65536) if search else port + 1):
         with suppress(OSError):
-            return ExchangeServer(candidate, address=address, limit=limit, farewell=closing(), is_last=is_last)
+            return ExchangeServer(
+                candidate, address=address, limit=limit, farewell=closing(), is_last=is_last, why_stranger=why_stranger
+            )
     raise UnityWorkerInUseException(worker, f"port {port} is taken by {who_holds(port) or 'a program of another user'}")

@@ -6,9 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 
 if sys.platform == "win32":
     import ctypes
@@ -67,16 +71,17 @@ else:
     class Group:
         """A process in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
-        On Linux the kernel kills the process when the *thread* that started it ends: a player lives no longer than
-        the thread that made it. What a player starts itself is only ended by `kill`. On macOS nothing like it exists:
-        there a player ends because Unity quits when its connection is lost.
+        On Linux the kernel kills the process when the *thread* that started it ends, which is one that lasts as long as
+        this process. What a player starts itself is only ended by `kill`. On macOS nothing like it exists: there a
+        player ends because Unity quits when its connection is lost.
         """
 
         def __init__(self, command: Sequence[str | Path], *, output: int) -> None:
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=_end_with(os.getpid()),
-            )  # fmt: skip
+            before = _end_with(os.getpid())
+            self.process = _starter(os.getpid()).start(lambda: subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=before,
+            ))  # fmt: skip
 
         def ask(self) -> None:
             """Ask the processes to end; stopped ones go on, to hear it."""
@@ -90,6 +95,47 @@ else:
         def _signal(self, number: signal.Signals) -> None:
             with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only a zombie is left
                 os.killpg(self.process.pid, number)
+
+
+Process = subprocess.Popen[bytes]
+
+
+class _Starter:
+    """A thread that starts processes for others and lasts as long as this process."""
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Future[Process], Callable[[], Process]]] = SimpleQueue()
+        threading.Thread(target=self._serve, name="starts-players", daemon=True).start()
+
+    def start(self, function: Callable[[], Process]) -> Process:
+        """Return what the function returns; if the caller is interrupted meanwhile, the process is ended."""
+        future: Future[Process] = Future()
+        self._work.put((future, function))
+        try:
+            return future.result()
+        except BaseException:
+            future.add_done_callback(_kill)
+            raise
+
+    def _serve(self) -> None:
+        while True:
+            future, function = self._work.get()
+            try:
+                future.set_result(function())
+            except BaseException as error:  # it is raised where the process is asked for
+                future.set_exception(error)
+
+
+@cache
+def _starter(process: int) -> _Starter:
+    """Return the one of this process: a fork has another."""
+    return _Starter()
+
+
+def _kill(started: Future[Process]) -> None:
+    if started.exception() is None:
+        started.result().kill()
+        started.result().wait()
 
 
 def _end_with(parent: int) -> Callable[[], None] | None:

@@ -48,7 +48,7 @@ def start(executable: Path, arguments: Sequence[str], *, output: int) -> Group:
 
 
 class Player:
-    """A player that runs. It ends with `stop`, or with the thread that started it; see `Group`.
+    """A player that runs. It ends with `stop`, or with this process; see `Group`.
 
     log: gets what it prints; without one, that goes to a temporary file, which is gone after `stop`.
     """
@@ -63,7 +63,7 @@ class Player:
         self._last = b""  # of what it printed
         try:
             self._group = start(executable, arguments, output=output)
-        except UnityEnvironmentException:
+        except BaseException:  # a Ctrl-C too
             self._printed.close()
             raise
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -13,10 +15,14 @@ from typing import Any
 
 import grpc
 
+from mlagents_envs.exception import UnityEnvironmentException
+
+log = logging.getLogger(__name__)
 METHOD = "/communicator_objects.UnityToExternalProto/Exchange"
 LOOPBACK, LOOPBACK_6 = "127.0.0.1", "::1"
 MESSAGE_LIMIT = 256 * 2**20  # bytes
-_CALLS = 4  # handled at once: one is enough for a player; the others are for those who are sent away
+_CALLS = 16  # handled at once: one is enough for a player; the others are for those who are sent away
+_SILENCE = 2.0  # seconds in which a caller that is not known yet says what it wants
 _GRACE = 0.5  # seconds for the last answer to go out
 
 
@@ -31,8 +37,15 @@ def _goes_on(message: bytes) -> bool:
     return False
 
 
+def _welcome(message: bytes) -> str | None:
+    return None
+
+
 class ExchangeServer:
     """Listens for one player, whose calls come one after another: `receive` and `answer` take turns.
+
+    The player is who first says what a player says; whoever calls before is sent away, with one line of log. A process
+    that was forked from this one can neither talk to the player nor end it.
 
     A call with the player's last message is answered at once, whatever the owner of this server does meanwhile: Unity
     waits for that answer on its main thread, without a deadline, and quits after it.
@@ -40,21 +53,26 @@ class ExchangeServer:
 
     def __init__(
         self, port: int, *, address: str = LOOPBACK, limit: int = MESSAGE_LIMIT, farewell: bytes = b"",
-        is_last: Callable[[bytes], bool] = _goes_on,
+        is_last: Callable[[bytes], bool] = _goes_on, why_stranger: Callable[[bytes], str | None] = _welcome,
     ) -> None:  # fmt: skip
         """Listen; raises OSError if the port is taken.
 
         address: only this machine can connect to the loopback address. limit: of a message, in bytes. farewell: what a
         call gets that ends the conversation, or that comes after its end. is_last: does a message end it?
+        why_stranger: why a first message is not a player's, None if it is.
         """
         self.port = port
         self.limit = limit
         self._farewell = farewell
         self._is_last = is_last
+        self._why_stranger = why_stranger
+        self.stranger = ""  # why a caller was no player, if one was none
+        self._process = os.getpid()
         self._inbox: SimpleQueue[bytes | Interruption] = SimpleQueue()
         self._outbox: SimpleQueue[bytes] = SimpleQueue()
         self._one = threading.Lock()  # held by the call that is being answered
-        self._caller = ""  # the player, known by its first call
+        self._caller = ""  # the player, known by its first message
+        self._introduction = threading.Lock()  # held while a caller becomes the player
         self._ended = False  # by either side: every call gets the farewell
         self._closed = False
         if not is_free(address, port):
@@ -74,8 +92,22 @@ class ExchangeServer:
             self._listen(LOOPBACK_6)  # Unity calls `localhost`, which may mean either
         self._server.start()
 
+    def check_process(self) -> None:
+        """Raise UnityEnvironmentException in a process that was forked from the one that listens."""
+        if self.is_inherited:
+            raise UnityEnvironmentException(
+                "this environment was opened in another process, and a fork cannot use it; use multiprocessing with "
+                "get_context('spawn') and open the environment there"
+            )
+
+    @property
+    def is_inherited(self) -> bool:
+        """Is this a fork of the process that listens?"""
+        return os.getpid() != self._process
+
     def receive(self, seconds: float) -> bytes | Interruption | None:
         """Return what the player says next, None if it says nothing for so long."""
+        self.check_process()
         try:
             return self._inbox.get(timeout=seconds)
         except Empty:
@@ -85,6 +117,11 @@ class ExchangeServer:
         """Answer the call that waits."""
         self._outbox.put(message)
 
+    def forget(self) -> None:
+        """Let whoever greets next be the player: the one that did has left."""
+        with self._introduction:
+            self._caller = ""
+
     def dismiss(self) -> None:
         """Answer the call that waits, if any, and every later one, with the farewell."""
         self._ended = True
@@ -93,7 +130,7 @@ class ExchangeServer:
 
     def close(self) -> None:
         """Dismiss the player and listen no more; calling it twice is fine."""
-        if self._closed:
+        if self._closed or self.is_inherited:
             return
         self._closed = True
         self.dismiss()
@@ -103,10 +140,9 @@ class ExchangeServer:
     def exchange(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         """Handle a call, in a thread of the server."""
         caller = context.peer()
-        self._caller = self._caller or caller
-        if caller != self._caller:
+        if self._caller and caller != self._caller:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another player is being served")
-        message = self._message(requests)
+        message = self._message(requests) if self._caller else self._introduce(requests, context)
         if self._ended:
             return self._farewell
         if isinstance(message, bytes) and self._is_last(message):
@@ -125,6 +161,36 @@ class ExchangeServer:
             return answer
         finally:
             self._one.release()
+
+    def _introduce(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes | Interruption:
+        """Return the first message of a caller, which is the player from now on, or send it away."""
+        silence = threading.Timer(_SILENCE, context.cancel)
+        silence.daemon = True
+        silence.start()
+        message = self._message(requests)
+        silence.cancel()
+        if self._ended:
+            return message
+        if isinstance(message, Interruption):
+            self.note_stranger("it says nothing, or too much")
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"messages have at most {self.limit} bytes")
+        elif (why := self._why_stranger(message)) is not None:
+            self.note_stranger(why)
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a player is waited for: {why}")
+        elif not context.is_active():
+            self.note_stranger("it left before it was answered")
+            context.abort(grpc.StatusCode.CANCELLED, "it left")
+        with self._introduction:
+            self._caller = self._caller or context.peer()
+        if self._caller != context.peer():
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another player is being served")
+        return message
+
+    def note_stranger(self, why: str) -> None:
+        """Remember why a caller is no player; the first is told."""
+        if not self.stranger and not self._caller:
+            self.stranger = why
+            log.warning("Something called port %d that is no player: %s. The player is waited for.", self.port, why)
 
     def _message(self, requests: Iterator[bytes]) -> bytes | Interruption:
         try:
@@ -175,10 +241,14 @@ class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     """
 
     def __init__(self, server: ExchangeServer) -> None:
+        self._server = server
         self._handler = grpc.stream_unary_rpc_method_handler(server.exchange)
 
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        return self._handler if call.method == METHOD else None
+        if call.method == METHOD:
+            return self._handler
+        self._server.note_stranger(f"it asks for the method {call.method[:100]!r}")
+        return None
 
 
 def is_free(address: str, port: int) -> bool:

@@ -365,12 +365,15 @@ def test_a_player_ends_with_a_parent_that_is_killed(script, tmp_path):
 
 
 @linux
-def test_a_player_ends_with_the_thread_that_started_it(play):
+def test_a_player_outlives_the_thread_that_started_it(play):
     players = []
     thread = threading.Thread(target=lambda: players.append(play("import time; time.sleep(60)")))
     thread.start()
     thread.join()
-    assert ended(players[0]) == -signal.SIGKILL
+    time.sleep(0.3)
+    assert players[0].poll() is None
+    players[0].stop(0)
+    assert players[0].poll() is not None
 
 
 # the old door

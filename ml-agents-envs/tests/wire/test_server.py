@@ -78,6 +78,10 @@ def test_only_this_machine_is_listened_to(server):
 
 def test_a_message_that_is_too_long_is_noticed_and_the_caller_is_told(server):
     with caller(server) as channel:
+        first = call(channel, b"hello")
+        assert server.receive(10) == b"hello"
+        server.answer(b"welcome")
+        assert first.result() == b"welcome"
         answer = call(channel, bytes(2000))
         assert server.receive(10) is Interruption.REJECTED
         with pytest.raises(grpc.RpcError) as refused:
