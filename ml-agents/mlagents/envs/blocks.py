@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlagents.envs.steps import Array, StepBatch
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
+from mlagents_envs.exception import UnityEnvironmentException
 
 ALIGNMENT = 64  # bytes: where columns begin
 SMALLEST = 16  # rows
+MIB = 2**20  # bytes
+SHARED = Path("/dev/shm")  # where Linux keeps shared memory
+
+
+class NoRoom(UnityEnvironmentException):
+    """The memory that processes share is too small; another environment would find it so too."""
 
 
 class Block:
@@ -38,10 +48,10 @@ class Block:
 
     @classmethod
     def make(cls, spec: BehaviorSpec, rows: int) -> Block:
-        """Return a new block with room for so many rows and as many again."""
+        """Return a new block with room for so many rows and as many again; raises NoRoom if there is none."""
         capacity = max(2 * rows, SMALLEST)
         size = sum(_space(capacity, kind, shape) for kind, shape in _layout(spec))
-        return cls(spec, capacity, SharedMemory(create=True, size=size), named=True)
+        return cls(spec, capacity, _reserve(size), named=True)
 
     @classmethod
     def attach(cls, name: str, spec: BehaviorSpec, capacity: int) -> Block:
@@ -71,6 +81,37 @@ class Block:
         if self._named:
             with suppress(FileNotFoundError):
                 self._memory.unlink()
+
+
+def _reserve(size: int) -> SharedMemory:
+    """Return new shared memory whose pages are there: those that are missing end the process when they are written."""
+    memory = None
+    try:
+        memory = SharedMemory(create=True, size=size)
+        if (file := SHARED / memory.name).exists():
+            descriptor = os.open(file, os.O_RDWR)
+            try:
+                os.posix_fallocate(descriptor, 0, size)
+            finally:
+                os.close(descriptor)
+    except OSError as error:
+        if memory is not None:
+            memory.close()
+            memory.unlink()
+        raise NoRoom(
+            f"an environment needs {size / MIB:.1f} MiB of shared memory ({error.strerror or error}){_left()}. In "
+            "Docker, start the container with more (docker run --shm-size=2g); or take smaller observations, or fewer "
+            "agents or environments (--num-envs)"
+        ) from error
+    return memory
+
+
+def _left() -> str:
+    """Return how much shared memory there is, where that can be known."""
+    if not SHARED.is_dir():
+        return ""
+    usage = shutil.disk_usage(SHARED)
+    return f"; {SHARED} has {usage.free / MIB:.1f} of {usage.total / MIB:.1f} MiB left"
 
 
 def join(pieces: list[tuple[Block, slice]]) -> StepBatch:

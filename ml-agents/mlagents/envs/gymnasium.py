@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mlagents.envs.foreign import ForeignEnv, Report, check_copies
+from mlagents.envs.foreign_calls import after_reset, after_step, as_flag, as_reward, calling
 from mlagents.envs.spaces import actions, forbidden, see, sensors
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 from mlagents_envs.exception import UnityEnvironmentException
@@ -43,7 +44,10 @@ class GymnasiumEnv(ForeignEnv):
         Raises UnityEnvironmentException for spaces that have no counterpart.
         """
         if callable(env):
-            self._envs = [env() for _ in range(check_copies(copies, COPIES, "gym"))]
+            count = check_copies(copies, COPIES, "gym")
+            known = (import_module("gymnasium.error").Error, ImportError)  # `make` has sentences for these
+            with calling(f"gym:{name or 'environment'}", "making it", but=known):
+                self._envs = [env() for _ in range(count)]
         elif copies in (None, 1):
             self._envs = [env]
         else:
@@ -81,7 +85,7 @@ class GymnasiumEnv(ForeignEnv):
 
     def set_seed(self, seed: int) -> None:
         self._seeds: list[int | None] = [seed + copy for copy in range(self.copies)]
-        self._fresh: list[tuple[Any, dict[str, Any]] | None] = [None] * self.copies  # episodes not yet played
+        self._fresh: list[tuple[Any, Mapping[Any, Any]] | None] = [None] * self.copies  # episodes not yet played
 
     def agent_name(self, agent: int) -> str:
         """Return how a sentence calls an agent."""
@@ -103,27 +107,37 @@ class GymnasiumEnv(ForeignEnv):
         report, answer = Report(self._spec), answers[self.behavior]
         for copy, env in enumerate(self._envs):
             action = self._actions.decode(answer.continuous[copy], answer.discrete[copy])
-            seen, reward, terminated, truncated, info = env.step(action)
+            place = self._place(copy)
+            with calling(place, "step()"):
+                result = env.step(action)
+            seen, reward, ended, cut, info = after_step(result, place)
+            earned, terminated = as_reward(reward, place), as_flag(ended, "terminated", place)
             self._fresh[copy] = None
-            if terminated or truncated:
-                last = see(self._sensors, seen, self.place)
-                report.ends(copy, last, reward=float(reward), interrupted=not terminated)
+            if terminated or as_flag(cut, "truncated", place):
+                last = see(self._sensors, seen, place)
+                report.ends(copy, last, reward=earned, interrupted=not terminated)
                 self._begin_in(copy, report)
             else:
-                self._ask(copy, report, seen=seen, info=info, reward=float(reward))
+                self._ask(copy, report, seen=seen, info=info, reward=earned)
         return {self.behavior: report}
 
     def _begin_in(self, copy: int, report: Report) -> None:
         """Begin an episode in a copy and ask for its first action."""
         fresh = self._fresh[copy]
         if fresh is None:
-            fresh = self._fresh[copy] = self._envs[copy].reset(seed=self._seeds[copy])
+            with calling(self._place(copy), "reset()"):
+                result = self._envs[copy].reset(seed=self._seeds[copy])
+            fresh = self._fresh[copy] = after_reset(result, self._place(copy))
             self._seeds[copy] = None
         self._ask(copy, report, seen=fresh[0], info=fresh[1], reward=0.0)
 
     def _ask(self, copy: int, report: Report, *, seen: Any, info: Mapping[str, Any], reward: float) -> None:
-        mask = forbidden(info.get("action_mask"), self._actions.spec, self.place)
-        report.asks(copy, see(self._sensors, seen, self.place), reward=reward, forbidden=mask)
+        place = self._place(copy)
+        mask = forbidden(info.get("action_mask"), self._actions.spec, place)
+        report.asks(copy, see(self._sensors, seen, place), reward=reward, forbidden=mask)
+
+    def _place(self, copy: int) -> str:
+        return f"{self.place}, copy {copy}"
 
 
 def check_id(id: str) -> EnvSpec:

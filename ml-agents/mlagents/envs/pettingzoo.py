@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlagents.envs.foreign import ForeignEnv, Report, check_copies
-from mlagents.envs.spaces import Actions, Array, Sensor, actions, forbidden, see, sensors, without_mask
+from mlagents.envs.foreign_calls import after_reset, after_step, as_flag, as_reward, calling
+from mlagents.envs.spaces import Actions, Array, Sensor, actions, entry, forbidden, see, sensors, without_mask
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 from mlagents_envs.exception import UnityEnvironmentException
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gymnasium.spaces import Space
 
 Makes = Callable[[], Any]  # a ParallelEnv or an AECEnv
+MOST_EMPTY = 10  # episodes in a row that begin without an agent
 
 
 def agent_type(agent: str) -> str:
@@ -43,12 +45,13 @@ class World:
     """One copy of the environment, and who lives in it."""
 
     env: Any  # a ParallelEnv
+    place: str  # how it is called in errors
     seed: int | None = None  # of the next reset
     ids: dict[str, int] = field(default_factory=dict)  # of all agents that ever were, by name
     agent: dict[str, int] = field(default_factory=dict)  # the living by name, in the order in which they asked
     seen: dict[str, Any] = field(default_factory=dict)  # what each of them last saw
     body: dict[str, Body] = field(default_factory=dict)
-    fresh: tuple[dict[str, Any], dict[str, Any]] | None = None  # an episode that nobody has played yet
+    fresh: tuple[Any, Mapping[Any, Any]] | None = None  # an episode that nobody has played yet
 
 
 class PettingZooEnv(ForeignEnv):
@@ -77,7 +80,9 @@ class PettingZooEnv(ForeignEnv):
         Raises UnityEnvironmentException for spaces that have no counterpart.
         """
         if callable(env):
-            envs = [env() for _ in range(check_copies(copies, 1, "pettingzoo"))]
+            count = check_copies(copies, 1, "pettingzoo")
+            with calling(f"pettingzoo:{name or 'environment'}", "making it", but=(ImportError,)):
+                envs = [env() for _ in range(count)]
         elif copies in (None, 1):
             envs = [env]
         else:
@@ -88,7 +93,9 @@ class PettingZooEnv(ForeignEnv):
         super().__init__(f"pettingzoo:{name or envs[0]}")
         self._type_of = type_of
         self._ids = 0  # that were given
-        self._worlds = [World(_parallel(made, self.place)) for made in envs]
+        self._worlds = [
+            World(_parallel(made, self.place), f"{self.place}, copy {copy}") for copy, made in enumerate(envs)
+        ]
         self.set_seed(seed)
         for world in self._worlds:
             for agent in getattr(world.env, "possible_agents", ()):  # those of other environments show up as they play
@@ -144,29 +151,46 @@ class PettingZooEnv(ForeignEnv):
 
     def _begin_in(self, world: World, reports: dict[str, Report]) -> None:
         if world.fresh is None:
-            world.fresh = world.env.reset(seed=world.seed)
-            world.seed = None
+            world.fresh = self._new_episode(world)
         seen, infos = world.fresh
         world.agent, world.seen = {name: self._id(world, name) for name in world.env.agents}, {}
         for name in world.agent:
-            self._ask(world, reports, name=name, seen=seen[name], info=infos.get(name, {}), reward=0.0)
+            self._ask(world, reports, name=name, seen=seen, info=infos.get(name, {}), reward=0.0)
+
+    def _new_episode(self, world: World) -> tuple[Any, Mapping[Any, Any]]:
+        """Return what agents see as an episode begins; one without agents is over, and the next begins."""
+        for _ in range(MOST_EMPTY):
+            with calling(world.place, "reset()"):
+                result = world.env.reset(seed=world.seed)
+            world.seed = None
+            fresh = after_reset(result, world.place)
+            if world.env.agents:
+                return fresh
+        raise UnityEnvironmentException(
+            f"{world.place}: {MOST_EMPTY} episodes in a row began without an agent; let reset() fill `agents`"
+        )
 
     def _play_in(self, world: World, reports: dict[str, Report], acts: Mapping[str, Any]) -> None:
         world.fresh = None
-        seen, reward, terminated, truncated, infos = world.env.step(acts)
+        with calling(world.place, "step()"):
+            result = world.env.step(acts)
+        seen, reward, ended, cut, infos = after_step(result, world.place)
+        terminated = {name: as_flag(flag, f"terminated of '{name}'", world.place) for name, flag in ended.items()}
+        truncated = {name: as_flag(flag, f"truncated of '{name}'", world.place) for name, flag in cut.items()}
+        earned = {name: as_reward(given, f"{world.place}, agent '{name}'") for name, given in reward.items()}
         stay = [name for name in world.env.agents if not (terminated.get(name) or truncated.get(name))]
         for name, agent in world.agent.items():
             if name not in stay:
                 body = world.body[name]
-                last = self._see(body, seen.get(name, world.seen[name]))
+                last = self._see(body, seen.get(name, world.seen[name]), world.place)
                 interrupted = not terminated.get(name)
                 self._report(reports, body).ends(
-                    agent, last, reward=float(reward.get(name, 0.0)), interrupted=interrupted
+                    agent, last, reward=earned.get(name, 0.0), interrupted=interrupted
                 )
         world.agent = {name: self._id(world, name) for name in stay}
         for name in stay:
-            earned = float(reward.get(name, 0.0))
-            self._ask(world, reports, name=name, seen=seen[name], info=infos.get(name, {}), reward=earned)
+            got = earned.get(name, 0.0)
+            self._ask(world, reports, name=name, seen=seen, info=infos.get(name, {}), reward=got)
         if not stay:
             self._begin_in(world, reports)
 
@@ -179,16 +203,20 @@ class PettingZooEnv(ForeignEnv):
     def _ask(
         self, world: World, reports: dict[str, Report], *, name: str, seen: Any, info: Mapping[str, Any], reward: float
     ) -> None:
+        """Let an agent ask; seen: what each of them sees."""
         body = self._body(world, name)
-        world.seen[name] = seen
-        mask = seen["action_mask"] if body.masked else info.get("action_mask")
+        place = f"{world.place}, agent '{name}'"
+        if name not in seen:
+            raise UnityEnvironmentException(f"{place}: it is among the agents, but is shown no observation")
+        world.seen[name] = own = seen[name]
+        mask = entry(own, "action_mask", place) if body.masked else info.get("action_mask")
         self._report(reports, body).asks(
-            world.agent[name], self._see(body, seen), reward=reward,
-            forbidden=forbidden(mask, body.actions.spec, self.place),
+            world.agent[name], self._see(body, own, place), reward=reward,
+            forbidden=forbidden(mask, body.actions.spec, place),
         )  # fmt: skip
 
-    def _see(self, body: Body, seen: Any) -> list[Array]:
-        return see(body.sensors, seen["observation"] if body.masked else seen, self.place)
+    def _see(self, body: Body, seen: Any, place: str) -> list[Array]:
+        return see(body.sensors, entry(seen, "observation", place) if body.masked else seen, place)
 
     def _report(self, reports: dict[str, Report], body: Body) -> Report:
         if body.behavior not in reports:

@@ -53,13 +53,18 @@ def sensors(space: spaces.Space[Any], place: str) -> list[Sensor]:
 
 
 def see(parts: Sequence[Sensor], value: Any, place: str) -> list[Array]:
-    """Return the numbers of each sensor; raises UnityObservationException for a value of another shape."""
+    """Return the numbers of each sensor; raises UnityObservationException for a value that its space does not have."""
     seen = []
     for sensor in parts:
         part = value
         for key in sensor.keys:
-            part = part[key]
-        numbers = sensor.encode(part)
+            part = entry(part, key, place)
+        try:
+            numbers = sensor.encode(part)
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
+            raise UnityObservationException(
+                f"{place}: observation '{sensor.spec.name}' is not what its space promises: {error}"
+            ) from error
         if numbers.shape != sensor.spec.shape:
             raise UnityObservationException(
                 f"{place}: observation '{sensor.spec.name}' has shape {numbers.shape} as a sensor; "
@@ -67,6 +72,16 @@ def see(parts: Sequence[Sensor], value: Any, place: str) -> list[Array]:
             )
         seen.append(numbers)
     return seen
+
+
+def entry(value: Any, key: Any, place: str) -> Any:
+    """Return a part of an observation; raises UnityObservationException if it has no such part."""
+    try:
+        return value[key]
+    except (KeyError, IndexError, TypeError) as error:
+        raise UnityObservationException(
+            f"{place}: an observation has no part {key!r}, which its space promises; it is a {type(value).__name__}"
+        ) from error
 
 
 def without_mask(space: spaces.Space[Any]) -> tuple[spaces.Space[Any], bool]:
@@ -105,17 +120,24 @@ def forbidden(mask: Any, spec: ActionSpec, place: str) -> Array | None:
     """Return what a mask (1 = allowed) forbids as (sum of branches,) bool, None if there is no mask.
 
     mask: of one array or a tuple of arrays, where None stands for actions that have no branches. Raises
-    UnityEnvironmentException if it has another size than the branches.
+    UnityEnvironmentException if it has another size than the branches, or is not of zeros and ones.
     """
     if mask is None or not spec.discrete_size:
         return None
-    flat = np.concatenate([np.ravel(part) for part in _leaves(mask)] or [np.zeros(0)])
+    try:
+        flat = np.concatenate([np.ravel(_numbers(part)) for part in _leaves(mask)] or [np.zeros(0)])
+    except (TypeError, ValueError) as error:
+        raise UnityEnvironmentException(f"{place}: an action mask is no array of zeros and ones: {error}") from error
     if len(flat) != sum(spec.discrete_branches):
         raise UnityEnvironmentException(
             f"{place}: an action mask has {len(flat)} entries; branches of {spec.discrete_branches} need "
             f"{sum(spec.discrete_branches)}"
         )
     nothing: Array = np.equal(flat, 0)
+    if not np.equal(flat, ~nothing).all():
+        raise UnityEnvironmentException(
+            f"{place}: an action mask has the entry {flat[np.not_equal(flat, ~nothing)][0]}; 1 allows, 0 forbids"
+        )
     return nothing
 
 
@@ -142,9 +164,9 @@ def _encoding(space: spaces.Space[Any], place: str) -> tuple[Callable[[Any], Arr
     """Return how a value becomes float32, and of which shape."""
     if isinstance(space, spaces.Discrete):
         start, one_hot = int(space.start), np.eye(int(space.n), dtype=np.float32)
-        return lambda value: one_hot[int(value) - start], (int(space.n),)
+        return lambda value: one_hot[_choice(value, start, int(space.n))], (int(space.n),)
     if isinstance(space, spaces.MultiBinary):
-        return lambda value: np.asarray(value, np.float32).ravel(), (int(np.prod(space.shape)),)
+        return lambda value: _numbers(value).ravel(), (int(np.prod(space.shape)),)
     if isinstance(space, spaces.MultiDiscrete):
         return _one_hots(space), (int(space.nvec.sum()),)
     if isinstance(space, spaces.Box) and len(space.shape) <= 3:
@@ -160,11 +182,29 @@ def _one_hots(space: spaces.MultiDiscrete[Any]) -> Callable[[Any], Array]:
     first = np.cumsum(sizes) - sizes  # where each one-hot begins
 
     def encode(value: Any) -> Array:
-        seen = np.zeros(sizes.sum(), np.float32)
-        seen[first + np.ravel(value) - start] = 1.0
+        seen, chosen = np.zeros(sizes.sum(), np.float32), np.ravel(value)
+        if len(chosen) != len(sizes) or (chosen < start).any() or (chosen >= start + sizes).any():
+            raise ValueError(f"{chosen.tolist()} is outside of {space}")
+        seen[first + chosen - start] = 1.0
         return seen
 
     return encode
+
+
+def _choice(value: Any, start: int, number: int) -> int:
+    choice = int(_numbers(value).reshape(())) - start
+    if not 0 <= choice < number:
+        raise ValueError(f"{value} is not from {start} to {start + number - 1}")
+    return choice
+
+
+def _numbers(value: Any) -> Array:
+    """Return numbers as float32; raises TypeError for what is none: text, None or objects."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{type(value).__name__} of {array.dtype} are no numbers")
+    numbers: Array = array.astype(np.float32, copy=False)
+    return numbers
 
 
 def _box(space: spaces.Box) -> tuple[Callable[[Any], Array], tuple[int, ...]]:
@@ -175,13 +215,21 @@ def _box(space: spaces.Box) -> tuple[Callable[[Any], Array], tuple[int, ...]]:
         scale = np.float32(1 / 255 if pixels else 1)
 
         def encode(value: Any) -> Array:
-            image = np.asarray(value, np.float32) * scale
+            image = _numbers(value) * scale
             return np.ascontiguousarray(np.moveaxis(image, -1, 0)) if last and image.ndim == 3 else image
 
         return encode, (shape[-1], *shape[:-1]) if last else shape
     if pixels:
-        return lambda value: np.asarray(value, np.float32)[None] / np.float32(255), (1, *shape)
-    return lambda value: np.array(value, np.float32).ravel(), (int(np.prod(shape)),)
+        return lambda value: _numbers(value)[None] / np.float32(255), (1, *shape)
+
+    def flat(value: Any) -> Array:
+        numbers: Array = _numbers(value)
+        if rank == 2 and numbers.shape != shape:
+            raise ValueError(f"its shape is {numbers.shape}, not {shape}")
+        own: Array = numbers.ravel().copy()  # the environment may write into its own
+        return own
+
+    return flat, (int(np.prod(shape)),)
 
 
 def _choices(space: spaces.MultiDiscrete[Any], choice: Array) -> Array:

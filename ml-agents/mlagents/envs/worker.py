@@ -14,7 +14,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from mlagents.envs.blocks import Block
+from mlagents.envs.blocks import Block, NoRoom
 from mlagents.envs.finite import check_finite
 from mlagents.envs.pool import Stat
 from mlagents.envs.steps import step_batch
@@ -97,7 +97,7 @@ def serve(connection: Connection, make: Make, world: int) -> None:
                     say(station.report(order.exchange))
         except UnityException as error:
             stopped = isinstance(error, UnityCommunicatorStoppedException)
-            say(Failed(str(error), stopped, final=isinstance(error, UnityObservationException)))
+            say(Failed(str(error), stopped, final=isinstance(error, (UnityObservationException, NoRoom))))
 
 
 class Station:
