@@ -6,6 +6,8 @@ import logging
 import sys
 from logging import CRITICAL, DEBUG, ERROR, INFO, NOTSET, WARNING
 
+from mlagents_envs.printable import printable
+
 __all__ = ["CRITICAL", "DEBUG", "ERROR", "INFO", "NOTSET", "WARNING", "get_logger", "set_log_level"]
 
 _PLAIN = logging.Formatter("[%(levelname)s] %(message)s")
@@ -25,7 +27,7 @@ class _StandardOutput(logging.Handler):
             self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        return (_DETAILED if _level <= DEBUG else _PLAIN).format(record)
+        return printable((_DETAILED if _level <= DEBUG else _PLAIN).format(record), layout=True)
 
 
 _level = INFO

@@ -194,6 +194,8 @@ def clean_up(house: House, options: RunOptions) -> Iterator[None]:
 
 def farewell(house: House) -> None:
     """Say what the agents now score and where everything lies."""
+    from mlagents_envs.printable import printable
+
     if not house.run.residents:
         print(NOTHING)
         return
@@ -202,7 +204,7 @@ def farewell(house: House) -> None:
         score = "no episode ended"
         if behavior.mean_return is not None:
             score = f"mean reward {behavior.mean_return:.2f} over the last {len(behavior.recent)} episodes"
-        print(f"{name}: {score}, after {behavior.step:,} steps.")
+        print(f"{printable(name)}: {score}, after {behavior.step:,} steps.")
         model = house.results.model(name)
         print(f"  The model is {model}." if model.exists() else "  No model was written: the run played only.")
     root = house.results.root

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from mlagents_envs.examples.catalog import NAMES, make
 from mlagents_envs.exception import UnityEnvironmentException, UnityException, UnityPolicyException
 from mlagents_envs.output import command
+from mlagents_envs.printable import printable
 from mlagents_envs.watch.browser import open_page
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _watch(flags: argparse.Namespace) -> int:
 def _announce(flags: argparse.Namespace, title: str, server: Server) -> None:
     """Say where the page is, and open it."""
     taken = f"Port {flags.port} is taken, so it is the next free one.\n" if flags.port not in (0, server.port) else ""
-    print(f"{title}: {server.address}\n{taken}Ctrl-C ends it.", flush=True)
+    print(f"{printable(title)}: {server.address}\n{taken}Ctrl-C ends it.", flush=True)
     if not flags.no_browser and not open_page(server.address):
         print("No browser was found here; open that address in one on this machine.", flush=True)
 
@@ -176,7 +177,7 @@ def _record(flags: argparse.Namespace) -> int:
 
     play = _play(flags, 1)
     pictures = record(play, look_of(play.example), flags.record, seconds=flags.seconds)
-    print(f"{flags.record}: {pictures} picture{'s' if pictures != 1 else ''} of {_title(flags)}.")
+    print(f"{flags.record}: {pictures} picture{'s' if pictures != 1 else ''} of {printable(_title(flags))}.")
     return 0
 
 

@@ -15,6 +15,7 @@ from mlagents_envs.watch.stage import Stage
 RATE = 30.0  # frames a second at most
 IDLE = 0.05  # s that an order is waited for at most, then it looks whether a page has come
 SLOWEST, FASTEST = 1 / 16, 1024.0
+MOST_STEPS = 1000  # that are ordered and not made yet
 SAME = {"arrowup": "up", "arrowdown": "down", "arrowleft": "left", "arrowright": "right",
         "w": "up", "s": "down", "a": "left", "d": "right", " ": "space"}  # fmt: skip
 
@@ -79,9 +80,9 @@ class Live:
         pause, step, speed, keys = (order.get(name) for name in ("pause", "step", "speed", "keys"))
         if isinstance(pause, bool):
             self.paused = pause
-        if isinstance(step, int) and 0 < step <= 1000:
-            self.paused, self._steps = True, self._steps + step
-        if isinstance(speed, int | float) and SLOWEST <= speed <= FASTEST:
+        if type(step) is int and 0 < step <= 1000:
+            self.paused, self._steps = True, min(self._steps + step, MOST_STEPS)
+        if isinstance(speed, int | float) and not isinstance(speed, bool) and SLOWEST <= speed <= FASTEST:
             self.speed, self._due = float(speed), time.monotonic()
         if isinstance(keys, list) and self._keyboard:
             names = [SAME.get(str(key).lower(), str(key).lower()) for key in keys]

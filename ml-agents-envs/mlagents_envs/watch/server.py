@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import socket
 import sys
 import threading
 from contextlib import suppress
@@ -22,6 +23,10 @@ PORTS = 20  # that are tried, one after another
 PATIENCE = 10.0  # s that a page's question for a frame stays open
 CLOSING = 0.05  # s until it notices that it is to close
 LONGEST = 4096  # bytes of an order
+SILENCE = 30.0  # s that a connection says nothing
+MOST_OPEN = 32  # connections: a page has two
+MOST_DIGITS = 15  # of a number in a request
+MOST_ORDERS = 1000  # that wait to be obeyed
 PAGE = {
     "/": ("view.html", "text/html; charset=utf-8"),
     "/view.css": ("view.css", "text/css; charset=utf-8"),
@@ -44,7 +49,7 @@ class Server:
         self._frame, self._number = b"", 0
         self._news = threading.Condition()
         self._closed = False
-        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._orders: queue.Queue[Order] = queue.Queue(MOST_ORDERS)
         self._server = _listen(port, self, remedy)
         self.port: int = self._server.server_address[1]
         self.address = f"http://{HOST}:{self.port}/"
@@ -79,7 +84,9 @@ class Server:
         self._thread.join()
 
     def take(self, order: Order) -> None:
-        self._orders.put(order)
+        """Keep an order until it is obeyed; one too many is lost."""
+        with suppress(queue.Full):
+            self._orders.put_nowait(order)
 
     def frame_other_than(self, number: int) -> tuple[bytes, int]:
         """Return a frame that is not this one, and its number, as soon as there is one; number 0 after a while."""
@@ -94,14 +101,19 @@ class Server:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = SILENCE  # of the connection
     watch: Server  # set by _listen
 
     def do_GET(self) -> None:
         if not self._ours():
             return
-        where = urlsplit(self.path)
+        try:
+            where = urlsplit(self.path)
+        except ValueError:  # a bracket that is not closed
+            self._send(HTTPStatus.BAD_REQUEST)
+            return
         if where.path == "/frame":
-            self._send_frame(parse_qs(where.query).get("after", ["0"])[0])
+            self._send_frame(_whole(parse_qs(where.query).get("after", ["0"])[0]))
         elif where.path in PAGE:
             name, kind = PAGE[where.path]
             self._send(HTTPStatus.OK, files("mlagents_envs.watch").joinpath(name).read_bytes(), kind)
@@ -110,20 +122,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take an order. Other sites' pages may not send JSON, so only ours is heard."""
-        length = self.headers.get("Content-Length", "")
+        length = _whole(self.headers.get("Content-Length", ""))
         if not self._ours():
             return
         if self.path != "/order":
             self.close_connection = True
             self._send(HTTPStatus.NOT_FOUND)
             return
-        if self.headers.get_content_type() != "application/json" or not length.isdigit() or int(length) > LONGEST:
+        if self.headers.get_content_type() != "application/json" or length is None or length > LONGEST:
             self.close_connection = True
             self._send(HTTPStatus.BAD_REQUEST)
             return
         try:
-            order = json.loads(self.rfile.read(int(length)))
-        except ValueError:
+            order = json.loads(self.rfile.read(length))
+        except (ValueError, RecursionError):
             order = None
         if not isinstance(order, dict):
             self._send(HTTPStatus.BAD_REQUEST)
@@ -142,9 +154,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.FORBIDDEN)
         return False
 
-    def _send_frame(self, after: str) -> None:
+    def _send_frame(self, after: int | None) -> None:
+        if after is None:
+            self._send(HTTPStatus.BAD_REQUEST)
+            return
         try:
-            frame, number = self.watch.frame_other_than(int(after) if after.isdigit() else 0)
+            frame, number = self.watch.frame_other_than(after)
         except ConnectionError:
             self.close_connection = True
             self._send(HTTPStatus.GONE)
@@ -167,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header("Frame", str(number))
             self.end_headers()
             self.wfile.write(body)
-        except ConnectionError:  # the page was closed
+        except OSError:  # the page was closed, or does not read
             self.close_connection = True
 
 
@@ -175,10 +190,36 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = os.name == "posix"  # elsewhere it would let two servers share a port
 
+    def __init__(self, place: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(place, handler)
+        self._open: list[Any] = []  # connections, the oldest first
+        self._one = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread; where there are too many connections, the oldest ends. A page asks again."""
+        with self._one:
+            self._open.append(request)
+            surplus = self._open.pop(0) if len(self._open) > MOST_OPEN else None
+        if surplus is not None:
+            with suppress(OSError):
+                surplus.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._one:
+            if request in self._open:
+                self._open.remove(request)
+        super().shutdown_request(request)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Let a page that went away in the middle of a sentence go."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
+
+
+def _whole(text: str) -> int | None:
+    """Return a number from 0 on, None for what is none, or has too many digits to be meant."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
 def _listen(port: int, server: Server, remedy: str) -> _Listener:

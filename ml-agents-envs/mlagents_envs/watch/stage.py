@@ -9,6 +9,7 @@ import numpy as np
 from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.drawing import draw, look_of
 from mlagents_envs.examples.example import ExampleEnv
+from mlagents_envs.printable import printable
 from mlagents_envs.watch.frames import encode
 from mlagents_envs.watch.returns import Returns
 from mlagents_envs.watch.server import Order
@@ -23,7 +24,7 @@ class Stage:
         """Raises UnityEnvironmentException for an example that cannot be drawn."""
         self.example = example
         self.look = look_of(example)
-        self.title = title
+        self.title = printable(title)
         self.returns = Returns(example)
         self.area = -1  # the one that is shown, -1 for all
         self.picked = 0  # the row of an agent
@@ -32,11 +33,11 @@ class Stage:
     def obey(self, order: Order) -> None:
         """Take an order; what makes no sense is ignored, as the page may be of an older run."""
         area, row = order.get("area"), order.get("pick")
-        if isinstance(area, int) and -1 <= area < self.example.areas:
+        if type(area) is int and -1 <= area < self.example.areas:
             self.area = area
             if area >= 0 and self.may_pick and self.picked // self.example.PER_AREA != area:
                 self.picked = area * self.example.PER_AREA
-        if isinstance(row, int) and 0 <= row < self.example.n and self.may_pick:
+        if type(row) is int and 0 <= row < self.example.n and self.may_pick:
             self.picked = row
 
     def shown(self) -> range:
@@ -48,7 +49,7 @@ class Stage:
         example, returns, shown = self.example, self.returns, self.shown()
         per_area = example.PER_AREA
         row = self.picked
-        agent: dict[str, str] = {"behavior": _behavior(example, row)} if len(example.BEHAVIORS) > 1 else {}
+        agent: dict[str, str] = {"behavior": printable(_behavior(example, row))} if len(example.BEHAVIORS) > 1 else {}
         agent |= {
             "step": str(returns.length[row]),
             "reward": f"{returns.last(row):.4g}",

@@ -2,6 +2,7 @@ import http.client
 import json
 import socket
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -178,3 +179,66 @@ def test_a_page_that_leaves_in_the_middle_disturbs_nobody(server, line, capsys):
     server.show(b"x" * 10_000_000)
     assert get(line, "/frame")[1][:1] == b"x"
     assert capsys.readouterr().err == ""
+
+
+# what no page does
+
+
+@pytest.mark.parametrize("number", ["-1", "1e309", "\u00b2", "\u0663", "9" * 16, "9" * 5000, "nan", "0x1", "", "1 2"])
+def test_numbers_that_are_none_are_bad_requests_and_no_traceback(server, capfd, number):
+    quoted = quote(number)
+    if number:  # an empty one is none, as if it had been left out
+        assert raw(server, f"GET /frame?after={quoted} HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 400")
+    head = "POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
+    assert raw(server, f"{head}{number}\r\n\r\n{{}}").startswith(b"HTTP/1.1 400")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "request_line", ["GET http://[/frame HTTP/1.1", "GET //[ HTTP/1.1", "GET /%00%ff HTTP/1.1", "\x00\x01", "GET", "X / HTTP/9"]
+)
+def test_requests_that_are_none_get_an_answer_and_no_traceback(server, capfd, request_line):
+    assert raw(server, f"{request_line}\r\nHost: localhost\r\n\r\n")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("body", ["[" * 4000, '{"a":' * 800, "{", "\xff", "[NaN]", "3"])
+def test_orders_that_are_none_are_bad_requests_and_no_traceback(server, line, capfd, body):
+    assert post(line, body.encode("latin-1")) == 400
+    assert server.orders() == []
+    assert capfd.readouterr() == ("", "")
+
+
+def raw(server, text):
+    """Return the beginning of what is answered to these bytes."""
+    with socket.create_connection((HOST, server.port), timeout=20) as connection:
+        connection.sendall(text.encode("utf-8"))
+        return connection.recv(1000)
+
+
+def test_a_connection_that_says_nothing_or_half_of_it_is_closed(server, monkeypatch, capfd):
+    monkeypatch.setattr(module._Handler, "timeout", 0.2)
+    for said in (b"", b"GET / HT", b"POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                 b"Content-Length: 100\r\n\r\n{"):  # fmt: skip
+        with socket.create_connection((HOST, server.port), timeout=20) as connection:
+            connection.sendall(said)
+            assert connection.recv(1000) == b""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_connections_are_few_and_a_page_still_gets_through(server, line):
+    before = threading.active_count()
+    others = [socket.create_connection((HOST, server.port), timeout=20) for _ in range(3 * module.MOST_OPEN)]
+    try:
+        assert get(line, "/")[0].status == 200
+        assert others[0].recv(1) == b""  # the oldest
+        assert threading.active_count() - before <= module.MOST_OPEN + 5
+    finally:
+        for other in others:
+            other.close()
+
+
+def test_orders_that_nobody_takes_do_not_pile_up(server, monkeypatch):
+    for _ in range(module.MOST_ORDERS + 10):
+        server.take({})
+    assert len(server.orders()) == module.MOST_ORDERS

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from mlagents_envs.printable import printable
+
 SHOWN_EVERY = 0.25  # seconds
 
 
@@ -22,12 +24,19 @@ def set_up_logging(console: Console | None, *, debug: bool) -> None:
     handler: logging.Handler = logging.StreamHandler(sys.stdout)
     if console is not None:
         handler = AboveProgress(console)
-    handler.setFormatter(logging.Formatter(style, datefmt="%Y-%m-%d %H:%M:%S"))
+    handler.setFormatter(_Printable(style, datefmt="%Y-%m-%d %H:%M:%S"))
     for name in ("mlagents", "mlagents_envs"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(logging.DEBUG if debug else logging.INFO)
         logger.propagate = False
+
+
+class _Printable(logging.Formatter):
+    """Names come from players and files: what would steer the terminal is written out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), layout=True)
 
 
 class AboveProgress(logging.Handler):
@@ -38,7 +47,7 @@ class AboveProgress(logging.Handler):
         self.console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.console.print(self.format(record), soft_wrap=True, markup=False, highlight=False)
+        self.console.print(self.format(record), soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
 class Display:
@@ -52,16 +61,16 @@ class Display:
         self._next = 0.0
         if self.console is not None:
             self._progress = Progress(
-                TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), _Speed(),
-                TextColumn("{task.fields[reward]}"), TimeRemainingColumn(),
-                console=self.console, transient=True, auto_refresh=False,
+                TextColumn("{task.description}", markup=False), BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"), _Speed(), TextColumn("{task.fields[reward]}"),
+                TimeRemainingColumn(), console=self.console, transient=True, auto_refresh=False,
             )  # fmt: skip
 
     def track(self, behavior: str, max_steps: int) -> None:
         """Show one more behavior."""
         if self._progress is not None:
             self._progress.start()
-            self._tasks[behavior] = self._progress.add_task(behavior, total=max_steps, reward="")
+            self._tasks[behavior] = self._progress.add_task(printable(behavior), total=max_steps, reward="")
 
     def advance(self, behavior: str, step: int, reward: float | None) -> None:
         """Show how far a behavior is; most calls only look at the clock."""
