@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mlagents_envs.exception import UnityEnvironmentException, UnknownExampleException
+from mlagents_envs.names import nearest
 
 if TYPE_CHECKING:
     from mlagents_envs.examples.example import ExampleEnv
@@ -38,9 +38,8 @@ def check_name(name: str) -> None:
     """Raise UnknownExampleException, with the near and the known names, unless there is such an example."""
     if name in _WHERE:
         return
-    folded = {known.lower(): known for known in NAMES}
-    near = difflib.get_close_matches(name.lower(), folded, n=1)
-    guess = f"; did you mean '{folded[near[0]]}'?" if near else "."
+    near = nearest(name, NAMES)
+    guess = f"; did you mean '{near[0]}'?" if near else "."
     raise UnknownExampleException(f"builtin:{name}: no such example{guess} Known: {', '.join(NAMES)}")
 
 

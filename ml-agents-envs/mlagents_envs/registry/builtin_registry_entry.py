@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.examples import catalog
+from mlagents_envs.names import nearest
 from mlagents_envs.registry.base_registry_entry import BaseRegistryEntry
 
 BENCHMARKS = {  # mean rewards that Unity's documentation calls solved
@@ -35,7 +35,7 @@ class BuiltinRegistryEntry(BaseRegistryEntry):
         """
         for name in for_players:
             if name not in FOR_PLAYERS:
-                near = difflib.get_close_matches(name, ("seed", "num_areas", *FOR_PLAYERS), n=1)
+                near = nearest(name, ("seed", "num_areas", *FOR_PLAYERS))
                 guess = f"did you mean '{near[0]}'?" if near else "an example takes seed and num_areas"
                 raise TypeError(f"{self.identifier}: make() has no argument '{name}'; {guess}")
         return catalog.make(self.identifier, areas=num_areas, seed=seed)

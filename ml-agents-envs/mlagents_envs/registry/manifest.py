@@ -15,7 +15,6 @@ A manifest behind an http url names builds behind http urls only, and no tmp_dir
 
 from __future__ import annotations
 
-import difflib
 import logging
 import reprlib
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from typing import Any
 import yaml
 
 from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.names import nearest
 from mlagents_envs.registry.download import read
 from mlagents_envs.registry.location import beside, is_remote, local_path
 from mlagents_envs.registry.remote_registry_entry import RemoteRegistryEntry
@@ -92,7 +92,7 @@ def _entry(location: str, identifier: str, settings: dict[Any, Any]) -> RemoteRe
     place = f"{location}: environments.{identifier}"
     for name in settings:
         if name not in SETTINGS:
-            near = difflib.get_close_matches(str(name), SETTINGS, n=1)
+            near = nearest(str(name), SETTINGS)
             guess = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(SETTINGS)}"
             raise TypeError(f"{place}.{name}: no such setting; {guess}")
     reward, arguments = settings.get("expected_reward"), settings.get("additional_args") or []

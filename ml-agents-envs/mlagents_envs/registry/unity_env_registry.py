@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mlagents_envs.names import nearest
 from mlagents_envs.registry.base_registry_entry import BaseRegistryEntry
 from mlagents_envs.registry.manifest import Manifest
 
@@ -55,9 +55,9 @@ class UnityEnvRegistry(Mapping[str, BaseRegistryEntry]):
         return {name: entry for source in self._sources for name, entry in _entries(source).items()}
 
     def _unknown(self, identifier: str) -> str:
-        folded = {name.lower(): name for name in self._all()}
-        near = [folded[name] for name in difflib.get_close_matches(str(identifier).lower(), folded)]
-        known = f"known are {', '.join(folded.values())}" if folded else "nothing is registered"
+        names = list(self._all())
+        near = nearest(str(identifier), names, n=3)
+        known = f"known are {', '.join(names)}" if names else "nothing is registered"
         guess = f"did you mean {' or '.join(map(repr, near))}?" if near else known
         failures = [source.failure for source in self._sources if isinstance(source, Manifest) and source.failure]
         if failures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import os
 import platform
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.names import nearest
 
 SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}  # as sys.platform says it, and as people do
 ENDINGS = (".app", ".exe", ".x86_64", ".x86")
@@ -126,7 +126,7 @@ def _instead(bare: Path, system: str) -> str:
         missing = next(folder for folder in reversed(bare.parents) if not folder.is_dir())
         return f"{looked}; there is no folder {missing}"
     known = {_without_ending(player).name: player for player in _players_in(bare.parent, system)}
-    near = difflib.get_close_matches(bare.name, known, n=1)
+    near = nearest(bare.name, known)
     return f"{looked}; did you mean {known[near[0]]}?" if near else f"{looked}; {_holds(bare.parent)}"
 
 

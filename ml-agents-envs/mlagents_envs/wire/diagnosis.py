@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ from enum import Enum
 
 import psutil
 
+from mlagents_envs.names import nearest
 from mlagents_envs.wire.builds import lacks_data
 from mlagents_envs.wire.launch import Player
 
@@ -214,6 +214,5 @@ def behaviors_differ(in_build: Iterable[str], in_file: Iterable[str]) -> list[st
 
 
 def _near(name: str, others: set[str]) -> str:
-    folded = {other.lower(): other for other in others}
-    near = difflib.get_close_matches(name.lower(), folded, n=1)
-    return f"; is '{folded[near[0]]}' meant?" if near else ""
+    near = nearest(name, sorted(others))
+    return f"; is '{near[0]}' meant?" if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
@@ -13,6 +12,7 @@ from mlagents.envs.foreign_calls import after_reset, after_step, as_flag, as_rew
 from mlagents.envs.spaces import actions, forbidden, see, sensors
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.names import nearest
 
 if TYPE_CHECKING:
     import gymnasium
@@ -152,7 +152,7 @@ def check_id(id: str) -> EnvSpec:
     except ImportError as error:
         raise UnityEnvironmentException(f"gym:{id}: module '{module}' cannot be imported: {error}") from error
     except gymnasium.error.Error as error:
-        near = difflib.get_close_matches(name, gymnasium.registry, n=3)
+        near = nearest(name, gymnasium.registry, n=3)
         guess = f"; did you mean {' or '.join(near)}?" if near else "; gymnasium.pprint_registry() lists all"
         raise UnityEnvironmentException(f"gym:{id}: gymnasium has no such environment{guess}") from error
 

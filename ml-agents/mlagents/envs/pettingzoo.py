@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ from mlagents.envs.foreign_calls import after_reset, after_step, as_flag, as_rew
 from mlagents.envs.spaces import Actions, Array, Sensor, actions, entry, forbidden, see, sensors, without_mask
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 from mlagents_envs.exception import UnityEnvironmentException
+from mlagents_envs.names import nearest
 
 if TYPE_CHECKING:
     from gymnasium.spaces import Space
@@ -279,5 +279,5 @@ def _why_missing(module: str, error: ImportError) -> str:
         return f"it cannot be imported: {error}"
     package, _, name = module.rpartition(".")
     path = getattr(import_module(package), "__path__", None) if package else None
-    near = difflib.get_close_matches(name, [found.name for found in pkgutil.iter_modules(path or [])], n=3)
+    near = nearest(name, [found.name for found in pkgutil.iter_modules(path or [])], n=3)
     return "there is no such module" + (f"; did you mean {' or '.join(near)}?" if near else "")
