@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import random
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,15 +19,16 @@ from mlagents.capable import misfit, misfits
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
 from mlagents.envs.parameters import first_lessons
-from mlagents.envs.pool import EnvPool
+from mlagents.envs.pool import EnvPool, behavior_name
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.watched import WatchedPool
 from mlagents.envs.workers import WorkerPool
 from mlagents.envs.worlds import InProcess, foreseen, world
+from mlagents.mismatch import mismatch
 from mlagents.nn.layers import UnsupportedNetwork
 from mlagents.plugins import Catalog, writers
-from mlagents.reading import near
 from mlagents.rewards.signal import Extrinsic
+from mlagents.run.atomic import write_text_atomically
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
 from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, RunError
@@ -41,6 +43,7 @@ from mlagents.settings import RunOptions, TrainerSettings
 from mlagents_envs import __version__ as envs_version
 from mlagents_envs.base_env import BehaviorSpec
 from mlagents_envs.exception import DemonstrationException
+from mlagents_envs.names import nearest
 
 VERSION = envs_version  # the packages are released together
 PROTOCOL = "1.5.0"
@@ -95,7 +98,7 @@ def make_house(options: RunOptions, results: ResultsFolder) -> House:
         log.warning(sentence)
     files = [] if board is None else [board]
     recorder = Recorder([*files, ConsoleWriter(), GaugeWriter(timers), *others])
-    admit = partial(admit_behavior, options, results, status, board)
+    admit = partial(admit_behavior, options, results, status, board, pool)
     plan = Plan(
         train=not said.inference,
         overlap=any(settings.threaded for settings in options.behaviors.values()),
@@ -124,14 +127,14 @@ def make_pool(options: RunOptions, seed: int, results: ResultsFolder) -> EnvPool
 
 
 def admit_behavior(
-    options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter | None, name: str,
-    spec: BehaviorSpec,
+    options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter | None, pool: EnvPool,
+    name: str, spec: BehaviorSpec,
 ) -> Resident:
     """Return a behavior ready to be trained or played, with the weights it is to begin with.
 
     name: without its team. Raises RunError with a sentence.
     """
-    settings = settings_for(options, name)
+    settings = settings_for(options, name, {behavior_name(team) for team in pool.specs})
     trainer = make_trainer(options, settings, spec, name)
     behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=not options.checkpoint_settings.inference)
     checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
@@ -141,6 +144,7 @@ def admit_behavior(
     log.info(f"Hyperparameters for behavior name {name}: \n{outline(said)}")
     if board is not None:
         results.create()
+        write_text_atomically(results.configuration, options.to_yaml())  # a run that is killed leaves its settings too
         checkpoints.clear_leftovers()
         if options.checkpoint_settings.force:
             results.clear_events(name)
@@ -152,15 +156,21 @@ def admit_behavior(
     )  # fmt: skip
 
 
-def settings_for(options: RunOptions, name: str) -> TrainerSettings:
-    """Return how a behavior is trained; raises RunError if a file names others but not this one."""
+def settings_for(options: RunOptions, name: str, present: Collection[str] = ()) -> TrainerSettings:
+    """Return how a behavior is trained; raises RunError if a file names others but not this one.
+
+    present: all behaviors of the environment, as far as they are known.
+    """
     settings = options.for_behavior(name)
     if settings is not None:
         return settings
     if options.behaviors:
+        close = nearest(name, [other for other in options.behaviors if other not in present])
+        place = options.place("behaviors", *close)
+        rename = f"Rename '{close[0]}' to '{name}'{place}, or add" if close else "Add"
         raise RunError(
-            f"the environment has a behavior '{name}', but the file only has {', '.join(options.behaviors)}"
-            f"{near(name, options.behaviors)} Add an entry behaviors.{name}, or default_settings."
+            f"the environment has a behavior '{name}', but the file only has {', '.join(options.behaviors)}. "
+            f"{rename} an entry behaviors.{name}, or default_settings."
         )
     return TrainerSettings()
 
@@ -194,14 +204,20 @@ def begin_with(behavior: Behavior, options: RunOptions, settings: TrainerSetting
     """Load the weights that the run is to begin with, if any."""
     said = options.checkpoint_settings
     if said.resume or said.only_looks:
-        state = _load(behavior, checkpoints.newest, keep_step=True)
+        state = _load(behavior, checkpoints.newest, checkpoints.behavior, settings, keep_step=True)
         torch.set_rng_state(state.get("rng", {}).get("torch", torch.get_rng_state()))
         log.info(f"Resuming from {checkpoints.newest.parent}.")
         log.info(f"Resuming training from step {behavior.step}.")
+        if said.resume and not said.inference and behavior.step > settings.max_steps:
+            place = options.place("behaviors", checkpoints.behavior, "max_steps")
+            log.warning(
+                f"{checkpoints.behavior} has taken its max_steps of {settings.max_steps:,} already. To train on, raise "
+                f"max_steps{place} and --resume; to see what it has learnt, write --inference."
+            )
         return
     path = first_weights(options, settings, checkpoints.behavior)
     if path is not None:
-        _load(behavior, path, keep_step=False)
+        _load(behavior, path, checkpoints.behavior, settings, keep_step=False)
         log.info(f"Initializing from {path}.")
         log.info(f"Starting training from step 0 and saving to {checkpoints.folder}.")
 
@@ -218,13 +234,18 @@ def first_weights(options: RunOptions, settings: TrainerSettings, name: str) -> 
     return folder / given if given.name == str(given) else given
 
 
-def _load(behavior: Behavior, path: Path, *, keep_step: bool) -> dict[str, Any]:
+def _load(
+    behavior: Behavior, path: Path, name: str, settings: TrainerSettings, *, keep_step: bool
+) -> dict[str, Any]:
     state = load_checkpoint(path)
     try:
         behavior.load_state_dict(state, keep_step=keep_step)
     except (KeyError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{path} holds another kind of network than the settings describe: {reason}") from error
+        reason = mismatch(path, name, state, behavior.state_dict(), settings)
+        raise CheckpointError(
+            f"{path} holds another kind of network than the settings describe: {reason}. "
+            "Take the settings back, or begin anew under another --run-id."
+        ) from error
     return state
 
 

@@ -18,6 +18,7 @@ from mlagents_envs.output import command
 
 if TYPE_CHECKING:
     from mlagents.build import House
+    from mlagents.run.run import Resident
     from mlagents.settings import RunOptions
 
 MISTAKE = 2  # exit status for what the user can mend
@@ -31,26 +32,39 @@ class StoppedAtOnce(Exception):
     """A second Ctrl-C did not wait for the end that the first had asked for."""
 
 
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status; torch is loaded only once the settings are valid."""
     one_thread_each()
-    options = None
     try:
         plugins = asked_for_schema(argv)
         if plugins is not None:
             return print_schema(plugins)
-        options = check(argv)
-        if options is None:
+        try:
+            options, warnings = parse_command_line(argv)
+        except SettingsError as error:
+            warn(error.warnings)
+            print(error, file=sys.stderr)
             return MISTAKE
-        return run_cli(options)
+        warn(warnings)
+        try:
+            return run_cli(options)
+        finally:
+            if warnings:
+                print("As said at the start:", file=sys.stderr)
+                warn(warnings)
     except KeyboardInterrupt:
         print(NOTHING, file=sys.stderr)
         return 128 + signal.SIGINT
     except OSError as error:
         print(system_errors.sentence(error), file=sys.stderr)
         return MISTAKE
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Say what is suspicious in the settings: where a run scrolls past, at its start and at its end."""
+    for warning in warnings:
+        print(f"[WARNING] {warning}", file=sys.stderr, flush=True)
 
 
 def print_schema(plugins: Sequence[str]) -> int:
@@ -71,48 +85,18 @@ def print_schema(plugins: Sequence[str]) -> int:
     return 0
 
 
-def check(argv: Sequence[str] | None) -> RunOptions | None:
-    """Return valid options, or None after saying what is wrong with them."""
-    try:
-        options, warnings = parse_command_line(argv)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return None
-    from mlagents.reading import check_paths
-    from mlagents.settings import unsupported
-
-    for warning in warnings:
-        print(f"[WARNING] {warning}", file=sys.stderr)
-    missing = unsupported(options) + wrong_environment(options) + check_paths(options)
-    for sentence in missing:
-        print(sentence, file=sys.stderr)
-    return None if missing else options
-
-
-def wrong_environment(options: RunOptions) -> list[str]:
-    """Return a sentence for each way in which the environment that is asked for cannot be had, or set so."""
-    from mlagents.envs import worlds
-    from mlagents.reading import near
-    from mlagents_envs.exception import UnityException
-
-    settings, given = options.env_settings, options.environment_parameters or {}
-    if settings.env_path is None and settings.num_envs > 1:
-        return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
-    try:
-        worlds.check(settings)
-        known = worlds.parameters(settings) if given else None
-    except UnityException as error:
-        return [f"--env: {error}"]
-    return [
-        f"environment_parameters.{name}: {settings.env_path} has no such parameter{near(name, known)} "
-        f"Known: {', '.join(known) or 'none'}"
-        for name in given
-        if known is not None and name not in known
-    ]
-
-
 def run_cli(options: RunOptions) -> int:
-    """Train or play as the options say, and return the exit status."""
+    """Train or play as the options say, and return the exit status; what cannot be done is said first."""
+    from mlagents.checks import impossible
+
+    one_thread_each()
+    sentences = impossible(options)
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    return MISTAKE if sentences else _train(options)
+
+
+def _train(options: RunOptions) -> int:
     from mlagents.build import PROTOCOL, VERSION, make_house, results_folder, with_seed  # loads torch
     from mlagents.envs.pool import EnvLost
     from mlagents.run.console import set_up_logging
@@ -162,7 +146,7 @@ def work(house: House, options: RunOptions) -> None:
     """Run to the end; whatever ends it, leave the files in order. The first failure is the one that is told."""
     with clean_up(house, options), house.timers.time("TrainerController.start_learning"):
         house.run.run()
-    farewell(house)
+    farewell(house, train=not options.checkpoint_settings.inference)
 
 
 @contextmanager
@@ -192,23 +176,33 @@ def clean_up(house: House, options: RunOptions) -> Iterator[None]:
             house.status.set(name, lesson_num=lesson)
 
 
-def farewell(house: House) -> None:
-    """Say what the agents now score and where everything lies."""
+def farewell(house: House, *, train: bool) -> None:
+    """Say why the run ended, what the agents now score, and where everything lies."""
     from mlagents_envs.printable import printable
 
     if not house.run.residents:
         print(NOTHING)
         return
     for resident in house.run.residents.values():
-        behavior, name = resident.behavior, resident.name
-        score = "no episode ended"
-        if behavior.mean_return is not None:
-            score = f"mean reward {behavior.mean_return:.2f} over the last {len(behavior.recent)} episodes"
-        print(f"{printable(name)}: {score}, after {behavior.step:,} steps.")
+        name = printable(resident.name)
+        if train and resident.finished:
+            print(f"{name} has taken its max_steps of {resident.max_steps:,}.")
+        elif train:
+            print(f"{name} was stopped before its max_steps of {resident.max_steps:,}; --resume goes on.")
+        print(f"{name}: {score(resident)}, after {resident.behavior.step:,} steps.")
         model = house.results.model(name)
         print(f"  The model is {model}." if model.exists() else "  No model was written: the run played only.")
     root = house.results.root
     print(f"  See its curves with `tensorboard --logdir {root}`; its settings are in {house.results.configuration}.")
+
+
+def score(resident: Resident) -> str:
+    """Return what the agents score: over the last episodes, and over those of the last point of the curve."""
+    behavior, summary = resident.behavior, resident.last_summary
+    if behavior.mean_return is None:
+        return "no episode ended"
+    text = f"mean reward {behavior.mean_return:.3f} over the last {len(behavior.recent)} episodes"
+    return text if summary is None else f"{text} ({summary.mean:.3f} over the {summary.num} of the last summary)"
 
 
 @contextmanager

@@ -1,8 +1,14 @@
-"""What is said of settings that cannot be meant. Light: the command line imports it before anything else."""
+"""What is wrong with settings, in sentences. Light: the command line imports it before anything else."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from mlagents_envs.names import nearest
+
+SHOWN = 100  # mistakes; a file with more has another cause than a slip of the pen
+LETTERS = 80  # of a value
 
 
 @dataclass(frozen=True, order=True)
@@ -21,8 +27,28 @@ class Mistake:
 
 
 class SettingsError(Exception):
-    """Mistakes in settings, all of them."""
+    """Mistakes in settings, all of them; warnings: what is only suspicious, for the same reader."""
 
-    def __init__(self, mistakes: list[Mistake]) -> None:
+    def __init__(self, mistakes: Iterable[Mistake], warnings: Iterable[Mistake] = ()) -> None:
         self.mistakes = sorted(set(mistakes))
-        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+        self.warnings = [str(warning) for warning in sorted(set(warnings))]
+        lines = [str(mistake) for mistake in self.mistakes[:SHOWN]]
+        if len(self.mistakes) > SHOWN:
+            lines.append(f"and {len(self.mistakes) - SHOWN:,} more")
+        super().__init__("\n".join(lines))
+
+
+def shorten(text: str) -> str:
+    """Return a text as a sentence can quote it: no longer than a line."""
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."
+
+
+def near(name: str, known: Iterable[str], *, end: str = ".") -> str:
+    """Return `, did you mean ...?` if a known name is near, else `end`."""
+    close = nearest(name, known)
+    return f", did you mean '{close[0]}'?" if close else end
+
+
+def number(value: object) -> str:
+    """Return a number as a sentence shows it: whole ones with all their digits."""
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

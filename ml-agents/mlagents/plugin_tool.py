@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from mlagents.conformance import command as check
+from mlagents.mistakes import number
 from mlagents.new_plugin import KINDS, NewPluginError, check_name, next_commands, write
 from mlagents_envs.output import command
 
@@ -113,8 +114,8 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
     If it cannot be used, return why, with the traceback.
     """
     from mlagents.capable import capabilities
+    from mlagents.mistakes import near
     from mlagents.plugins import PluginError, is_built
-    from mlagents.reading import near
 
     try:
         found = catalog.find(name)
@@ -174,7 +175,7 @@ def _type(info: FieldInfo) -> str:
         words = " or ".join(str(choice) for choice in get_args(kind))
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     limits = [
-        f"{signs[name]} {getattr(limit, name):g}"
+        f"{signs[name]} {number(getattr(limit, name))}"
         for limit in info.metadata
         for name in signs
         if hasattr(limit, name)

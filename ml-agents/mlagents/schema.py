@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+INT32 = 2**31 - 1  # seeds and counts travel to Unity as whole numbers of 32 bits
+FLOAT32 = 3.4e38  # and numbers as floats
+PORTS = 65535  # the last port there is
+STEPS = 10**15  # more than are ever taken: as good as no limit
+COUNT = 10**9  # of whatever is counted in memory, or now and then
+UNITS = 2**14  # width of a layer
 
 
 class Settings(BaseModel):
@@ -41,5 +48,7 @@ def _whole(given: Any) -> Any:
     return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
+Float32 = Annotated[float, Field(ge=-FLOAT32, le=FLOAT32)]
+"""A number that may be sent to Unity."""
 Int = Annotated[int, BeforeValidator(_whole)]
 """A whole number, however YAML spells it."""

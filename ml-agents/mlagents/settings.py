@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, SerializeAsAny
+from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny
 
 from mlagents.algorithms.settings import HyperparamSettings, PPOSettings
 from mlagents.demonstrations.settings import DemonstrationSettings
@@ -15,7 +15,7 @@ from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.plugins import is_built
 from mlagents.rewards.settings import RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
-from mlagents.schema import Int, LenientSettings, Settings
+from mlagents.schema import COUNT, STEPS, Int, LenientSettings, Settings
 
 OURS = {  # keys that Unity's tools do not know, by section
     "": ("plugins",),
@@ -35,13 +35,13 @@ __all__ = [
 class SelfPlaySettings(LenientSettings):
     """Playing against earlier selves."""
 
-    save_steps: Int = Field(20000, ge=1)
+    save_steps: Int = Field(20000, ge=1, le=STEPS)
     """Steps between snapshots."""
-    team_change: Int = Field(100000, ge=1)
+    team_change: Int = Field(100000, ge=1, le=STEPS)
     """Steps until another team learns; five times save_steps where it is not given."""
-    swap_steps: Int = Field(2000, ge=1)
+    swap_steps: Int = Field(2000, ge=1, le=STEPS)
     """Steps until the opponents change."""
-    window: Int = Field(10, ge=1)
+    window: Int = Field(10, ge=1, le=COUNT)
     """Snapshots to choose opponents from."""
     play_against_latest_model_ratio: float = Field(0.5, ge=0, le=1)
     """Share of opponents that are the present policy."""
@@ -54,15 +54,15 @@ class BehavioralCloningSettings(LenientSettings):
 
     demo_path: str
     """A .demo file, or a folder of them."""
-    steps: Int = Field(0, ge=0)
+    steps: Int = Field(0, ge=0, le=STEPS)
     """Steps until imitation has faded; 0 keeps it."""
     strength: float = Field(1.0, ge=0)
     """Learning rate of imitation as a share of the trainer's."""
-    samples_per_update: Int = Field(0, ge=0)
+    samples_per_update: Int = Field(0, ge=0, le=COUNT)
     """Demonstration rows per update; 0 takes all."""
-    num_epoch: Int | None = Field(None, ge=1)
+    num_epoch: Int | None = Field(None, ge=1, le=COUNT)
     """Times that the rows are walked; the trainer's where it is not given."""
-    batch_size: Int | None = Field(None, ge=1)
+    batch_size: Int | None = Field(None, ge=1, le=COUNT)
     """Rows of one gradient step; the trainer's where it is not given."""
 
 
@@ -73,7 +73,7 @@ class TrainerSettings(Settings):
     """The trainer's name."""
     hyperparameters: SerializeAsAny[HyperparamSettings] = PPOSettings()
     """The trainer's own numbers."""
-    checkpoint_interval: Int = Field(500000, ge=1)
+    checkpoint_interval: Int = Field(500000, ge=1, le=STEPS)
     """Steps between checkpoints."""
     network_settings: NetworkSettings = NetworkSettings()
     """The networks of policy and critic."""
@@ -81,15 +81,15 @@ class TrainerSettings(Settings):
     """Where reward comes from."""
     init_path: str | None = None
     """A checkpoint to begin with."""
-    keep_checkpoints: Int = 5
+    keep_checkpoints: Int = Field(5, ge=-COUNT, le=COUNT)
     """Checkpoints that are kept; 0 or less keeps all."""
     even_checkpoints: bool = False
     """Spread the kept checkpoints over the run, whatever checkpoint_interval says."""
-    max_steps: Int = Field(500000, ge=1)
+    max_steps: Int = Field(500000, ge=1, le=STEPS)
     """Steps of all agents together after which training ends."""
-    time_horizon: Int = Field(64, ge=1)
+    time_horizon: Int = Field(64, ge=1, le=STEPS)
     """Steps after which an agent's experience is cut into a segment."""
-    summary_freq: Int = Field(50000, ge=1)
+    summary_freq: Int = Field(50000, ge=1, le=STEPS)
     """Steps between points of the learning curve."""
     threaded: bool = False
     """Let the environment move while the trainer learns."""
@@ -122,6 +122,15 @@ class RunOptions(Settings):
     """Say more."""
     plugins: list[str] = []
     """Files or modules whose trainers may be named, beside those that are installed."""
+    _places: dict[tuple[str, ...], str] = PrivateAttr(default_factory=dict)
+
+    def remember_places(self, places: Mapping[tuple[str, ...], str]) -> None:
+        """Take where keys stand, as `file:line`, so that what comes to light later can name them."""
+        self._places = dict(places)
+
+    def place(self, *path: str) -> str:
+        """Return ` in file:line` for a key of the file, empty where no file says it."""
+        return f" in {self._places[path]}" if path in self._places else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values in the order in which files are saved, so that Unity's tools read the file too.

@@ -27,6 +27,7 @@ from mlagents.envs.settings import (
     UniformParameters,
 )
 from mlagents.json_schema import Schema, schema_of
+from mlagents.mistakes import number
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.plugins import BUILTIN
 from mlagents.rewards.settings import CuriositySettings, GAILSettings, RewardSignalSettings, RNDSettings
@@ -182,7 +183,7 @@ def words(value: Mapping[str, Any]) -> str:
 def span(value: Mapping[str, Any]) -> str:
     """Return the range of a number in words, empty if it has none."""
     if "minimum" in value and "maximum" in value:
-        return f"{value['minimum']:g} to {value['maximum']:g}"
+        return f"{number(value['minimum'])} to {number(value['maximum'])}"
     limits = {
         "minimum": "at least",
         "exclusiveMinimum": "more than",
@@ -190,7 +191,7 @@ def span(value: Mapping[str, Any]) -> str:
         "exclusiveMaximum": "less than",
         "multipleOf": "a multiple of",
     }
-    return ", ".join(f"{said} {value[limit]:g}" for limit, said in limits.items() if limit in value)
+    return ", ".join(f"{said} {number(value[limit])}" for limit, said in limits.items() if limit in value)
 
 
 if __name__ == "__main__":

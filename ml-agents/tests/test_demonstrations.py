@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mlagents.checks import check_paths
 from mlagents.demonstrations import sources
 from mlagents.learn import main
 from mlagents.mistakes import SettingsError
-from mlagents.reading import check_paths, load
+from mlagents.reading import load
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor

@@ -316,6 +316,7 @@ def test_defaults_and_ranges_stand_at_their_keys():
         "description": "Width of each hidden layer.",
         "type": "integer",
         "minimum": 1,
+        "maximum": 2**14,
         "default": 128,
     }
 

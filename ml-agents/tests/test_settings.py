@@ -58,7 +58,6 @@ def behavior(text, indent=4):
         ("reward_signals:\n  extrinsik: {}", "a.yaml:5:7: behaviors.B.reward_signals.extrinsik: is no known reward signal, did you mean 'extrinsic'? Known: extrinsic, curiosity, gail, rnd"),
         ("reward_signals:\n  gail: {}", "a.yaml:5:7: behaviors.B.reward_signals.gail.demo_path: is missing"),
         ("init_path: model.onnx", "a.yaml:4:5: behaviors.B.init_path: is 'model.onnx'; must be a checkpoint that ends in .pt"),
-        ("max_steps: 1\nmax_steps: 2", "a.yaml:5:5: behaviors.B.max_steps: is there twice; the first is in line 4"),
         ("self_play:\n  window: 0", "a.yaml:5:7: behaviors.B.self_play.window: is 0; must be at least 1"),
     ],
 )  # fmt: skip

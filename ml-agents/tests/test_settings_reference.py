@@ -34,7 +34,7 @@ def test_every_part_of_the_file_has_a_section():
 
 def test_a_key_stands_there_with_its_value_default_and_meaning():
     lines = reference().splitlines()
-    assert "| `hidden_units` | whole number, at least 1 | `128` | Width of each hidden layer. |" in lines
+    assert "| `hidden_units` | whole number, 1 to 16,384 | `128` | Width of each hidden layer. |" in lines
     assert "| `demo_path` | text | must be given | A .demo file, or a folder of them. |" in lines
     assert any(line.startswith("| `measure` | `reward`, `progress`, `Elo` | `reward` |") for line in lines)
 

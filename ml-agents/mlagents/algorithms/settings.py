@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mlagents.schema import Int, Settings
+from mlagents.schema import COUNT, STEPS, Int, Settings
 
 Shape = Literal["constant", "linear"]
 
@@ -17,9 +17,9 @@ class HyperparamSettings(Settings):
     ORDER: ClassVar[tuple[str, ...]] = ()
     """How a saved file orders the keys; those not named follow as they are declared."""
 
-    batch_size: Int = Field(1024, ge=1)
+    batch_size: Int = Field(1024, ge=1, le=COUNT)
     """Rows of one gradient step."""
-    buffer_size: Int = Field(10240, ge=1)
+    buffer_size: Int = Field(10240, ge=1, le=COUNT)
     """Rows gathered before an update (on-policy), or remembered at most (off-policy)."""
     learning_rate: float = Field(3e-4, gt=0)
     """Size of a gradient step at the start."""
@@ -30,7 +30,7 @@ class HyperparamSettings(Settings):
 class OnPolicyHyperparamSettings(HyperparamSettings):
     """What trainers take that learn from what their present policy did."""
 
-    num_epoch: Int = Field(3, ge=1)
+    num_epoch: Int = Field(3, ge=1, le=COUNT)
     """Times that each rollout is walked."""
     lambd: float = Field(0.95, ge=0, le=1)
     """How far advantages look ahead: 0 one step, 1 to the end."""
@@ -39,17 +39,17 @@ class OnPolicyHyperparamSettings(HyperparamSettings):
 class OffPolicyHyperparamSettings(HyperparamSettings):
     """What trainers take that learn from whatever was done before."""
 
-    batch_size: Int = Field(128, ge=1)
+    batch_size: Int = Field(128, ge=1, le=COUNT)
     """Rows of one gradient step."""
-    buffer_size: Int = Field(50000, ge=1)
+    buffer_size: Int = Field(50000, ge=1, le=COUNT)
     """Rows remembered at most."""
-    buffer_init_steps: Int = Field(0, ge=0)
+    buffer_init_steps: Int = Field(0, ge=0, le=STEPS)
     """Rows gathered before the first update; anew after a resume, unless the remembered rows were saved."""
-    steps_per_update: float = Field(1.0, gt=0)
+    steps_per_update: float = Field(1.0, gt=0, le=COUNT)
     """Rows gathered per gradient step."""
     save_replay_buffer: bool = False
     """Whether a checkpoint holds the remembered rows too."""
-    reward_signal_steps_per_update: float = Field(4.0, gt=0)
+    reward_signal_steps_per_update: float = Field(4.0, gt=0, le=COUNT)
     """Rows gathered per update of the reward signals."""
 
 
@@ -104,7 +104,7 @@ class SACSettings(OffPolicyHyperparamSettings):
     """Share of the way that the target network goes at each update."""
     init_entcoef: float = Field(1.0, ge=0)
     """Weight of the entropy at the start."""
-    reward_signal_steps_per_update: float = Field(1.0, gt=0)
+    reward_signal_steps_per_update: float = Field(1.0, gt=0, le=COUNT)
     """Rows gathered per update of the reward signals; as steps_per_update where it is not given."""
 
     @model_validator(mode="before")

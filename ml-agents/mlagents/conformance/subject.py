@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from mlagents.algorithms.base import Trainer, TrainerSetup
 from mlagents.algorithms.capabilities import Capabilities, Needs
 from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparamSettings
-from mlagents.mistakes import Mistake, SettingsError
+from mlagents.mistakes import Mistake, SettingsError, near
 from mlagents.nn.settings import NetworkSettings
 from mlagents.plugins import Catalog, Kind, is_built
-from mlagents.reading import load, near
+from mlagents.reading import load
 from mlagents.rewards.signal import Extrinsic
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 

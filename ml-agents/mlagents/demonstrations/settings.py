@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_serializer, model_validator
 from typing_extensions import Self
 
-from mlagents.schema import Int, Settings
+from mlagents.schema import STEPS, Int, Settings
 from mlagents_envs.demonstration import Align, Images
 
 PLACES = ("file", "live")  # keys of a source, of which it has one
@@ -49,9 +49,9 @@ class DemonstrationSettings(Settings):
     """Whether the share stays, or goes to ratio_final in a straight line."""
     ratio_final: float = Field(0.0, ge=0, le=1)
     """Share when the line has ended."""
-    ratio_steps: Int = Field(0, ge=0)
+    ratio_steps: Int = Field(0, ge=0, le=STEPS)
     """Steps that the line takes; 0 takes all of max_steps."""
     protect: bool = True
     """Keep all rows; otherwise the oldest make room for new ones once there are buffer_size."""
-    bc_init_steps: Int = Field(0, ge=0)
+    bc_init_steps: Int = Field(0, ge=0, le=STEPS)
     """Gradient steps that only imitate, before the first update."""

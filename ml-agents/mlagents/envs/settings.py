@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from mlagents.schema import Int, LenientSettings, Settings
+from mlagents.schema import COUNT, FLOAT32, INT32, PORTS, Float32, Int, LenientSettings, Settings
 
 
 class EnvironmentSettings(Settings):
@@ -16,25 +16,25 @@ class EnvironmentSettings(Settings):
     """A Unity build, builtin:NAME, gym:ID or pettingzoo:MODULE; nothing waits for the Editor."""
     env_args: list[str] | None = None
     """Passed to the build."""
-    base_port: Int = Field(5005, ge=1, le=65535)
+    base_port: Int = Field(5005, ge=1, le=PORTS)
     """Port of the first build; the others follow. Where none is given, each build gets the next free one."""
     listen: str = "127.0.0.1"
     """Address that builds connect to; any but this machine's own opens the trainer to a network."""
     max_message_mib: Int = Field(256, ge=1, le=2047)
     """Mebibytes of the longest message that a build may send."""
-    num_envs: Int = Field(1, ge=1)
+    num_envs: Int = Field(1, ge=1, le=4096)
     """Builds that run side by side."""
-    num_areas: Int = Field(1, ge=1)
+    num_areas: Int = Field(1, ge=1, le=10**6)
     """Copies of the training area in each environment."""
-    timeout_wait: Int = Field(60, ge=1)
+    timeout_wait: Int = Field(60, ge=1, le=10**6)
     """Seconds to wait for a build."""
-    seed: Int = Field(-1, ge=-1)
+    seed: Int = Field(-1, ge=-1, le=INT32)
     """Of every random number; -1 draws one."""
-    max_lifetime_restarts: Int = Field(10, ge=-1)
+    max_lifetime_restarts: Int = Field(10, ge=-1, le=COUNT)
     """How often a build may be restarted; -1 without limit."""
-    restarts_rate_limit_n: Int = Field(1, ge=-1)
+    restarts_rate_limit_n: Int = Field(1, ge=-1, le=COUNT)
     """How often within the period; -1 without limit."""
-    restarts_rate_limit_period_s: Int = Field(60, ge=0)
+    restarts_rate_limit_period_s: Int = Field(60, ge=0, le=COUNT)
     """The period in seconds."""
     watch: bool = False
     """Show a builtin: environment on a page in the browser while it trains."""
@@ -43,17 +43,17 @@ class EnvironmentSettings(Settings):
 class EngineSettings(Settings):
     """How a Unity build shows and times itself."""
 
-    width: Int = Field(84, ge=1)
+    width: Int = Field(84, ge=1, le=2**14)
     """Of the window, in pixels."""
-    height: Int = Field(84, ge=1)
+    height: Int = Field(84, ge=1, le=2**14)
     """Of the window, in pixels."""
-    quality_level: Int = Field(5, ge=0)
+    quality_level: Int = Field(5, ge=0, le=1000)
     """Unity's quality level."""
-    time_scale: float = Field(20.0, gt=0)
+    time_scale: float = Field(20.0, gt=0, le=10**6)
     """How much faster than the clock the simulation runs."""
-    target_frame_rate: Int = Field(-1, ge=-1)
+    target_frame_rate: Int = Field(-1, ge=-1, le=10**6)
     """Frames a second; -1 without limit."""
-    capture_frame_rate: Int = Field(60, ge=0)
+    capture_frame_rate: Int = Field(60, ge=0, le=10**6)
     """Frames a second of simulated time."""
     no_graphics: bool = False
     """Run without a window."""
@@ -62,23 +62,23 @@ class EngineSettings(Settings):
 
 
 class _Sampler(Settings):
-    seed: Int = Field(-1, ge=-1)
+    seed: Int = Field(-1, ge=-1, le=INT32)
     """Of this sampler; -1 follows the run's."""
 
 
 class ConstantParameters(_Sampler):
     """Always the same."""
 
-    value: float = 0.0
+    value: Float32 = 0.0
     """The value."""
 
 
 class UniformParameters(_Sampler):
     """Anything between two numbers."""
 
-    min_value: float = 0.0
+    min_value: Float32 = 0.0
     """The smallest."""
-    max_value: float = 1.0
+    max_value: Float32 = 1.0
     """The largest."""
 
     @model_validator(mode="after")
@@ -91,13 +91,13 @@ class UniformParameters(_Sampler):
 class GaussianParameters(_Sampler):
     """A normal distribution."""
 
-    mean: float = 1.0
+    mean: Float32 = 1.0
     """Its middle."""
-    st_dev: float = Field(1.0, ge=0)
+    st_dev: float = Field(1.0, ge=0, le=FLOAT32)
     """Its standard deviation."""
 
 
-Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
+Interval = Annotated[list[Float32], Field(min_length=2, max_length=2)]
 
 
 class MultiRangeUniformParameters(_Sampler):
@@ -138,7 +138,7 @@ class CompletionCriteria(LenientSettings):
     """Whose progress counts."""
     measure: Literal["reward", "progress", "Elo"] = "reward"
     """What is compared with the threshold."""
-    min_lesson_length: Int = Field(0, ge=0)
+    min_lesson_length: Int = Field(0, ge=0, le=COUNT)
     """Episodes that must have ended."""
     signal_smoothing: bool = True
     """Whether the measure is averaged with its last value."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from mlagents.nn.settings import NetworkSettings
-from mlagents.schema import Int, Settings
+from mlagents.schema import UNITS, Int, Settings
 
 
 class RewardSignalSettings(Settings):
@@ -22,7 +22,7 @@ class RewardSignalSettings(Settings):
 class _Learned(RewardSignalSettings):
     learning_rate: float = Field(3e-4, gt=0)
     """Size of a gradient step of the signal's networks."""
-    encoding_size: Int | None = Field(None, ge=1)
+    encoding_size: Int | None = Field(None, ge=1, le=UNITS)
     """Deprecated: hidden_units of network_settings, where that is not given."""
 
 

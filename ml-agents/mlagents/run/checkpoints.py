@@ -69,6 +69,12 @@ class Checkpoints:
         log.info(f"Exported {model}")
         return model
 
+    def holds(self, step: int) -> bool:
+        """Is there a checkpoint of this step, with all its files?"""
+        model = self.folder / f"{self.behavior}-{step}.onnx"
+        listed = any(entry["steps"] == step for entry in self.entries)
+        return listed and all(file.is_file() for file in (model, model.with_suffix(".pt"), self.newest))
+
     def finish(self) -> Path | None:
         """Make the last checkpoint's model the run's result, and return its path; None without a checkpoint.
 

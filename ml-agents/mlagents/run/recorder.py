@@ -83,8 +83,8 @@ class Recorder:
                 gathered[name] = (how, [])
             gathered[name][1].append(value)
 
-    def flush(self, category: str, step: int) -> None:
-        """Hand everything gathered to the writers and begin anew."""
+    def flush(self, category: str, step: int) -> dict[str, StatsSummary]:
+        """Hand everything gathered to the writers, begin anew, and return what it was."""
         gathered = self._gathered.pop(category, {})
         values = {
             name: StatsSummary(np.concatenate([np.atleast_1d(value) for value in all_values]), how)
@@ -93,6 +93,7 @@ class Recorder:
         for writer in self.writers:
             if (problem := _attempt(partial(writer.write_stats, category, values, step))) is not None:
                 self._warn(writer, problem)
+        return values
 
     def _warn(self, writer: StatsWriter, problem: str) -> None:
         """Curves are no reason to end a run: say once what cannot be written."""

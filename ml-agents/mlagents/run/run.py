@@ -18,7 +18,7 @@ from mlagents.envs.pool import EnvPool, behavior_name, difference
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, NonFiniteError, RunError
-from mlagents.run.recorder import Aggregation, Recorder
+from mlagents.run.recorder import Aggregation, Recorder, StatsSummary
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Resident:
     next_summary: int = field(init=False)
     next_checkpoint: int = field(init=False)
     teams: dict[str, BehaviorSpec] = field(default_factory=dict)  # by full name
+    last_summary: StatsSummary | None = None  # rewards of the episodes of the newest point of the curve that has any
 
     def __post_init__(self) -> None:
         self.next_summary = after(self.behavior.step, self.summary_freq)
@@ -197,7 +198,8 @@ class Run:
             )
         due = resident.next_summary
         resident.next_summary = after(resident.behavior.step, resident.summary_freq)
-        self.recorder.flush(resident.name, due)
+        rewards = self.recorder.flush(resident.name, due).get("Environment/Cumulative Reward")
+        resident.last_summary = rewards or resident.last_summary
 
     def save(self, resident: Resident) -> None:
         """Write a checkpoint and the model beside it."""
@@ -228,7 +230,8 @@ class Run:
         if not self.plan.train:
             return
         for resident in self.residents.values():
-            self.save(resident)
+            if not resident.checkpoints.holds(resident.behavior.step):
+                self.save(resident)
             resident.checkpoints.finish()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from mlagents.schema import Int, LenientSettings, Settings
+from mlagents.schema import STEPS, Int, LenientSettings, Settings
 
 
 class CheckpointSettings(Settings):
@@ -24,7 +24,7 @@ class CheckpointSettings(Settings):
     """Deprecated: has no effect."""
     inference: bool = False
     """Play without learning; nothing of the run is changed."""
-    episodes: Int = Field(0, ge=0)
+    episodes: Int = Field(0, ge=0, le=STEPS)
     """Episodes after which playing without learning ends; 0 goes on until Ctrl-C."""
     results_dir: str = "results"
     """The folder of all runs."""

@@ -1,0 +1,59 @@
+"""What cannot be had as it is asked for, although each value of the settings is sound. No torch here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlagents.envs import worlds
+from mlagents.mistakes import near
+from mlagents.settings import RunOptions, unsupported
+from mlagents_envs.demonstration import demonstration_files
+from mlagents_envs.exception import UnityException
+
+
+def impossible(options: RunOptions) -> list[str]:
+    """Return a sentence for everything that stands in the way of a run."""
+    return unsupported(options) + wrong_environment(options) + check_paths(options)
+
+
+def wrong_environment(options: RunOptions) -> list[str]:
+    """Return a sentence for each way in which the environment that is asked for cannot be had, or set so."""
+    settings, given = options.env_settings, options.environment_parameters or {}
+    if settings.env_path is None and settings.num_envs > 1:
+        return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
+    try:
+        worlds.check(settings)
+        known = worlds.parameters(settings) if given else None
+    except UnityException as error:
+        return [f"--env: {error}"]
+    return [
+        f"environment_parameters.{name}: {settings.env_path} has no such parameter{near(name, known)} "
+        f"Known: {', '.join(known) or 'none'}"
+        for name in given
+        if known is not None and name not in known
+    ]
+
+
+def check_paths(options: RunOptions) -> list[str]:
+    """Return a sentence for each file or folder that the options name and that is not there."""
+    missing = []
+    source = options.checkpoint_settings.initialize_from
+    results = Path(options.checkpoint_settings.results_dir)
+    if source is not None and not (results / source).is_dir():
+        missing.append(f"--initialize-from: there is no run '{source}' in {results}")
+    for name, settings in options.behaviors.items():
+        shown = None if options.checkpoint_settings.inference else settings.demonstrations
+        files = [entry.file for entry in shown.sources] if shown is not None else []
+        problems = filter(None, map(_no_demonstration, files))
+        missing += [f"behaviors.{name}.demonstrations: {problem}" for problem in problems]
+    return missing
+
+
+def _no_demonstration(path: str | None) -> str | None:
+    """Return why there is no demonstration at a path, None if there is one or none is asked for."""
+    try:
+        if path is not None:
+            demonstration_files(path)
+    except (FileNotFoundError, ValueError) as error:
+        return str(error)
+    return None
