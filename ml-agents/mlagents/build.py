@@ -134,7 +134,8 @@ def admit_behavior(
 
     name: without its team. Raises RunError with a sentence.
     """
-    settings = settings_for(options, name, {behavior_name(team) for team in pool.specs})
+    present = dict.fromkeys([name, *map(behavior_name, pool.specs)])
+    settings, *_ = [settings_for(options, other, present) for other in present]  # before any of them begins
     trainer = make_trainer(options, settings, spec, name)
     behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=not options.checkpoint_settings.inference)
     checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
