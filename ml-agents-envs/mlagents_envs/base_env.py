@@ -68,6 +68,19 @@ class _Steps(Mapping[AgentId, Any]):
     def __iter__(self) -> Iterator[AgentId]:
         return iter(self.agent_id.tolist())
 
+    def __eq__(self, other: object) -> bool:
+        """Are these the same kind of steps of the same agents, with the same numbers in all columns?"""
+        if not isinstance(other, _Steps) or type(self) is not type(other):
+            return False
+        mine, its = self.compared(), other.compared()
+        return len(mine) == len(its) and all(map(np.array_equal, mine, its))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def compared(self) -> list[Array]:
+        """Return the columns that are the same in equal steps: all."""
+        return [*self.obs, self.reward, self.agent_id, self.group_id, self.group_reward]
+
     def _row(self, agent_id: AgentId) -> int:
         row = self.agent_id_to_index.get(agent_id)
         if row is None:
@@ -101,6 +114,9 @@ class DecisionSteps(_Steps):
             group_reward=float(self.group_reward[row]),
         )
 
+    def compared(self) -> list[Array]:
+        return [*super().compared(), *(self.action_mask or ())]
+
     @staticmethod
     def empty(spec: BehaviorSpec) -> DecisionSteps:
         """Return the steps of nobody."""
@@ -127,6 +143,9 @@ class TerminalSteps(_Steps):
             group_id=int(self.group_id[row]),
             group_reward=float(self.group_reward[row]),
         )
+
+    def compared(self) -> list[Array]:
+        return [*super().compared(), self.interrupted]
 
     @staticmethod
     def empty(spec: BehaviorSpec) -> TerminalSteps:

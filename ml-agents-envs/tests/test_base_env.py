@@ -116,3 +116,20 @@ def test_all_errors_are_one_family():
     error = UnityWorkerInUseException(3)
     assert isinstance(error, UnityException)
     assert "worker 3" in str(error)
+
+
+def test_steps_are_equal_if_all_their_columns_are():
+    def steps(kind, reward=1.0, agent=3, more=False):
+        one, ids = np.full(1, reward, np.float32), np.full(1, agent, np.int32)
+        obs = [np.ones((1, 2), np.float32)]
+        if kind is DecisionSteps:
+            return DecisionSteps(obs, one, ids, [np.full((1, 2), more)], ids * 0, one * 0)
+        return TerminalSteps(obs, one, np.full(1, more), ids, ids * 0, one * 0)
+
+    for kind in (DecisionSteps, TerminalSteps):
+        assert steps(kind) == steps(kind)
+        assert steps(kind) != steps(kind, reward=2.0)
+        assert steps(kind) != steps(kind, agent=4)
+        assert steps(kind) != steps(kind, more=True)
+    assert steps(DecisionSteps) != steps(TerminalSteps)
+    assert steps(DecisionSteps) != {3: None}

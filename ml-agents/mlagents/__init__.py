@@ -1,0 +1,3 @@
+"""Trainers of Unity ML-Agents. Light: nothing is loaded until it is used."""
+
+__version__ = "2.0.0.dev0"

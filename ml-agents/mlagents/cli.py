@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mlagents import __version__
+
 if TYPE_CHECKING:
     from mlagents.settings import RunOptions
 
@@ -100,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--schema", dest="schema", action="store_true",
         help="print what CONFIG.yaml may say, plug-ins included, as a JSON Schema for editors, and end",
     )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     for title, flags in _GROUPS.items():
         group = parser.add_argument_group(title)
         for flag, where, options, text in flags:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mlagents import __version__
 from mlagents_envs.output import command
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("config", nargs="?", metavar="CONFIG.yaml", help="how each behavior is trained")
     parser.add_argument("--env", metavar="PATH", help="a Unity build, or builtin:NAME; else what CONFIG.yaml says")
     parser.add_argument("--no-graphics", action="store_true", help="start the build without a window")

@@ -31,7 +31,8 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
     are left out. The first of these is the observation, or with `allow_multiple_obs` the tuple of all.
 
     `info["action_mask"]` has what `action_space.sample(mask=...)` takes, 1 = allowed, wherever there are discrete
-    actions; `info["group_reward"]` what the agent's group was given. `steps` holds the row behind the last answer.
+    actions; `info["group_reward"]` what the agent's group was given; `info["step"]` the row behind
+    the answer, a DecisionSteps or TerminalSteps, which `steps` holds too.
     """
 
     metadata = {
@@ -43,10 +44,10 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
         self,
         unity_env: BaseEnv,
         uint8_visual: bool = False,
-        *,
         flatten_branched: bool = False,
         allow_multiple_obs: bool = False,
         action_space_seed: int | None = None,
+        *,
         render_mode: str | None = None,
     ) -> None:
         """Take over the environment; it is closed with this one.
@@ -176,7 +177,7 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
 
     def _info(self, steps: DecisionSteps | TerminalSteps, group_reward: float) -> dict[str, Any]:
         self.steps = steps
-        info: dict[str, Any] = {"group_reward": group_reward}
+        info: dict[str, Any] = {"step": _whoever(steps), "group_reward": group_reward}
         spec = self.group_spec.action_spec
         if isinstance(steps, DecisionSteps) and spec.discrete_size:
             masks = steps.action_mask
@@ -218,6 +219,28 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
                 f"{self.name}: render_mode is {render_mode!r}, but there is no image to show: omit it"
             )
         return render_mode
+
+
+class _Question(DecisionSteps):
+    """What any agent asks: equal to what another asks that sees the same, for an agent may get a new id."""
+
+    def compared(self) -> list[Array]:
+        return [column for column in super().compared() if column is not self.agent_id]
+
+
+class _End(TerminalSteps):
+    """The end of any agent's episode, likewise."""
+
+    def compared(self) -> list[Array]:
+        return [column for column in super().compared() if column is not self.agent_id]
+
+
+def _whoever(steps: DecisionSteps | TerminalSteps) -> DecisionSteps | TerminalSteps:
+    if isinstance(steps, DecisionSteps):
+        return _Question(
+            steps.obs, steps.reward, steps.agent_id, steps.action_mask, steps.group_id, steps.group_reward
+        )
+    return _End(steps.obs, steps.reward, steps.interrupted, steps.agent_id, steps.group_id, steps.group_reward)
 
 
 class ActionFlattener:

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlagents_envs import __version__
 from mlagents_envs.examples.catalog import NAMES, make
 from mlagents_envs.exception import UnityEnvironmentException, UnityException, UnityPolicyException
 from mlagents_envs.output import command
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Look at an example environment: live in a browser, or as a picture (--record).",
         epilog=f"Examples: {', '.join(NAMES)}.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("example", metavar="builtin:NAME", help="which example, see below")
     players = parser.add_argument_group("who plays (default: chance)").add_mutually_exclusive_group()
     players.add_argument("--model", type=Path, metavar="FILE.onnx", help="a model, trained here or in Unity")

@@ -6,7 +6,15 @@ import pytest
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
-from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
+from mlagents_envs.base_env import (
+    ActionSpec,
+    BehaviorSpec,
+    DecisionSteps,
+    DimensionProperty,
+    ObservationSpec,
+    ObservationType,
+    TerminalSteps,
+)
 from mlagents_envs.envs.unity_gym_env import ActionFlattener, UnityGymException, UnityToGymWrapper
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import vector_sensor
@@ -167,3 +175,22 @@ def test_a_seed_reaches_environments_that_take_one(make_scripted, make_seat):
 def test_its_exception_is_of_both_families():
     assert issubclass(UnityGymException, UnityException)
     assert issubclass(UnityGymException, gymnasium.error.Error)
+
+
+def test_arguments_are_taken_in_the_order_of_unitys_own_snippets(make_scripted, make_seat):
+    env = UnityToGymWrapper(make_scripted(make_seat("Eye?team=0"), specs=SEEING), True, False, True, 3)
+    assert env.observation_space[0].dtype == np.uint8
+    assert isinstance(env.observation_space, spaces.Tuple)
+    flat = UnityToGymWrapper(make_scripted(make_seat(GUARD)), False, True)
+    assert isinstance(flat.action_space, spaces.Discrete)
+    seeded = [UnityToGymWrapper(make_scripted(make_seat(GUARD)), False, False, False, 5) for _ in range(2)]
+    assert seeded[0].action_space.sample().tolist() == seeded[1].action_space.sample().tolist()
+
+
+def test_info_holds_the_steps_behind_an_answer(make_scripted, make_seat):
+    env = UnityToGymWrapper(make_scripted(make_seat(GUARD, life=2)))
+    _, info = env.reset()
+    assert isinstance(info["step"], DecisionSteps)
+    answers = [env.step([0, 0]) for _ in range(2)]
+    assert isinstance(answers[0][4]["step"], DecisionSteps) and isinstance(answers[1][4]["step"], TerminalSteps)
+    assert [float(answer[4]["step"].reward[0]) for answer in answers] == [answer[1] for answer in answers]

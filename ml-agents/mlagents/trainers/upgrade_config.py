@@ -17,6 +17,7 @@ from mlagents.plugins import BUILTIN
 from mlagents.reading import load
 from mlagents.settings import TrainerSettings
 from mlagents.yaml_file import read
+from mlagents_envs.output import command
 
 MISTAKE = 2  # exit status
 Values = dict[str, Any]
@@ -37,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     flags = make_parser().parse_args(argv)
