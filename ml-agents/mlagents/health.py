@@ -26,7 +26,7 @@ NEEDED = (
     "onnx",
     "tensorboard",
 )
-OLDEST, NEWEST = (3, 10), (3, 14)  # Python
+OLDEST, NEWEST = (3, 11), (3, 14)  # Python
 EDITOR_PORT = 5004
 
 

@@ -24,7 +24,7 @@ NEVER = {  # folder -> packages it never imports
     "data": {"onnx", "tensorboard"},
 }
 TORCH_FREE = [
-    "capable", "settings", "yaml_file", "cli", "plugins", "reading", "schema", "json_schema", "settings_reference",
+    "capable", "checks", "settings", "section_reader", "parameter_reader", "old_formats", "mistakes", "yaml_file", "cli", "plugins", "reading", "schema", "json_schema", "settings_reference",
     "new_plugin", "plugin_tool", "conformance.command", "doctor", "health", "tryout",
 ]  # fmt: skip
 

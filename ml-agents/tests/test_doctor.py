@@ -202,7 +202,7 @@ def test_packages_of_different_releases_are_a_problem(monkeypatch):
 
 def test_a_python_that_nobody_tested_is_a_warning(monkeypatch):
     monkeypatch.setattr(health, "NEWEST", (3, 9))
-    assert "use Python 3.10 to 3.9" in texts(health.check_python(), Level.WARNING)
+    assert "use Python 3.11 to 3.9" in texts(health.check_python(), Level.WARNING)
 
 
 def test_torch_that_cannot_be_loaded_is_a_problem(monkeypatch):
