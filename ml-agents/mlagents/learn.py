@@ -190,7 +190,7 @@ def farewell(house: House, *, train: bool) -> None:
         elif train:
             print(f"{name} was stopped before its max_steps of {resident.max_steps:,}; --resume goes on.")
         print(f"{name}: {score(resident)}, after {resident.behavior.step:,} steps.")
-        model = house.results.model(name)
+        model = house.results.model(resident.name)
         print(f"  The model is {model}." if model.exists() else "  No model was written: the run played only.")
     root = house.results.root
     print(f"  See its curves with `tensorboard --logdir {root}`; its settings are in {house.results.configuration}.")
