@@ -29,7 +29,7 @@ from mlagents.nn.layers import UnsupportedNetwork
 from mlagents.plugins import Catalog, writers
 from mlagents.rewards.signal import Extrinsic
 from mlagents.run.atomic import write_text_atomically
-from mlagents.run.checkpoints import Checkpoints, load_checkpoint
+from mlagents.run.checkpoints import Checkpoints, load_checkpoint, whole_ones
 from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, RunError
 from mlagents.run.export import dry_run, export
@@ -206,7 +206,7 @@ def begin_with(behavior: Behavior, options: RunOptions, settings: TrainerSetting
     said = options.checkpoint_settings
     if said.resume or said.only_looks:
         state = _load(behavior, checkpoints.newest, checkpoints.behavior, settings, keep_step=True)
-        torch.set_rng_state(state.get("rng", {}).get("torch", torch.get_rng_state()))
+        _restore_chance(state, checkpoints.newest)
         log.info(f"Resuming from {checkpoints.newest.parent}.")
         log.info(f"Resuming training from step {behavior.step}.")
         if said.resume and not said.inference and behavior.step > settings.max_steps:
@@ -241,6 +241,9 @@ def _load(
     state = load_checkpoint(path)
     try:
         behavior.load_state_dict(state, keep_step=keep_step)
+    except (AttributeError, IndexError, TypeError) as error:  # a value of another type than checkpoints have
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} is damaged: {reason}.{whole_ones(path)}") from error
     except (KeyError, RuntimeError, ValueError) as error:
         reason = mismatch(path, name, state, behavior.state_dict(), settings)
         raise CheckpointError(
@@ -248,6 +251,16 @@ def _load(
             "Take the settings back, or begin anew under another --run-id."
         ) from error
     return state
+
+
+def _restore_chance(state: dict[str, Any], path: Path) -> None:
+    """Let random numbers go on where the checkpoint stood; raises CheckpointError for what is no such state."""
+    try:
+        if "rng" in state:
+            torch.set_rng_state(state["rng"]["torch"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} is damaged: its random numbers cannot be restored: {reason}") from error
 
 
 def facts() -> dict[str, str]:

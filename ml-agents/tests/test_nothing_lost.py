@@ -177,3 +177,22 @@ def test_a_second_ctrl_c_does_not_wait_and_a_third_waits_for_nothing_at_all(monk
         os.kill(os.getpid(), signal.SIGINT)
         assert ends == [130]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"global_step": 7}, {"global_step": {}}, {"Policy": {"head.weight": "x"}}, {"rng": 3}, {"rng": {"torch": "x"}},
+     {"Optimizer:value_optimizer": None}, {"Optimizer:critic": []}],
+)  # fmt: skip
+def test_a_checkpoint_with_wrong_types_is_a_sentence_and_stays_as_it_is(learn, capsys, damage):
+    learn(steps=300)
+    path = Path("results/run/Basic/checkpoint.pt")
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, **damage}, path)
+    before = everything()
+    capsys.readouterr()
+    assert learn("--resume", steps=600) == 2
+    output = capsys.readouterr()
+    assert str(path) in output.out + output.err
+    assert "Traceback" not in output.out + output.err
+    assert {name: kept for name, kept in everything().items() if ".lock" not in name} == before

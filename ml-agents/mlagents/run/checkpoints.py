@@ -156,17 +156,17 @@ def load_checkpoint(path: Path) -> State:
     except FileNotFoundError:
         raise CheckpointError(
             f"{path} is not there: the run ended before its first checkpoint, or the behavior has another name. "
-            f"Begin anew with --force.{_whole_ones(path)}"
+            f"Begin anew with --force.{whole_ones(path)}"
         ) from None
     except Exception as error:  # a damaged file makes torch and pickle fail in any way there is
         reason = str(error).split("\n")[0][:200] or type(error).__name__
-        raise CheckpointError(f"{path} cannot be read as a checkpoint: {reason}.{_whole_ones(path)}") from error
+        raise CheckpointError(f"{path} cannot be read as a checkpoint: {reason}.{whole_ones(path)}") from error
     if not isinstance(state, dict) or not isinstance(state.get("Policy"), dict) or "global_step" not in state:
-        raise CheckpointError(f"{path} is no checkpoint of a policy.{_whole_ones(path)}")
+        raise CheckpointError(f"{path} is no checkpoint of a policy.{whole_ones(path)}")
     return state
 
 
-def _whole_ones(path: Path) -> str:
+def whole_ones(path: Path) -> str:
     """Return a sentence about the newest numbered checkpoint beside a broken one that is whole, if there is one."""
     numbered = []
     for file in path.parent.glob("*-*.pt") if path.parent.is_dir() else ():
