@@ -144,7 +144,7 @@ def test_velocities_of_a_recording_are_foretold_and_those_of_other_actions_are_n
             reward=np.zeros(n, np.float32), done=np.zeros(n, bool), interrupted=np.zeros(n, bool),
             mask=np.ones((n, 5), bool), action=ActionTuple(discrete=np.array(actions, np.int32)[:, None]),
         )  # fmt: skip
-        write(tmp_path / "a.demo", recorded)
+        write(tmp_path / "a.demo", recorded, overwrite=True)
         return foretold_velocities(tmp_path / "a.demo")
 
     assert share(actions[:n]) > 0.7
