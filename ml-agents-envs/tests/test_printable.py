@@ -40,6 +40,7 @@ def test_lines_of_our_own_stay_where_they_are_wanted():
 @pytest.mark.parametrize("text", EVIL)
 def test_the_log_writes_out_what_steers(text):
     log, out = logging_util.get_logger("mlagents_envs.test_printable"), io.StringIO()
+    log.propagate = False  # reports of several processes cannot hold a letter that no encoding has
     with redirect_stdout(out):
         log.log(logging.WARNING, "%s: a name", text)
     assert out.getvalue() == f"[WARNING] {EVIL[text]}: a name\n"
