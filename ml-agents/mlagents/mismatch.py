@@ -22,7 +22,7 @@ def mismatch(path: Path, name: str, saved: Mapping[str, Any], built: Mapping[str
 
     path: of the checkpoint, whose run may have left its settings beside it. saved, built: states of the behavior.
     """
-    if any(key.startswith("network_body.") for key in saved["Policy"]):
+    if any(str(key).startswith("network_body.") for key in saved["Policy"]):
         return "it was written by Unity's trainers, whose networks have other names and cannot be read here"
     before = settings_of_run(path, name)
     found = [] if before is None else differing_settings(before, now)

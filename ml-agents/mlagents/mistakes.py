@@ -9,6 +9,7 @@ from mlagents_envs.names import nearest
 
 SHOWN = 100  # mistakes; a file with more has another cause than a slip of the pen
 LETTERS = 80  # of a value
+LONGEST = 1500  # letters of a message, which may quote more than one
 
 
 @dataclass(frozen=True, order=True)
@@ -23,7 +24,7 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.where}:{self.line}:{self.column}" if self.line else self.where
-        return ": ".join(part for part in (place, self.key, self.message) if part)
+        return ": ".join(part for part in (place, self.key, shorten(self.message, LONGEST)) if part)
 
 
 class SettingsError(Exception):
@@ -38,9 +39,9 @@ class SettingsError(Exception):
         super().__init__("\n".join(lines))
 
 
-def shorten(text: str) -> str:
-    """Return a text as a sentence can quote it: no longer than a line."""
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."
+def shorten(text: str, letters: int = LETTERS) -> str:
+    """Return a text as a sentence can quote it: no longer than a line, or so many letters."""
+    return text if len(text) <= letters else f"{text[: letters - 3]}..."
 
 
 def near(name: str, known: Iterable[str], *, end: str = ".") -> str:

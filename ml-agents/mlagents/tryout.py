@@ -36,6 +36,7 @@ def check_run(file: str | None, flags: Mapping[str, Mapping[str, Any]]) -> Itera
         options, warnings = load(file, flags)
         yield from (warning(text) for text in warnings)
     except SettingsError as error:
+        yield from (warning(text) for text in error.warnings)
         yield from (problem(str(mistake)) for mistake in error.mistakes)
         if file is not None:
             yield from check_run(None, flags)  # the environment can be tried without the file

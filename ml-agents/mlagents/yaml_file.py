@@ -20,8 +20,7 @@ Path_ = tuple[str, ...]  # the keys that lead to a value
 LARGEST = 2**20  # bytes of a file
 DEEPEST = 50  # levels below the top
 MOST = 20_000  # values, counted as often as aliases repeat them
-LONGEST = 200  # letters of a key
-BITS = 1000  # of a whole number; a float cannot hold more
+LONGEST = 200  # letters of a key, and of a number
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {_TAG + kind for kind in ("str", "null", "bool", "int", "float", "timestamp", "value", "merge")}
 _AS_WRITTEN = {_TAG + kind for kind in ("str", "timestamp", "value", "merge")}
@@ -55,7 +54,7 @@ def read(file: str) -> Document:
             raise _Unreadable(_EMPTY)
         if not isinstance(root, yaml.MappingNode):
             raise _Unreadable(_NO_KEYS, root.start_mark)
-        reader = _Reader(Document(file, {}))
+        reader = _Reader(Document(file, {}, {(): _at(root)}))
         reader.document.values = reader.mapping(root, ())
         return reader.document
     except _Unreadable as error:
@@ -229,11 +228,10 @@ class _Reader:
         """Return text, a number, true, false or None; dates stay text, and so does what only looks like a number."""
         if node.tag not in _PLAIN:
             self._mistake(node, path, _tagged(node))
-        elif node.tag not in _AS_WRITTEN:
+        elif node.tag not in _AS_WRITTEN and len(node.value) <= LONGEST:  # 1:1:1:1... takes longer and longer
             try:
-                value = self._scalars.construct_object(node)
-                return node.value if isinstance(value, int) and value.bit_length() > BITS else value
-            except (ValueError, KeyError):  # as 0b_, or a number of five thousand digits
+                return self._scalars.construct_object(node)
+            except (ValueError, KeyError):  # as 0b_
                 return node.value
         if _UNPRINTABLE.search(node.value):
             self._mistake(node, path, f"is {shorten(node.value)!r}; it must have no control characters")

@@ -15,7 +15,7 @@ from mlagents import doctor, health, tryout
 from mlagents.doctor import main
 from mlagents.health import Level, attempt, check_strangers, check_torch
 from mlagents.reading import load
-from mlagents.tryout import check_behaviors, check_build, check_environment, remarks
+from mlagents.tryout import check_behaviors, check_build, check_environment, check_run, remarks
 from mlagents_envs import compiled
 from mlagents_envs.base_env import ActionSpec, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples import catalog
@@ -339,3 +339,11 @@ def test_help_needs_the_standard_library_only():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_what_is_only_suspicious_in_a_file_stands_beside_its_mistakes(tmp_path):
+    file = tmp_path / "wrong.yaml"
+    file.write_text("behaviors:\n  B: {max_steps: 0, network_settings: {hiden_units: 5}}\n")
+    found = list(check_run(str(file), {}))
+    assert [finding.level for finding in found] == [Level.WARNING, Level.PROBLEM]
+    assert "did you mean 'hidden_units'? (ignored)" in found[0].text

@@ -150,6 +150,10 @@ FAULTS = {
     "a number of no digits": ("env_settings: {num_areas: 0b_}\n", "a.yaml:1:16: env_settings.num_areas: is '0b_'; must be a whole number"),
     "a number of many digits": (f"env_settings: {{num_areas: {'9' * 5000}}}\n", "a.yaml:1:16: env_settings.num_areas: is "),
     "a number of many bits": (f"env_settings: {{num_areas: 0x{'f' * 5000}}}\n", "a.yaml:1:16: env_settings.num_areas: is "),
+    "a number of many minutes": (f"env_settings: {{num_areas: 1{':1' * 300_000}}}\n", "a.yaml:1:16: env_settings.num_areas: is "),
+    "a name of many letters": (f"behaviors: {{B: {{trainer_type: {'x' * 300_000}}}}}\n", "a.yaml:1:17: behaviors.B.trainer_type: 'xxx"),
+    "a sampler of many letters": (f"environment_parameters: {{m: {{sampler_type: {'x' * 300_000}, sampler_parameters: {{}}}}}}\n", "sampler_type: 'xxx"),
+    "a plug-in of many letters": (f"plugins: [{'x' * 300_000}]\n", "a.yaml:1:1: plugins: xxx"),
     "an impossible date": ("env_settings: {num_areas: 2024-13-45}\n", "a.yaml:1:16: env_settings.num_areas: is '2024-13-45'; must be a whole number"),
 }  # fmt: skip
 

@@ -32,6 +32,7 @@ _WHERE = {  # name -> module and class
 }
 _NEEDS = {"numba": "examples", "mujoco": "locomotion"}  # module -> extra that brings it
 NAMES = tuple(_WHERE)
+MOST_AREAS = 10**6
 
 
 def check_name(name: str) -> None:
@@ -47,12 +48,16 @@ def make(name: str, *, areas: int | None = None, seed: int = 0, renew_ids: bool 
     """Return an example environment with this many areas, as many as Unity's scene has if None.
 
     renew_ids: agents get a new id for each episode, instead of keeping theirs as in Unity.
-    Raises UnknownExampleException for an unknown name, UnityEnvironmentException for fewer than one area or where
-    numba or MuJoCo is missing and the example needs it.
+    Raises UnknownExampleException for an unknown name, UnityEnvironmentException for a number of areas or a seed
+    that cannot be, and where numba or MuJoCo is missing and the example needs it.
     """
     check_name(name)
-    if areas is not None and areas < 1:
-        raise UnityEnvironmentException(f"builtin:{name}: areas is {areas}; there must be at least 1")
+    if areas is not None and not 1 <= areas <= MOST_AREAS:
+        raise UnityEnvironmentException(
+            f"builtin:{name}: areas is {areas}; there must be at least 1 and at most {MOST_AREAS:,}"
+        )
+    if seed < 0:
+        raise UnityEnvironmentException(f"builtin:{name}: seed is {seed}; it must not be negative")
     module, kind = _WHERE[name]
     try:
         example = import_module(module)

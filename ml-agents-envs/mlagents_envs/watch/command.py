@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SCHEME = "builtin:"
 PORT = 6007
 SECONDS = 10.0
+HOUR = 3600  # of which pictures fit into memory and into a file
 MISUSED, INTERRUPTED = 2, 130  # exit status
 
 
@@ -95,8 +96,8 @@ def _check(flags: argparse.Namespace) -> None:
         if flags.keyboard or flags.record_demo is not None:
             both = "--keyboard" if flags.keyboard else "--record-demo"
             raise UnityEnvironmentException(f"{both} needs the live page, which --record does without; leave one away")
-    if not flags.seconds > 0:
-        raise UnityEnvironmentException(f"--seconds is {flags.seconds:g}; there must be some")
+    if not 0 < flags.seconds <= HOUR:
+        raise UnityEnvironmentException(f"--seconds is {flags.seconds:g}; there must be some, and at most {HOUR:,}")
     if not 0 <= flags.port <= 65535:
         raise UnityEnvironmentException(f"--port is {flags.port}; ports go from 1 to 65535, and 0 takes a free one")
 

@@ -27,8 +27,14 @@ def test_an_unknown_example_names_the_near_ones(capsys):
     assert "did you mean '3DBall'?" in wrong(capsys, "builtin:3dbal")
 
 
-def test_an_impossible_number_of_areas_is_a_sentence(capsys):
-    assert "areas is 0; there must be at least 1" in wrong(capsys, "builtin:Basic", "--areas", "0", "--no-browser")
+@pytest.mark.parametrize("number", ["0", "-3", "1000000000000"])
+def test_an_impossible_number_of_areas_is_a_sentence(capsys, number):
+    said = wrong(capsys, "builtin:Basic", "--areas", number, "--no-browser")
+    assert f"areas is {number}; there must be at least 1 and at most 1,000,000" in said
+
+
+def test_an_impossible_seed_is_a_sentence(capsys):
+    assert "seed is -1; it must not be negative" in wrong(capsys, "builtin:Basic", "--seed", "-1", "--no-browser")
 
 
 def test_a_run_that_is_not_there_is_a_sentence(capsys, tmp_path):
@@ -71,7 +77,7 @@ def test_what_needs_the_page_is_not_recorded_without_it(capsys, tmp_path, flag):
     assert said == f"{flag[0]} needs the live page, which --record does without; leave one away"
 
 
-@pytest.mark.parametrize("flags", [["--seconds", "0"], ["--seconds", "nan"], ["--port", "70000"], ["--port", "-1"]])
+@pytest.mark.parametrize("flags", [["--seconds", "0"], ["--seconds", "nan"], ["--seconds", "1e300"], ["--port", "70000"], ["--port", "-1"]])
 def test_impossible_numbers_are_sentences(capsys, flags):
     assert wrong(capsys, "builtin:Basic", *flags).startswith(f"{flags[0]} is ")
 

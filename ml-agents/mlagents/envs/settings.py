@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from mlagents.schema import COUNT, FLOAT32, INT32, PORTS, Float32, Int, LenientSettings, Settings
+from mlagents_envs.examples.catalog import MOST_AREAS
 
 
 class EnvironmentSettings(Settings):
@@ -24,7 +25,7 @@ class EnvironmentSettings(Settings):
     """Mebibytes of the longest message that a build may send."""
     num_envs: Int = Field(1, ge=1, le=4096)
     """Builds that run side by side."""
-    num_areas: Int = Field(1, ge=1, le=10**6)
+    num_areas: Int = Field(1, ge=1, le=MOST_AREAS)
     """Copies of the training area in each environment."""
     timeout_wait: Int = Field(60, ge=1, le=10**6)
     """Seconds to wait for a build."""
