@@ -12,11 +12,11 @@ CONFIG = """
 behaviors:
   NAME:
     trainer_type: TRAINER
-    hyperparameters: {batch_size: 32, buffer_size: 512, learning_rate: 3.0e-3MORE}
+    hyperparameters: {batch_size: 32, buffer_size: 256, learning_rate: 3.0e-3MORE}
     network_settings: {hidden_units: 16, num_layers: 1}
-    max_steps: 2400
+    max_steps: 1500
     time_horizon: 16
-    summary_freq: 2400
+    summary_freq: 1500
 """
 
 
@@ -29,7 +29,11 @@ def learnt(name, trainer, more, env, run):
 
 @pytest.mark.parametrize(
     ("name", "trainer", "more"),
-    [("Basic", "ppo", ""), ("3DBall", "ppo", ""), ("Basic", "dqn", ", buffer_init_steps: 100, n_step: 3")],
+    [
+        ("Basic", "ppo", ""),
+        ("3DBall", "ppo", ""),
+        ("Basic", "dqn", ", buffer_init_steps: 100, n_step: 3, steps_per_update: 5"),
+    ],
 )
 def test_a_run_learns_the_same_in_process_and_in_players_of_both_numberings(
     tmp_path, monkeypatch, name, trainer, more

@@ -194,7 +194,7 @@ def test_a_behavior_that_the_file_does_not_have_is_named_with_the_near_one(learn
     make_executable(Path("builds"), "Basic")
     Path("other.yaml").write_text(Path("basic.yaml").read_text().replace("Basic:", "Basik:"))
     assert main(["other.yaml", "--env", "builds/Basic", "--run-id", "run"]) == 2
-    assert "a behavior 'Basic', but the file only has Basik, did you mean 'Basik'?" in capsys.readouterr().out
+    assert "only has Basik. Rename 'Basik' to 'Basic' in other.yaml:" in capsys.readouterr().out
 
 
 @POSIX
