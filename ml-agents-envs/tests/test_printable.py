@@ -37,13 +37,15 @@ def test_lines_of_our_own_stay_where_they_are_wanted():
     assert printable("a\n") == "a\\n"
 
 
-@pytest.mark.parametrize("text", EVIL)
-def test_the_log_writes_out_what_steers(text):
-    log, out = logging_util.get_logger("mlagents_envs.test_printable"), io.StringIO()
-    log.propagate = False  # reports of several processes cannot hold a letter that no encoding has
-    with redirect_stdout(out):
-        log.log(logging.WARNING, "%s: a name", text)
-    assert out.getvalue() == f"[WARNING] {EVIL[text]}: a name\n"
+def test_the_log_writes_out_what_steers():
+    record = logging.LogRecord("mlagents_envs", logging.WARNING, __file__, 1, "%s: a name", None, None)
+    log, handler = logging.Logger("alone"), logging_util.get_logger("mlagents_envs.printable").handlers[0]
+    log.addHandler(handler)
+    for text, shown in EVIL.items():
+        record.args, out = (text,), io.StringIO()
+        with redirect_stdout(out):
+            log.handle(record)
+        assert out.getvalue().endswith(f"[WARNING] {shown}: a name\n")
 
 
 @pytest.mark.parametrize("text", EVIL)
