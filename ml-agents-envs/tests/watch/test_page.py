@@ -304,7 +304,7 @@ def test_what_keys_do_is_recorded(tab, tmp_path):
         _, err = watcher.end()
     recorded = read(file)
     first = recorded.done.tolist().index(True)
-    did = recorded.action.discrete[:first, 0].tolist()
+    did = recorded.action.discrete[: first + 1, 0].tolist()  # each record has the action that led to it
     assert err == ""
     assert did == [0] * did.count(0) + [2] * 7 and recorded.reward[first] == pytest.approx(0.99)
     assert 1 in recorded.action.discrete[first:, 0]
