@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+from basic_run import wait_for
 
 BASIC = """
 behaviors:
@@ -132,15 +134,6 @@ def test_a_disk_that_is_emptied_again_is_written_to_again(tmp_path, disk):
     told = process.communicate(timeout=60)[0]
     assert process.returncode == 0, told
     assert (disk / "run/Basic.onnx").exists()
-
-
-def wait_for(condition, process):
-    for _ in range(600):
-        if condition():
-            return
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
 
 
 @pytest.mark.parametrize("fate", ["deleted", "moved", "made a file"])
