@@ -47,13 +47,13 @@ from mlagents.run.status import Status
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.communicator_objects.header_pb2 import HeaderProto
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
-from mlagents_envs.demonstration import read as read_demonstration
+from mlagents_envs.demonstrations.file import read as read_demonstration
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.examples.catalog import make
-from mlagents_envs.examples.executable import make_executable
-from mlagents_envs.examples.player import Scene
 from mlagents_envs.exception import UnityException
-from mlagents_envs.recording import DemonstrationRecorder
+from mlagents_envs.player.executable import make_executable
+from mlagents_envs.player.player import Scene
 from mlagents_envs.wire.codec import AgentReader, read_message
 from mlagents_envs.wire.server import METHOD
 

@@ -31,9 +31,9 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mlagents_envs.demonstration import Demonstration, read
-from mlagents_envs.examples.check import scores, unity_policy
-from mlagents_envs.recording import DemonstrationRecorder
+from mlagents_envs.demonstrations.file import Demonstration, read
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder
+from mlagents_envs.fidelity.check import scores, unity_policy
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin" / "dqn" / "dqn_basic.yaml"

@@ -29,8 +29,8 @@ from pathlib import Path
 import psutil
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mlagents_envs.examples.check import scores, unity_policy
-from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.fidelity.check import scores, unity_policy
+from mlagents_envs.player.executable import make_executable
 
 ROOT = Path(__file__).parents[1]
 REWARD = "Environment/Cumulative Reward"
@@ -77,7 +77,7 @@ def environment(task: Task, place: str, players: int, results: Path) -> list[str
 def kill_a_player(trainer: int) -> None:
     """Kill the first player of a run, as a crash would."""
     family = psutil.Process(trainer).children(recursive=True)
-    next(one for one in family if "mlagents_envs.examples.serve" in one.cmdline()).kill()
+    next(one for one in family if "mlagents_envs.player.serve" in one.cmdline()).kill()
 
 
 def train(

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.player.executable import make_executable
 
 ROOT = Path(__file__).parents[1]
 SCENES = ("1x12", "2x12", "1x64", "1x256")  # players x agents in each

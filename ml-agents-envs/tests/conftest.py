@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from mlagents_envs.environment import UnityEnvironment
-from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.player.executable import make_executable
 
 
 @pytest.fixture(scope="session")

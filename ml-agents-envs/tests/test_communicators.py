@@ -10,10 +10,10 @@ from mlagents_envs.base_env import ActionSpec
 from mlagents_envs.communicator_objects.unity_input_pb2 import UnityInputProto
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.examples.catalog import make
-from mlagents_envs.examples.line import Line
-from mlagents_envs.examples.player import ServedPlayer
 from mlagents_envs.exception import UnityTimeOutException, UnityWorkerInUseException
 from mlagents_envs.mock_communicator import MockCommunicator
+from mlagents_envs.player.line import Line
+from mlagents_envs.player.player import ServedPlayer
 from mlagents_envs.rpc_communicator import RpcCommunicator
 from mlagents_envs.rpc_utils import behavior_spec_from_proto, process_pixels, steps_from_proto
 from mlagents_envs.wire.images import encode_png

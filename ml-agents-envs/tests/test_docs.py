@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.player.executable import make_executable
 
 PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

@@ -14,7 +14,6 @@ from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessagePro
 from mlagents_envs.communicator_objects.unity_rl_input_pb2 import UnityRLInputProto
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.examples.catalog import make
-from mlagents_envs.examples.player import Scene
 from mlagents_envs.exception import (
     UnityCommunicationException,
     UnityCommunicatorStoppedException,
@@ -22,6 +21,7 @@ from mlagents_envs.exception import (
     UnityException,
     UnityTimeOutException,
 )
+from mlagents_envs.player.player import Scene
 from mlagents_envs.side_channel import player_side
 from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
 from mlagents_envs.wire.codec import read_message
@@ -148,7 +148,7 @@ def test_an_editor_is_waited_for_and_named(monkeypatch, caplog, free_port):
 def test_an_editor_that_stops_is_not_taken_for_a_failure(monkeypatch, tmp_path, free_port):
     port = free_port
     monkeypatch.setattr(UnityEnvironment, "DEFAULT_EDITOR_PORT", port)
-    command = [sys.executable, "-m", "mlagents_envs.examples.serve", "Basic", "--mlagents-port", str(port)]
+    command = [sys.executable, "-m", "mlagents_envs.player.serve", "Basic", "--mlagents-port", str(port)]
     editor = subprocess.Popen([*command, "--patience", "30"], stdout=subprocess.DEVNULL)
     env = UnityEnvironment(timeout_wait=30)
     env.reset()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlagents_envs.demonstration import read
+from mlagents_envs.demonstrations.file import read
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.watch.demo import DemoRecording
 from mlagents_envs.watch.play import Play

@@ -7,8 +7,8 @@ import torch
 from mlagents.api import Actions, Experience, NetworkSettings, PolicyInput, PolicyOutput, TrainerSetup, Transition
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.rewards.signal import Extrinsic
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder
 from mlagents_envs.examples.basic import Basic
-from mlagents_envs.recording import DemonstrationRecorder
 from mlagents_trainer_plugin.dqn.dqn_trainer import DQNSettings, DQNTrainer
 
 

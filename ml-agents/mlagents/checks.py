@@ -7,7 +7,7 @@ from pathlib import Path
 from mlagents.envs import worlds
 from mlagents.mistakes import near
 from mlagents.settings import RunOptions, unsupported
-from mlagents_envs.demonstration import demonstration_files
+from mlagents_envs.demonstrations.file import demonstration_files
 from mlagents_envs.exception import UnityException
 
 

@@ -13,9 +13,9 @@ from mlagents.learn import main
 from mlagents.mistakes import SettingsError
 from mlagents.reading import load
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor
-from mlagents_envs.recording import DemonstrationRecorder
 
 TRAINER = """
 from mlagents.api import OffPolicyTrainer

@@ -28,10 +28,10 @@ from mlagents import learn, plugin_tool
 from mlagents.conformance import command as check_command
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.exception import DemonstrationException
-from mlagents_envs.recording import DemonstrationRecorder
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

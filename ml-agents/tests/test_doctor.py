@@ -20,8 +20,8 @@ from mlagents_envs import compiled
 from mlagents_envs.base_env import ActionSpec, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples import catalog
 from mlagents_envs.examples.example import vector_sensor
-from mlagents_envs.examples.executable import make_executable
 from mlagents_envs.exception import UnityTimeOutException
+from mlagents_envs.player.executable import make_executable
 
 posix = pytest.mark.skipif(os.name == "nt", reason="scripts are players by their first line")
 SPEC = BehaviorSpec([vector_sensor(2, "eyes")], ActionSpec.create_discrete((3,)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mlagents.learn import main
-from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.player.executable import make_executable
 
 CONFIG = """
 behaviors:

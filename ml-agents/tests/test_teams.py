@@ -13,7 +13,7 @@ from mlagents.run.errors import RunError
 from mlagents.run.run import Resident
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.example import vector_sensor
-from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.player.executable import make_executable
 
 SOCCER = """
 behaviors:

@@ -15,7 +15,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlagents.learn import main
-from mlagents_envs.examples.executable import make_executable
+from mlagents_envs.player.executable import make_executable
 
 CONFIG = """
 behaviors:
@@ -76,7 +76,7 @@ def players(process=None):
     found = []
     for one in everyone:
         with suppress(psutil.Error):
-            if "mlagents_envs.examples.serve" in one.cmdline() and str(Path.cwd()) == one.cwd():
+            if "mlagents_envs.player.serve" in one.cmdline() and str(Path.cwd()) == one.cwd():
                 found.append(one)
     return found
 
@@ -128,8 +128,8 @@ def player_program(at_start="", stats="[]"):
         f"#!{sys.executable}\n"
         "import sys\n"
         "from mlagents_envs.examples.basic import Basic\n"
-        "from mlagents_envs.examples.line import Line\n"
-        "from mlagents_envs.examples.player import ServedPlayer\n"
+        "from mlagents_envs.player.line import Line\n"
+        "from mlagents_envs.player.player import ServedPlayer\n"
         "class Own(Basic):\n"
         f"    def stats(self): return {stats}\n"
         "def make(seed, areas):\n"

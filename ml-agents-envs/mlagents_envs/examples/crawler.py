@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.examples.engine.ragdoll import Drive, Joint, Part, Vector
+from mlagents_envs.examples.engine.rotations import after, between, front, inverse, turn
 from mlagents_envs.examples.example import Array, vector_sensor
 from mlagents_envs.examples.locomotion import Locomotion
-from mlagents_envs.examples.ragdoll import Drive, Joint, Part, Vector
-from mlagents_envs.examples.rotations import after, between, front, inverse, turn
 
 START = 2.156  # m, height of the body at the beginning
 LEGS = ((1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0), (1.0, 1.0))  # x, z: where each points

@@ -20,7 +20,6 @@ from mlagents_envs.base_env import (
     ObservationType,
     TerminalSteps,
 )
-from mlagents_envs.examples.drawing import Drawing, look_of
 from mlagents_envs.exception import UnityActionException, UnityEnvironmentException
 
 Array = NDArray[Any]
@@ -99,15 +98,6 @@ class ExampleEnv(BaseEnv):
     def _allowed(self) -> Array | None:
         """Return which discrete actions may be taken now, (n, sum of branches) bool, or None for all."""
         return None
-
-    def draw(self, area: int) -> Drawing:
-        """Return what an area looks like now, once there was a reset.
-
-        Raises UnityEnvironmentException if the scene cannot be drawn, IndexError if there is no such area.
-        """
-        if not 0 <= area < self.areas:
-            raise IndexError(f"{self.NAME}: there is no area {area}; there are {self.areas}, from 0 on")
-        return look_of(self).draw(self, area)
 
     # the low-level API
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import foodcollector_numba as kernel
+from mlagents_envs.examples.engine.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.gridsensor import GridSensor, grid
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
-from mlagents_envs.examples.planar_env import PlanarEnv
+from mlagents_envs.examples.sensors.gridsensor import GridSensor, grid
 
 SENSOR = GridSensor("GridSensor", 5, 40, 40)  # tells apart food, agent, wall, badFood, frozenAgent
 WALLS = ((50.5, 0.0, 0.5, 51.0), (-50.5, 0.0, 0.5, 51.0), (0.0, 50.5, 51.0, 0.5), (0.0, -50.5, 51.0, 0.5))

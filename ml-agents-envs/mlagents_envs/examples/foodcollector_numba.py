@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from mlagents_envs.compiled import compiled
-from mlagents_envs.examples import planar
-from mlagents_envs.examples.chance_numba import uniform
-from mlagents_envs.examples.gridsensor_numba import survey
-from mlagents_envs.examples.planar_numba import lift, outside, push, rest, step
+from mlagents_envs.examples.engine import planar
+from mlagents_envs.examples.engine.chance_numba import uniform
+from mlagents_envs.examples.engine.planar_numba import lift, outside, push, rest, step
+from mlagents_envs.examples.sensors.gridsensor_numba import survey
 
 F = np.float32
 AGENTS, OF_EACH = 5, 25  # agents, balls of good food and as many of bad

@@ -21,7 +21,7 @@ from mlagents_envs.base_env import (
 )
 from mlagents_envs.examples.example import Array, ExampleEnv
 from mlagents_envs.examples.gridworld_numba import arrange, begin, move
-from mlagents_envs.examples.raster import Painter, Part, box
+from mlagents_envs.examples.sensors.raster import Painter, Part, box
 from mlagents_envs.exception import UnityEnvironmentException
 
 HEIGHT, WIDTH = 64, 84  # pixels

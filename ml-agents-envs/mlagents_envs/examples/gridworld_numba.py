@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.compiled import compiled
-from mlagents_envs.examples.chance_numba import draw
+from mlagents_envs.examples.engine.chance_numba import draw
 
 F = np.float32
 LIMIT = 100  # decisions of an episode

@@ -12,10 +12,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import hallway_numba as kernel
+from mlagents_envs.examples.engine.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array, vector_sensor
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
-from mlagents_envs.examples.planar_env import PlanarEnv
-from mlagents_envs.examples.rays import RaySensor, rays
+from mlagents_envs.examples.sensors.rays import RaySensor, rays
 from mlagents_envs.side_channel.identifiers import StatsAggregationMethod
 
 O_GOAL, X_GOAL, O_SYMBOL, X_SYMBOL, WALL = range(5)  # tags

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from mlagents_envs.compiled import compiled
-from mlagents_envs.examples import planar
-from mlagents_envs.examples.chance_numba import uniform
-from mlagents_envs.examples.planar_numba import rest, step, walk
-from mlagents_envs.examples.rays_numba import cast_next
+from mlagents_envs.examples.engine import planar
+from mlagents_envs.examples.engine.chance_numba import uniform
+from mlagents_envs.examples.engine.planar_numba import rest, step, walk
+from mlagents_envs.examples.sensors.rays_numba import cast_next
 
 F = np.float32
 AGENT = 0

@@ -17,8 +17,8 @@ from typing import ClassVar
 import numpy as np
 
 from mlagents_envs.base_env import ActionTuple
+from mlagents_envs.examples.engine.ragdoll import Drive, Part, Ragdolls
 from mlagents_envs.examples.example import Array, ExampleEnv
-from mlagents_envs.examples.ragdoll import Drive, Part, Ragdolls
 
 STEPS, LIMIT = 5, 5000  # physics steps of a decision, of an episode
 FIELD = 40.0  # m from the middle within which targets appear

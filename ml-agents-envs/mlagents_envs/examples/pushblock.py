@@ -14,10 +14,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import pushblock_numba as kernel
+from mlagents_envs.examples.engine.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
-from mlagents_envs.examples.planar_env import PlanarEnv
-from mlagents_envs.examples.rays import RaySensor, rays
+from mlagents_envs.examples.sensors.rays import RaySensor, rays
 
 BLOCK_TAG, GOAL_TAG, WALL_TAG = range(3)
 # the higher one just grazes the walls, which is all it sees

@@ -13,10 +13,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import pushblock_collab_numba as kernel
+from mlagents_envs.examples.engine.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array, vector_sensor
-from mlagents_envs.examples.gridsensor import GridSensor, grid
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
-from mlagents_envs.examples.planar_env import PlanarEnv
+from mlagents_envs.examples.sensors.gridsensor import GridSensor, grid
 
 WALL, AGENT, GOAL, SMALL, LARGE, VERY_LARGE = range(6)  # tags
 GRID = GridSensor("GridSensor", 6, 20, 20, ahead=10.0)

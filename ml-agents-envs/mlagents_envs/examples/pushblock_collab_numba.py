@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from mlagents_envs.compiled import ORDINARY, compiled
-from mlagents_envs.examples import planar
-from mlagents_envs.examples.chance_numba import uniform
-from mlagents_envs.examples.gridsensor_numba import survey
-from mlagents_envs.examples.planar_numba import lift, rest, step, walk, widest_gap
+from mlagents_envs.examples.engine import planar
+from mlagents_envs.examples.engine.chance_numba import uniform
+from mlagents_envs.examples.engine.planar_numba import lift, rest, step, walk, widest_gap
+from mlagents_envs.examples.sensors.gridsensor_numba import survey
 
 F = np.float32
 AGENTS, BLOCKS = 3, 6

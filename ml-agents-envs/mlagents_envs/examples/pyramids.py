@@ -15,10 +15,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import pyramids_numba as kernel
+from mlagents_envs.examples.engine.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array, vector_sensor
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
-from mlagents_envs.examples.planar_env import PlanarEnv
-from mlagents_envs.examples.rays import RaySensor, rays
+from mlagents_envs.examples.sensors.rays import RaySensor, rays
 
 BRICK_TAG, WALL_TAG, GOLD_TAG, OFF_TAG, ON_TAG, STONE_TAG = range(6)
 LEVEL = RaySensor("RayPerceptionSensor", 6, 3, 70.0, 35.0)

@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from mlagents_envs.compiled import compiled
-from mlagents_envs.examples import planar
-from mlagents_envs.examples.chance_numba import uniform
-from mlagents_envs.examples.planar_numba import lift, rest, step, walk
-from mlagents_envs.examples.rays_numba import cast
+from mlagents_envs.examples.engine import planar
+from mlagents_envs.examples.engine.chance_numba import uniform
+from mlagents_envs.examples.engine.planar_numba import lift, rest, step, walk
+from mlagents_envs.examples.sensors.rays_numba import cast
 
 F = np.float32
 STONES, TIERS, LOOSE = 6, 4, 26  # pyramids of stone, tiers of every pyramid, bricks that fall

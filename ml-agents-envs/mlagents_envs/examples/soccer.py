@@ -17,11 +17,11 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import soccer_numba as kernel
+from mlagents_envs.examples.engine.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
-from mlagents_envs.examples.planar_env import PlanarEnv
-from mlagents_envs.examples.rays import RaySensor, rays
-from mlagents_envs.examples.rays_numba import RADIUS
+from mlagents_envs.examples.sensors.rays import RaySensor, rays
+from mlagents_envs.examples.sensors.rays_numba import RADIUS
 
 BALL_TAG, BLUE_GOAL, PURPLE_GOAL, WALL, BLUE, PURPLE = range(6)
 # what each team tells apart: ball, own goal, other goal, wall, mate, opponent

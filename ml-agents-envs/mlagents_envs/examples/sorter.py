@@ -19,9 +19,9 @@ from mlagents_envs.base_env import (
     ObservationType,
 )
 from mlagents_envs.examples import sorter_numba as kernel
+from mlagents_envs.examples.engine.planar import DEFAULT_FRICTION, body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array, vector_sensor
-from mlagents_envs.examples.planar import DEFAULT_FRICTION, body
-from mlagents_envs.examples.planar_env import PlanarEnv
 
 TILE = 0  # tag
 FLOOR = -0.208  # m

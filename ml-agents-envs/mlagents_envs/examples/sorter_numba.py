@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from mlagents_envs.compiled import ORDINARY, compiled
-from mlagents_envs.examples import planar
-from mlagents_envs.examples.chance_numba import draw
-from mlagents_envs.examples.planar_numba import lift, rest, steer, step
+from mlagents_envs.examples.engine import planar
+from mlagents_envs.examples.engine.chance_numba import draw
+from mlagents_envs.examples.engine.planar_numba import lift, rest, steer, step
 
 F = np.float32
 TILES = 20  # and slots for them around the room

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.examples.engine.ragdoll import Drive, Joint, Part, Vector
+from mlagents_envs.examples.engine.rotations import after, between, front, inverse
 from mlagents_envs.examples.example import Array, vector_sensor
 from mlagents_envs.examples.locomotion import Locomotion
-from mlagents_envs.examples.ragdoll import Drive, Joint, Part, Vector
-from mlagents_envs.examples.rotations import after, between, front, inverse
 
 START = 0.953  # m, height of the hips at the beginning
 X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)

@@ -19,10 +19,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.examples import walljump_numba as kernel
+from mlagents_envs.examples.engine.planar import body
+from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array, vector_sensor
-from mlagents_envs.examples.planar import body
-from mlagents_envs.examples.planar_env import PlanarEnv
-from mlagents_envs.examples.rays import RaySensor, rays
+from mlagents_envs.examples.sensors.rays import RaySensor, rays
 
 WALL_TAG, GOAL_TAG, BLOCK_TAG = range(3)
 HIGH = RaySensor("OffsetRayPerceptionSensor", 3, 3, 90.0, 20.0, start=2.5, end=5.0, stack=6)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from mlagents_envs.compiled import compiled
-from mlagents_envs.examples import planar
-from mlagents_envs.examples.chance_numba import uniform
-from mlagents_envs.examples.planar_numba import (
+from mlagents_envs.examples.engine import planar
+from mlagents_envs.examples.engine.chance_numba import uniform
+from mlagents_envs.examples.engine.planar_numba import (
     ANCHORS,
     DT,
     NEAR,
@@ -23,7 +23,7 @@ from mlagents_envs.examples.planar_numba import (
     solve,
     widest_gap,
 )
-from mlagents_envs.examples.rays_numba import cast_next
+from mlagents_envs.examples.sensors.rays_numba import cast_next
 
 F = np.float32
 AGENT, BLOCK, WALL, GOAL = range(4)

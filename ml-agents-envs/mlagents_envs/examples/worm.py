@@ -13,10 +13,10 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.drawing import about_y
+from mlagents_envs.examples.engine.ragdoll import Drive, Joint, Part
+from mlagents_envs.examples.engine.rotations import after, angle, between, front, inverse
 from mlagents_envs.examples.example import Array, vector_sensor
 from mlagents_envs.examples.locomotion import Locomotion
-from mlagents_envs.examples.ragdoll import Drive, Joint, Part
-from mlagents_envs.examples.rotations import after, angle, between, front, inverse
 
 START = 1.15  # m, height of the segments' middles at the beginning
 FALL = 2.0  # m

@@ -104,7 +104,7 @@ def _check(flags: argparse.Namespace) -> None:
 
 def _play(flags: argparse.Namespace, areas: int | None) -> Play:
     """Return the example that is asked for, with those who play it. areas: where the flags say nothing."""
-    from mlagents_envs.examples.drawing import look_of
+    from mlagents_envs.examples.look.look import look_of
     from mlagents_envs.watch.play import Play
 
     name = flags.example.removeprefix(SCHEME)
@@ -175,7 +175,7 @@ def _announce(flags: argparse.Namespace, title: str, server: Server) -> None:
 
 
 def _record(flags: argparse.Namespace) -> int:
-    from mlagents_envs.examples.drawing import look_of
+    from mlagents_envs.examples.look.look import look_of
     from mlagents_envs.watch.pictures import record
 
     play = _play(flags, 1)

@@ -19,7 +19,7 @@ class DemoRecording:
 
     def __init__(self, path: Path, example: ExampleEnv, row: int) -> None:
         """Raises UnityEnvironmentException if the file cannot be written."""
-        from mlagents_envs.recording import DemonstrationRecorder  # protobuf takes its time
+        from mlagents_envs.demonstrations.recording import DemonstrationRecorder  # protobuf takes its time
 
         self._example, self._row = example, row
         self._asked = ""  # the behavior under which the agent was asked, if it was

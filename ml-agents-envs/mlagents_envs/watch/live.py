@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from mlagents_envs.examples.drawing import Press
+from mlagents_envs.examples.look.look import Press
 from mlagents_envs.watch.demo import DemoRecording
 from mlagents_envs.watch.play import Play
 from mlagents_envs.watch.server import Order, Server

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mlagents_envs.examples.drawing import Array, Drawing, Look, between, draw
+from mlagents_envs.examples.drawing import Array, Drawing, between
+from mlagents_envs.examples.look.look import Look, draw
 from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.watch.play import Play
 

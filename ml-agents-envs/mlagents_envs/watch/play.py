@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from mlagents_envs.base_env import ActionTuple, DecisionSteps
-from mlagents_envs.examples.drawing import Array, Press
+from mlagents_envs.examples.drawing import Array
 from mlagents_envs.examples.example import ExampleEnv
+from mlagents_envs.examples.look.look import Press
 from mlagents_envs.examples.policy import Player, allowed_choices
 
 

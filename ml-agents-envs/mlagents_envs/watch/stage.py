@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from mlagents_envs.base_env import ActionTuple
-from mlagents_envs.examples.drawing import draw, look_of
 from mlagents_envs.examples.example import ExampleEnv
+from mlagents_envs.examples.look.look import draw, look_of
 from mlagents_envs.printable import printable
 from mlagents_envs.watch.frames import encode
 from mlagents_envs.watch.returns import Returns

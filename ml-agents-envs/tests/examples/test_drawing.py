@@ -6,7 +6,8 @@ import pytest
 from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.catalog import NAMES, make
-from mlagents_envs.examples.drawing import Drawing, about_y, between, draw, layout, look_of, shapes
+from mlagents_envs.examples.drawing import Drawing, about_y, between, shapes
+from mlagents_envs.examples.look.look import draw, layout, look_of
 from mlagents_envs.exception import UnityEnvironmentException
 
 WALKING = {"Crawler", "Walker", "Worm"}
@@ -40,7 +41,7 @@ def env(request):
 
 def test_every_example_can_be_drawn(env):
     for area in range(2):
-        drawing = env.draw(area)
+        drawing = draw(env, [area])
         assert len(drawing.boxes) > 0
         assert drawing.agents.shape == (env.PER_AREA, 3)
         for kind in (drawing.boxes, drawing.spheres):
@@ -51,9 +52,9 @@ def test_every_example_can_be_drawn(env):
 
 
 def test_what_happens_is_seen(env):
-    before = env.draw(0)
+    before = draw(env, [0])
     play(env, 5)
-    after = env.draw(0)
+    after = draw(env, [0])
     assert any(
         one.tobytes() != other.tobytes()
         for one, other in [(before.boxes, after.boxes), (before.spheres, after.spheres)]
@@ -64,7 +65,7 @@ def test_drawing_changes_nothing(env):
     other = make(env.NAME, areas=2, seed=1)
     other.reset()
     for _ in range(10):
-        env.draw(0)
+        draw(env, [0])
         play(env, 1)
         play(other, 1)
     for one, two in zip(env.get_steps(env.behavior)[0].obs, other.get_steps(env.behavior)[0].obs, strict=True):
@@ -75,7 +76,7 @@ def test_an_area_stays_inside_its_place(env):
     # boxes are seen as balls around them would be; half a metre over the edge disturbs nobody
     play(env, 20)
     width, depth = look_of(env).size
-    drawing = env.draw(1)
+    drawing = draw(env, [1])
     x, _, z = np.abs(np.concatenate([drawing.boxes["position"], drawing.spheres["position"]])).T
     assert x.max() <= width / 2 + 0.5
     assert z.max() <= depth / 2 + 0.5
@@ -98,7 +99,7 @@ def test_all_but_match3_and_walking_bodies_can_be_played_with_keys():
 def test_3dball_stands_as_its_state_says():
     env = make("3DBall", areas=1)
     env.reset()
-    drawing = env.draw(0)
+    drawing = draw(env, [0])
     w, x, y, z = env._state[0, :4]
     assert drawing.boxes["quaternion"][-1] == pytest.approx([x, y, z, w])
     assert drawing.spheres["position"][0] == pytest.approx(env._state[0, 4:7])
@@ -109,7 +110,7 @@ def test_pushblock_shows_agent_and_block_where_they_are():
     env = make("PushBlock", areas=1)
     env.reset()
     agent, block = env._world.bodies[0, :2]
-    drawing = env.draw(0)
+    drawing = draw(env, [0])
     assert drawing.agents[0, [0, 2]].tolist() == [agent["x"], agent["z"]]
     places = drawing.boxes["position"][:, [0, 2]].tolist()
     assert [block["x"], block["z"]] in places
@@ -118,9 +119,9 @@ def test_pushblock_shows_agent_and_block_where_they_are():
 def test_the_pressed_switch_of_pyramids_is_green():
     env = make("Pyramids", areas=1)
     env.reset()
-    before = env.draw(0).boxes["color"].tolist()
+    before = draw(env, [0]).boxes["color"].tolist()
     env._world.bodies["tag"][0, 1] = 4  # on
-    after = env.draw(0).boxes["color"].tolist()
+    after = draw(env, [0]).boxes["color"].tolist()
     (changed,) = [k for k, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]
     assert before[changed][0] > before[changed][1] and after[changed][1] > after[changed][0]
 
@@ -131,7 +132,7 @@ def test_the_laser_of_foodcollector_is_seen_while_it_shoots_and_ends_at_the_wall
 
     def lasers():
         color = np.array(BEAM, np.float32)
-        return [box for box in env.draw(0).boxes if np.array_equal(box["color"], color) and box["size"][2] > 1]
+        return [box for box in draw(env, [0]).boxes if np.array_equal(box["color"], color) and box["size"][2] > 1]
 
     env = make("FoodCollector", areas=1)
     env.reset()
@@ -155,12 +156,12 @@ def test_a_scene_that_nobody_has_drawn_says_so():
     with pytest.raises(
         UnityEnvironmentException, match=r"^builtin:Unseen: there is no drawing of it, .*look.unseen with a LOOK$"
     ):
-        unseen.draw(0)
+        draw(unseen, [0])
 
 
 def test_an_area_that_is_not_there_says_so():
     with pytest.raises(IndexError, match=r"^Basic: there is no area 3; there are 3, from 0 on$"):
-        make("Basic", areas=3).draw(3)
+        draw(make("Basic", areas=3), [3])
 
 
 def test_areas_stand_beside_each_other():
@@ -168,7 +169,7 @@ def test_areas_stand_beside_each_other():
     env.reset()
     width, depth = look_of(env).size
     all_of_them = draw(env, range(6))
-    assert len(all_of_them.boxes) == sum(len(env.draw(area).boxes) for area in range(6))
+    assert len(all_of_them.boxes) == sum(len(draw(env, [area]).boxes) for area in range(6))
     assert len(np.unique(all_of_them.agents, axis=0)) == 6
     offsets = layout(6, (width, depth))
     apart = np.abs(offsets[:, None] - offsets[None])

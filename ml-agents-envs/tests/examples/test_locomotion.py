@@ -10,8 +10,8 @@ pytest.importorskip("mujoco")
 from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.drawing import about_y
+from mlagents_envs.examples.engine.rotations import turn
 from mlagents_envs.examples.locomotion import FIELD, LIMIT, REACH, STEPS
-from mlagents_envs.examples.rotations import turn
 
 BODIES = ("Crawler", "Walker", "Worm")
 

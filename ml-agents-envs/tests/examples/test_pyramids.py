@@ -4,11 +4,11 @@ import pytest
 pytest.importorskip("numba")
 
 from mlagents_envs.base_env import ActionTuple
-from mlagents_envs.demonstration import Demonstration
+from mlagents_envs.demonstrations.file import Demonstration
+from mlagents_envs.demonstrations.recording import write
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.pyramids_numba import AGENT, FIRST_BRICK, FIRST_STONE, GOLD, SWITCH
-from mlagents_envs.examples.replay import foretold_velocities
-from mlagents_envs.recording import write
+from mlagents_envs.fidelity.replay import foretold_velocities
 
 FORWARD = 1
 

@@ -125,8 +125,8 @@ def test_the_page_is_there_until_ctrl_c(free_port):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no Ctrl-C for another process alone")
 def test_a_demo_is_whole_when_ctrl_c_ends_it(tmp_path):
-    pytest.importorskip("mlagents_envs.recording")
-    from mlagents_envs.demonstration import read
+    pytest.importorskip("mlagents_envs.demonstrations.recording")
+    from mlagents_envs.demonstrations.file import read
 
     file = tmp_path / "mine.demo"
     watcher = Watcher("builtin:Basic", "--port", "0", "--random", "--record-demo", str(file))

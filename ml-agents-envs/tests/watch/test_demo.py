@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("mlagents_envs.recording")
+pytest.importorskip("mlagents_envs.demonstrations.recording")
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
-from mlagents_envs.demonstration import read
+from mlagents_envs.demonstrations.file import read
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.exception import UnityEnvironmentException

@@ -151,8 +151,8 @@ def test_orders_without_sense_are_ignored(live, server, order):
 
 
 def test_a_recording_keeps_its_agent_and_is_counted(live, server, tmp_path):
-    pytest.importorskip("mlagents_envs.recording")
-    from mlagents_envs.demonstration import read
+    pytest.importorskip("mlagents_envs.demonstrations.recording")
+    from mlagents_envs.demonstrations.file import read
     from mlagents_envs.watch.demo import DemoRecording
 
     made = live(keyboard=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlagents_envs.examples.catalog import make
+from mlagents_envs.examples.look.look import draw
 from mlagents_envs.watch.frames import decode
 from mlagents_envs.watch.onlooker import Onlooker
 
@@ -79,7 +80,7 @@ def test_a_page_can_choose_what_it_sees(watched):
     onlooker.look()
     facts, (_, _, agents) = decode(onlooker._server._frame)
     assert facts["area"] == 1 and len(agents) == 1
-    assert np.array_equal(agents, env.draw(1).agents)
+    assert np.array_equal(agents, draw(env, [1]).agents)
 
 
 def test_the_pace_is_told_once_it_is_known(watched):

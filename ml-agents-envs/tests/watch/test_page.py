@@ -288,8 +288,8 @@ def test_caps_are_pressed_as_keys_are(tab, show):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no Ctrl-C for another process alone")
 def test_what_keys_do_is_recorded(tab, tmp_path):
-    pytest.importorskip("mlagents_envs.recording")
-    from mlagents_envs.demonstration import read
+    pytest.importorskip("mlagents_envs.demonstrations.recording")
+    from mlagents_envs.demonstrations.file import read
 
     file = tmp_path / "mine.demo"
     watcher = Watcher("builtin:Basic", "--port", "0", "--keyboard", "--record-demo", str(file))

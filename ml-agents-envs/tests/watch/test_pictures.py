@@ -7,7 +7,7 @@ from PIL import Image
 pytest.importorskip("numba")
 
 from mlagents_envs.examples.catalog import make
-from mlagents_envs.examples.drawing import look_of
+from mlagents_envs.examples.look.look import look_of
 from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.watch import pictures
 from mlagents_envs.watch.pictures import SIZE, check_file, record

@@ -3,7 +3,7 @@ import pytest
 
 from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import make
-from mlagents_envs.examples.drawing import choose, look_of, steer
+from mlagents_envs.examples.look.look import choose, look_of, steer
 from mlagents_envs.watch.play import Play
 from mlagents_envs.watch.players import Chance, Still
 

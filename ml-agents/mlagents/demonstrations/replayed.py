@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
 from mlagents.data.rollout import Tick
-from mlagents_envs.demonstration import Array, Demonstration, Transitions, joined
+from mlagents_envs.demonstrations.file import Array, Demonstration, Transitions, joined
 
 
 class ReplayedDemonstration:

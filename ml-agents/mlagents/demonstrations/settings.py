@@ -8,7 +8,7 @@ from pydantic import Field, model_serializer, model_validator
 from typing_extensions import Self
 
 from mlagents.schema import STEPS, Int, Settings
-from mlagents_envs.demonstration import Align, Images
+from mlagents_envs.demonstrations.file import Align, Images
 
 PLACES = ("file", "live")  # keys of a source, of which it has one
 

@@ -11,9 +11,9 @@ from typing import NamedTuple, Protocol
 
 from mlagents.demonstrations.settings import SourceSettings
 from mlagents_envs.base_env import BehaviorSpec
-from mlagents_envs.demonstration import SUFFIX, Align, Demonstration, Images, demonstration_files, read
+from mlagents_envs.demonstrations.file import SUFFIX, Align, Demonstration, Images, demonstration_files, read
+from mlagents_envs.demonstrations.growing import GrowingDemonstration
 from mlagents_envs.exception import DemonstrationException
-from mlagents_envs.growing import GrowingDemonstration
 
 LOOKS = 0.5  # seconds between looks at what is being made
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class FileSource:
     """Files that are whole."""
 
     def __init__(self, path: str, spec: BehaviorSpec, *, align: Align = "auto", images: Images = "auto") -> None:
-        """align, images: as in `mlagents_envs.demonstration.read`.
+        """align, images: as in `mlagents_envs.demonstrations.file.read`.
 
         Raise DemonstrationException if a file is damaged or its agents are others than the behavior's.
         """
@@ -67,7 +67,7 @@ class LiveSource:
         self, path: str, spec: BehaviorSpec, *, align: Align = "auto", images: Images = "auto",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        """align, images: as in `mlagents_envs.demonstration.read`."""
+        """align, images: as in `mlagents_envs.demonstrations.file.read`."""
         self.name = f"live:{path}"
         self._follow = partial(GrowingDemonstration, align=align, images=images, actions=spec.action_spec)
         self._path, self._spec, self._clock = Path(path), spec, clock

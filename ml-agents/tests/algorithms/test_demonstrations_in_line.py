@@ -17,10 +17,10 @@ from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.nn.settings import NetworkSettings
 from mlagents.rewards.signal import Extrinsic
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
-from mlagents_envs.demonstration import Demonstration
+from mlagents_envs.demonstrations.file import Demonstration
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder, write
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.exception import DemonstrationException
-from mlagents_envs.recording import DemonstrationRecorder, write
 
 SPEC = BehaviorSpec([vector_sensor(1, "seen")], ActionSpec.create_continuous(1))
 

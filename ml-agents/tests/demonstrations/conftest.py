@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
-from mlagents_envs.demonstration import Demonstration
+from mlagents_envs.demonstrations.file import Demonstration
 from mlagents_envs.examples.example import vector_sensor
 
 SPEC = BehaviorSpec([vector_sensor(1, "place")], ActionSpec(1, (3,)))

@@ -11,10 +11,10 @@ from mlagents.demonstrations.settings import SourceSettings
 from mlagents.demonstrations.sources import LiveSource, make_source, misfit
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
-from mlagents_envs.demos.layout import delimited
+from mlagents_envs.demonstrations.layout import delimited
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder, write
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.exception import DemonstrationException
-from mlagents_envs.recording import DemonstrationRecorder, write
 from mlagents_envs.wire.specs import brain_parameters
 
 from .conftest import SPEC

@@ -10,8 +10,8 @@ from mlagents.envs.unity import TrainingEnvironment, UnityWorld
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.examples.basic import Basic
-from mlagents_envs.examples.line import Line
-from mlagents_envs.examples.player import ServedPlayer
+from mlagents_envs.player.line import Line
+from mlagents_envs.player.player import ServedPlayer
 from mlagents_envs.samplers import Gaussian, MultiRangeUniform, Uniform
 from mlagents_envs.side_channel import player_side
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.examples.ball3d import Ball3D
-from mlagents_envs.examples.drawing import BLUE, ORANGE, Drawing, Look, floor, shapes, steer
+from mlagents_envs.examples.drawing import BLUE, ORANGE, Drawing, floor, shapes
+from mlagents_envs.examples.look.look import Look, steer
 
 DEPTH = -4.5  # where the floor lies
 EDGE = 5.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.examples.basic import LARGE_GOAL, SIZE, SMALL_GOAL, START, Basic
-from mlagents_envs.examples.drawing import BLUE, FLOOR, GREEN, Drawing, Look, choose, faces, shapes
+from mlagents_envs.examples.drawing import BLUE, FLOOR, GREEN, Drawing, faces, shapes
+from mlagents_envs.examples.look.look import Look, choose
 
 GOALS = ((SMALL_GOAL, 0.5), (LARGE_GOAL, 0.9))  # place and height
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.examples.crawler import Crawler
-from mlagents_envs.examples.drawing import ORANGE, Drawing, Look
+from mlagents_envs.examples.drawing import ORANGE, Drawing
 from mlagents_envs.examples.look.locomotion import locomotion
+from mlagents_envs.examples.look.look import Look
 
 WIDTH = 9.0  # m, of the ground
 EYES = np.array([[(-0.22, 0.18, 0.4), (0.16, 0.16, 0.16)], [(0.22, 0.18, 0.4), (0.16, 0.16, 0.16)]], np.float32)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlagents_envs.examples.drawing import GREEN, RED, Array, Drawing, Look, about_y, choose, floor, shapes, steer
+from mlagents_envs.examples.drawing import GREEN, RED, Array, Drawing, about_y, floor, shapes
 from mlagents_envs.examples.drawing import WALL as WALL_COLOR
 from mlagents_envs.examples.foodcollector import FLOOR, FoodCollector
 from mlagents_envs.examples.foodcollector_numba import BAD, EDGE, FROZEN, GOOD, REACH, WALL
+from mlagents_envs.examples.look.look import Look, choose, steer
 from mlagents_envs.examples.look.planar import cut, planar
 
 ICE = (0.72, 0.86, 0.95)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlagents_envs.examples.drawing import BLUE, GREEN, RED, WALL, Array, Drawing, Look, about_y, choose, floor, shapes
+from mlagents_envs.examples.drawing import BLUE, GREEN, RED, WALL, Array, Drawing, about_y, floor, shapes
 from mlagents_envs.examples.gridworld import GridWorld
+from mlagents_envs.examples.look.look import Look, choose
 
 SIZE = 10.0  # m, edge of the floor, however many cells it has
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mlagents_envs.examples.drawing import ORANGE, PURPLE, Drawing, Look, choose, floor
+from mlagents_envs.examples.drawing import ORANGE, PURPLE, Drawing, floor
 from mlagents_envs.examples.drawing import WALL as WALL_COLOR
 from mlagents_envs.examples.hallway import O_GOAL, O_SYMBOL, WALL, X_GOAL, X_SYMBOL, Hallway
+from mlagents_envs.examples.look.look import Look, choose
 from mlagents_envs.examples.look.planar import cut, planar
 
 COLORS = {O_GOAL: ORANGE, O_SYMBOL: ORANGE, X_GOAL: PURPLE, X_SYMBOL: PURPLE, WALL: WALL_COLOR}

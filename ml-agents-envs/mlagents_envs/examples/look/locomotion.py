@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.examples.drawing import DARK, GREEN, NONE, Array, Color, Drawing, about_y, floor, shapes
+from mlagents_envs.examples.engine.ragdoll import Part
+from mlagents_envs.examples.engine.rotations import after, between, turn
 from mlagents_envs.examples.locomotion import LEVEL, Locomotion
-from mlagents_envs.examples.ragdoll import Part
-from mlagents_envs.examples.rotations import after, between, turn
 
 STRIPES = 5.2  # m between them: more than what is taken for a move from one decision to the next
 STRIPE: Color = (0.70, 0.72, 0.70)

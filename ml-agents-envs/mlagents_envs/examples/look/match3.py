@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlagents_envs.examples.drawing import BLUE, CYAN, DARK, GREEN, ORANGE, PURPLE, RED, WHITE, Drawing, Look, shapes
+from mlagents_envs.examples.drawing import BLUE, CYAN, DARK, GREEN, ORANGE, PURPLE, RED, WHITE, Drawing, shapes
+from mlagents_envs.examples.look.look import Look
 from mlagents_envs.examples.match3 import Match3
 from mlagents_envs.examples.match3_numba import MOST_COLUMNS, MOST_ROWS
 

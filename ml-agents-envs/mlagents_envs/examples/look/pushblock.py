@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mlagents_envs.examples.drawing import GREEN, ORANGE, Drawing, Look, choose, floor
+from mlagents_envs.examples.drawing import GREEN, ORANGE, Drawing, floor
 from mlagents_envs.examples.drawing import WALL as WALL_COLOR
+from mlagents_envs.examples.look.look import Look, choose
 from mlagents_envs.examples.look.planar import FLAT, cut, planar
 from mlagents_envs.examples.pushblock import BLOCK_TAG, GOAL_TAG, WALL_TAG, PushBlock
 

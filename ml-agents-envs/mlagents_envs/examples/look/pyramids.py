@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mlagents_envs.examples.drawing import BRICK, GREEN, RED, STONE, YELLOW, Drawing, Look, choose, floor
+from mlagents_envs.examples.drawing import BRICK, GREEN, RED, STONE, YELLOW, Drawing, floor
 from mlagents_envs.examples.drawing import WALL as WALL_COLOR
+from mlagents_envs.examples.look.look import Look, choose
 from mlagents_envs.examples.look.planar import cut, planar
 from mlagents_envs.examples.pyramids import BRICK_TAG, GOLD_TAG, OFF_TAG, ON_TAG, STONE_TAG, WALL_TAG, Pyramids
 

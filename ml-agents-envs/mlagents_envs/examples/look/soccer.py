@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mlagents_envs.examples.drawing import BLUE as BLUE_COLOR
-from mlagents_envs.examples.drawing import GRASS, PURPLE, WHITE, Drawing, Look, choose, floor
+from mlagents_envs.examples.drawing import GRASS, PURPLE, WHITE, Drawing, floor
 from mlagents_envs.examples.drawing import WALL as WALL_COLOR
+from mlagents_envs.examples.look.look import Look, choose
 from mlagents_envs.examples.look.planar import cut, planar
 from mlagents_envs.examples.soccer import BALL_TAG, BLUE, BLUE_GOAL, PURPLE_GOAL, WALL, SoccerTwos
 from mlagents_envs.examples.soccer import PURPLE as PURPLE_TAG

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.examples.drawing import FLOOR as FLOOR_COLOR
-from mlagents_envs.examples.drawing import RED, STONE, WALL, YELLOW, Drawing, Look, about_y, choose, floor, shapes
+from mlagents_envs.examples.drawing import RED, STONE, WALL, YELLOW, Drawing, about_y, floor, shapes
+from mlagents_envs.examples.look.look import Look, choose
 from mlagents_envs.examples.look.planar import planar
 from mlagents_envs.examples.sorter import FLOOR, Sorter
 from mlagents_envs.examples.sorter_numba import FIRST_TILE, TILES, VISITED

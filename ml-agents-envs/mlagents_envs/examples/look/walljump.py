@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlagents_envs.examples.drawing import GREEN, ORANGE, Drawing, Look, choose, floor
+from mlagents_envs.examples.drawing import GREEN, ORANGE, Drawing, floor
 from mlagents_envs.examples.drawing import WALL as WALL_COLOR
+from mlagents_envs.examples.look.look import Look, choose
 from mlagents_envs.examples.look.planar import FLAT, planar
 from mlagents_envs.examples.walljump import BLOCK_TAG, GOAL_TAG, WALL_TAG, WallJump
 from mlagents_envs.examples.walljump_numba import GOAL, GROUND, MIDDLE_Z, WALL

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlagents_envs.examples.drawing import PURPLE, Drawing, Look
+from mlagents_envs.examples.drawing import PURPLE, Drawing
 from mlagents_envs.examples.look.locomotion import locomotion
+from mlagents_envs.examples.look.look import Look
 from mlagents_envs.examples.worm import Worm
 
 WIDTH = 9.0  # m, of the ground
