@@ -26,7 +26,7 @@ test: $(VENV)/tested
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
-	$(BIN)/mypy ml-agents-envs/mlagents_envs $(addprefix ml-agents/mlagents/,envs data demonstrations algorithms conformance capable.py json_schema.py settings_reference.py new_plugin.py plugin_tool.py doctor.py health.py tryout.py)
+	$(BIN)/mypy ml-agents-envs/mlagents_envs $(addprefix ml-agents/mlagents/,envs adapters data demonstrations algorithms conformance doctor plugins settings plugin_tool.py)
 
 clean:
 	rm -rf $(VENV) build

@@ -38,12 +38,12 @@ import torch
 from mlagents.data.finite import NotFinite
 from mlagents.envs.finite import check_finite
 from mlagents.envs.local import LocalPool
-from mlagents.mistakes import SettingsError
-from mlagents.reading import load
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
 from mlagents.run.errors import RunError
 from mlagents.run.results import ResultsFolder
 from mlagents.run.status import Status
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.reading import load
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.communicator_objects.header_pb2 import HeaderProto
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto

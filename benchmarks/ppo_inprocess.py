@@ -26,7 +26,7 @@ import torch
 from mlagents.build import make_trainer
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
-from mlagents.reading import load
+from mlagents.settings.reading import load
 from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import make
 

@@ -10,8 +10,8 @@ import yaml
 
 import mlagents_trainer_plugin
 from mlagents.learn import main
-from mlagents.plugins import Catalog
-from mlagents.reading import load
+from mlagents.plugins.catalog import Catalog
+from mlagents.settings.reading import load
 
 CONFIG = files(mlagents_trainer_plugin) / "a2c" / "a2c_3DBall.yaml"
 

@@ -22,9 +22,9 @@ from mlagents.api import (
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
 from mlagents.envs.steps import StepBatch
+from mlagents.export.export import build, check
+from mlagents.export.importers import OPSETS
 from mlagents.rewards.signal import Extrinsic
-from mlagents.run.export import build, check
-from mlagents.run.importers import OPSETS
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor

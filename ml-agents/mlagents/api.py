@@ -1,9 +1,9 @@
 """What authors of trainers may lean on: these names are kept; everything else of the package may move."""
 
-from mlagents.algorithms.base import Batch, Metrics, OnPolicyTrainer, TrainerSetup
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.objectives import clipped_surrogate, gae, margin_loss, normalized
 from mlagents.algorithms.off_policy import OffPolicyTrainer
+from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import (
@@ -12,6 +12,7 @@ from mlagents.algorithms.settings import (
     OnPolicyHyperparamSettings,
     PPOSettings,
 )
+from mlagents.algorithms.trainer import Metrics, TrainerSetup
 from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
 from mlagents.data.replay import ReplayBuffer, Transition
 from mlagents.data.rollout import Rollout, Segments

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlagents.algorithms.base import TrainerSetup
-from mlagents.capable import misfit, misfits
+from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
 from mlagents.envs.parameters import first_lessons
@@ -24,22 +23,23 @@ from mlagents.envs.restarts import Restarts
 from mlagents.envs.watched import WatchedPool
 from mlagents.envs.workers import WorkerPool
 from mlagents.envs.worlds import InProcess, foreseen, world
-from mlagents.mismatch import mismatch
+from mlagents.export.export import dry_run, export
 from mlagents.nn.layers import UnsupportedNetwork
-from mlagents.plugins import Catalog, writers
+from mlagents.plugins.catalog import Catalog, writers
 from mlagents.rewards.signal import Extrinsic
 from mlagents.run.atomic import write_text_atomically
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint, whole_ones
 from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, RunError
-from mlagents.run.export import dry_run, export
 from mlagents.run.recorder import Recorder
 from mlagents.run.results import ResultsFolder
 from mlagents.run.run import Plan, Resident, Run, log
 from mlagents.run.status import Status
 from mlagents.run.timers import Timers
 from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, outline
-from mlagents.settings import RunOptions, TrainerSettings
+from mlagents.settings.mismatch import mismatch
+from mlagents.settings.options import RunOptions, TrainerSettings
+from mlagents.settings.support import misfit, misfits
 from mlagents_envs import __version__ as envs_version
 from mlagents_envs.base_env import BehaviorSpec
 from mlagents_envs.exception import DemonstrationException

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mlagents import __version__
 
 if TYPE_CHECKING:
-    from mlagents.settings import RunOptions
+    from mlagents.settings.options import RunOptions
 
 EXAMPLES = """examples:
   mlagents-learn config/ppo/3DBall.yaml --env builtin:3DBall --run-id first
@@ -130,7 +130,7 @@ def parse_command_line(argv: Sequence[str] | None = None) -> tuple[RunOptions, l
         section, _, key = where.rpartition(".")
         flags.setdefault(section, {})[key] = value
     warnings = [f"--{flag} has no effect any more" for flag in flags.pop("removed", {})]
-    from mlagents.reading import load  # here, so that --help needs no pydantic
+    from mlagents.settings.reading import load  # here, so that --help needs no pydantic
 
     options, more = load(file, flags)
     if file is None and not options.behaviors:

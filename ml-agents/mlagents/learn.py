@@ -12,14 +12,14 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from mlagents.cli import asked_for_schema, parse_command_line
-from mlagents.mistakes import SettingsError
+from mlagents.settings.mistakes import SettingsError
 from mlagents_envs import system_errors
 from mlagents_envs.output import command
 
 if TYPE_CHECKING:
     from mlagents.build import House
     from mlagents.run.run import Resident
-    from mlagents.settings import RunOptions
+    from mlagents.settings.options import RunOptions
 
 MISTAKE = 2  # exit status for what the user can mend
 FAILED = 1  # and for what the user cannot
@@ -69,8 +69,8 @@ def warn(warnings: Sequence[str]) -> None:
 
 def print_schema(plugins: Sequence[str]) -> int:
     """Print the schema of a configuration that may name the trainers of these plug-ins; return the exit status."""
-    from mlagents.json_schema import json_schema
-    from mlagents.plugins import Catalog
+    from mlagents.plugins.catalog import Catalog
+    from mlagents.settings.json_schema import json_schema
 
     catalog = Catalog(plugins)
     with redirect_stdout(sys.stderr):  # what a plug-in says while it is loaded is no part of the schema
@@ -87,7 +87,7 @@ def print_schema(plugins: Sequence[str]) -> int:
 
 def run_cli(options: RunOptions) -> int:
     """Train or play as the options say, and return the exit status; what cannot be done is said first."""
-    from mlagents.checks import impossible
+    from mlagents.settings.checks import impossible
 
     one_thread_each()
     sentences = impossible(options)

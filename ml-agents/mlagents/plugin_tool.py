@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from mlagents import __version__
 from mlagents.conformance import command as check
-from mlagents.mistakes import number
-from mlagents.new_plugin import KINDS, NewPluginError, check_name, next_commands, write
+from mlagents.plugins.new import KINDS, NewPluginError, check_name, next_commands, write
+from mlagents.settings.mistakes import number
 from mlagents_envs.output import command
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from mlagents.algorithms.capabilities import Capabilities
-    from mlagents.plugins import Catalog, Kind, PluginError
+    from mlagents.plugins.catalog import Catalog, Kind, PluginError
 
 MISTAKE = 2  # exit status
 EPILOG = """examples:
@@ -35,7 +35,7 @@ EPILOG = """examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 1 if the trainer that is asked for cannot be used or is faulty."""
     flags = make_parser().parse_args(argv)
-    from mlagents.plugins import Catalog  # here, so that --help is quick
+    from mlagents.plugins.catalog import Catalog  # here, so that --help is quick
 
     catalog = Catalog(flags.plugins)
     if flags.command == "check":
@@ -89,7 +89,7 @@ def begun(catalog: Catalog, name: str, *, folder: Path, kind: str) -> tuple[list
 
 def listed(catalog: Catalog) -> tuple[list[str], int]:
     """Return a line for each trainer; those that cannot be used say why."""
-    from mlagents.plugins import is_built
+    from mlagents.plugins.catalog import is_built
 
     lines = [str(broken) for broken in catalog.broken_files()]
     names = catalog.names()
@@ -101,7 +101,7 @@ def listed(catalog: Catalog) -> tuple[list[str], int]:
 
 
 def _origin(catalog: Catalog, name: str) -> str:
-    from mlagents.plugins import PluginError
+    from mlagents.plugins.catalog import PluginError
 
     try:
         found = catalog.find(name)
@@ -115,9 +115,9 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
 
     If it cannot be used, return why, with the traceback.
     """
-    from mlagents.capable import capabilities
-    from mlagents.mistakes import near
-    from mlagents.plugins import PluginError, is_built
+    from mlagents.plugins.catalog import PluginError, is_built
+    from mlagents.settings.mistakes import near
+    from mlagents.settings.support import capabilities
 
     try:
         found = catalog.find(name)

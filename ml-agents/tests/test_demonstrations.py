@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mlagents.checks import check_paths
 from mlagents.demonstrations import sources
 from mlagents.learn import main
-from mlagents.mistakes import SettingsError
-from mlagents.reading import load
+from mlagents.settings.checks import check_paths
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.reading import load
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.demonstrations.recording import DemonstrationRecorder
 from mlagents_envs.examples.basic import Basic

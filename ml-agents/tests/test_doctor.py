@@ -11,11 +11,13 @@ import pytest
 
 import mlagents
 import mlagents_envs
-from mlagents import doctor, health, tryout
-from mlagents.doctor import main
-from mlagents.health import Level, attempt, check_strangers, check_torch
-from mlagents.reading import load
-from mlagents.tryout import check_behaviors, check_build, check_environment, check_run, remarks
+from mlagents.doctor import command as doctor
+from mlagents.doctor import env_check as tryout
+from mlagents.doctor import machine as health
+from mlagents.doctor.command import main
+from mlagents.doctor.env_check import check_behaviors, check_build, check_environment, check_run, remarks
+from mlagents.doctor.machine import Level, attempt, check_strangers, check_torch
+from mlagents.settings.reading import load
 from mlagents_envs import compiled
 from mlagents_envs.base_env import ActionSpec, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples import catalog
@@ -334,7 +336,7 @@ def test_a_wrong_flag_is_a_mistake_of_usage():
 
 def test_help_needs_the_standard_library_only():
     program = (
-        "import sys; from mlagents.doctor import make_parser; make_parser().format_help(); "
+        "import sys; from mlagents.doctor.command import make_parser; make_parser().format_help(); "
         "print({'numpy', 'torch', 'rich', 'pydantic', 'psutil'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mlagents.learn import main
-from mlagents.mismatch import differing_shapes, guessed_settings
+from mlagents.settings.mismatch import differing_shapes, guessed_settings
 
 BASIC = """
 behaviors:
@@ -202,7 +202,7 @@ def test_a_run_that_was_killed_has_left_its_settings(learn, monkeypatch):
 
     monkeypatch.setattr("mlagents.run.run.Run.learn", die)
     monkeypatch.setattr("mlagents.learn.farewell", die)
-    monkeypatch.setattr("mlagents.settings.RunOptions.to_yaml", lambda _: "debug: false", raising=True)
+    monkeypatch.setattr("mlagents.settings.options.RunOptions.to_yaml", lambda _: "debug: false", raising=True)
     with pytest.raises(SystemExit):
         learn()
     assert Path("results/run/configuration.yaml").read_text() == "debug: false"

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from mlagents.health import NEWEST, OLDEST
+from mlagents.doctor.machine import NEWEST, OLDEST
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = ("ml-agents", "ml-agents-envs", "ml-agents-trainer-plugin")
 COMMANDS = {
     "mlagents-learn": "mlagents.learn",
-    "mlagents-doctor": "mlagents.doctor",
+    "mlagents-doctor": "mlagents.doctor.command",
     "mlagents-plugin": "mlagents.plugin_tool",
     "mlagents-watch": "mlagents_envs.watch.command",
 }

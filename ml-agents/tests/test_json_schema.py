@@ -11,11 +11,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from mlagents.json_schema import json_schema, schema_of
 from mlagents.learn import main
-from mlagents.mistakes import SettingsError
-from mlagents.plugins import BUILTIN, TRAINERS, Catalog
-from mlagents.reading import load
+from mlagents.plugins.catalog import BUILTIN, TRAINERS, Catalog
+from mlagents.settings.json_schema import json_schema, schema_of
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.reading import load
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
@@ -62,7 +62,7 @@ Loader.add_implicit_resolver(
 @pytest.fixture(autouse=True)
 def nothing_installed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [])
     sys.modules.pop("mlagents_plugin_own", None)
 
 
@@ -72,7 +72,7 @@ def installed(monkeypatch):
 
     def install(**targets):
         points = [EntryPoint(name, value, TRAINERS) for name, value in targets.items()]
-        monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [p for p in points if p.group == group])
+        monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [p for p in points if p.group == group])
 
     return install
 
@@ -391,7 +391,7 @@ def test_a_file_that_was_asked_for_and_cannot_be_loaded_is_a_mistake(capsys):
 
 def test_built_in_trainers_are_described_without_torch():
     program = (
-        "import sys, mlagents.plugins\nmlagents.plugins.entry_points = lambda group: []\n"
+        "import sys, mlagents.plugins.catalog\nmlagents.plugins.entry_points = lambda group: []\n"
         "from mlagents.learn import main\nstatus = main(['--schema'])\n"
         "print(status, 'torch' in sys.modules, file=sys.stderr)"
     )

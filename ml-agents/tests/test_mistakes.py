@@ -7,10 +7,10 @@ import yaml as pyyaml
 
 from mlagents.cli import parse_command_line
 from mlagents.learn import main
-from mlagents.mistakes import SettingsError
-from mlagents.reading import load
 from mlagents.schema import INT32
-from mlagents.settings import RunOptions
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.options import RunOptions
+from mlagents.settings.reading import load
 from mlagents_envs.names import nearest
 
 BUILTIN = ["--env", "builtin:Basic"]
@@ -19,7 +19,7 @@ BUILTIN = ["--env", "builtin:Basic"]
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [])
 
     def write(text):
         Path("a.yaml").write_text(text)
@@ -230,7 +230,7 @@ def everything():
     from mlagents.envs.settings import SAMPLERS
     from mlagents.nn.settings import MemorySettings, NetworkSettings
     from mlagents.rewards.settings import SIGNALS
-    from mlagents.settings import BehavioralCloningSettings, SelfPlaySettings, TrainerSettings
+    from mlagents.settings.options import BehavioralCloningSettings, SelfPlaySettings, TrainerSettings
 
     behavior = ("behaviors", "B")
     sections = {

@@ -12,11 +12,11 @@ import torch
 
 from mlagents.api import Actions, Experience, NetworkSettings, PolicyInput, PolicyOutput, TrainerSetup, Transition
 from mlagents.learn import main as learn
-from mlagents.new_plugin import KINDS, TEMPLATES, Names, NewPluginError, check_name, write
 from mlagents.plugin_tool import main
-from mlagents.plugins import Catalog
-from mlagents.reading import load
+from mlagents.plugins.catalog import Catalog
+from mlagents.plugins.new import KINDS, TEMPLATES, Names, NewPluginError, check_name, write
 from mlagents.rewards.signal import Extrinsic
+from mlagents.settings.reading import load
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.example import vector_sensor
 
@@ -25,7 +25,7 @@ tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tom
 ROOT = Path(__file__).parents[2]
 MAY = {"mlagents", "torch", "pydantic"}
 PROGRAM = """
-from mlagents.plugins import Catalog
+from mlagents.plugins.catalog import Catalog
 kind = Catalog().find("my-trainer")
 print(kind.origin, kind.trainer().__name__)
 """
@@ -226,8 +226,8 @@ def test_the_templates_are_in_the_wheel(tmp_path):
     from zipfile import ZipFile
 
     (built,) = wheel.WheelBuilder(str(ROOT / "ml-agents")).build(directory=str(tmp_path), versions=["standard"])
-    names = {Path(name).relative_to("mlagents/templates").as_posix() for name in ZipFile(built).namelist()
-             if name.startswith("mlagents/templates/")}  # fmt: skip
+    names = {Path(name).relative_to("mlagents/plugins/templates").as_posix() for name in ZipFile(built).namelist()
+             if name.startswith("mlagents/plugins/templates/")}  # fmt: skip
     assert names == templates()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlagents.plugin_tool import main
-from mlagents.plugins import TRAINERS
+from mlagents.plugins.catalog import TRAINERS
 
 TRAINER = '''
 from typing import Literal
@@ -32,7 +32,7 @@ class OwnTrainer(OnPolicyTrainer):
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [])
     Path("own.py").write_text(TRAINER)
     sys.modules.pop("mlagents_plugin_own", None)
 
@@ -146,7 +146,7 @@ def test_an_installed_plugin_that_fails_to_import_is_explained_by_its_traceback(
     Path("torn.py").write_text("import no_such_module_at_all\n")
     monkeypatch.syspath_prepend(tmp_path)
     torn = EntryPoint("torn", "torn:TornTrainer", TRAINERS)
-    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [torn] if group == TRAINERS else [])
+    monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [torn] if group == TRAINERS else [])
     status, said = shown(capsys, "torn")
     assert status == 1
     assert "'torn' comes from torn:TornTrainer, which failed to load: No module named 'no_such_module_at_all'" in said

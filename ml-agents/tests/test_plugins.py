@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from mlagents.learn import main
-from mlagents.mistakes import SettingsError
-from mlagents.plugins import TRAINERS, WRITERS, Catalog, PluginError
-from mlagents.reading import load
+from mlagents.plugins.catalog import TRAINERS, WRITERS, Catalog, PluginError
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.reading import load
 
 TRAINER = '''
 from __future__ import annotations
@@ -76,7 +76,7 @@ def installed(monkeypatch):
 
     def install(group=TRAINERS, /, **targets):
         points = [EntryPoint(name, value, group)._for(Distribution()) for name, value in targets.items()]
-        monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [p for p in points if p.group == group])
+        monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [p for p in points if p.group == group])
 
     install()
     return install
@@ -259,6 +259,6 @@ def test_statistics_are_handed_to_writers_that_are_installed(installed, capsys):
 
 
 def test_settings_of_built_in_trainers_still_need_no_torch():
-    program = "import sys\nfrom mlagents.plugins import Catalog\nCatalog().find('ppo')\nprint('torch' in sys.modules)"
+    program = "import sys\nfrom mlagents.plugins.catalog import Catalog\nCatalog().find('ppo')\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

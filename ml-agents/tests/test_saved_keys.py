@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mlagents.learn import main
-from mlagents.reading import load
+from mlagents.settings.reading import load
 
 CONFIG = Path(__file__).parents[2] / "config"
 NETWORK = {

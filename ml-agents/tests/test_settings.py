@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from mlagents.cli import parse_command_line
-from mlagents.mistakes import SettingsError
-from mlagents.reading import load
-from mlagents.settings import unsupported
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.options import unsupported
+from mlagents.settings.reading import load
 
 CONFIG = Path(__file__).parents[2] / "config"
 BUILTIN = {"env_settings": {"env_path": "builtin:3DBall"}}
@@ -17,7 +17,7 @@ PUBLISHED = sorted(CONFIG.rglob("*.yaml"))
 
 @pytest.fixture(autouse=True)
 def nothing_installed(monkeypatch):
-    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [])
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_saved_keys_stand_in_the_official_order():
 
 
 def test_every_setting_says_what_it_is_for():
-    from mlagents.settings import RunOptions
+    from mlagents.settings.options import RunOptions
 
     schema = str(RunOptions.model_json_schema())
     assert len(re.findall("'description'", schema)) > 80

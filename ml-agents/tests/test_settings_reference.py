@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from mlagents.json_schema import schema_of
-from mlagents.plugins import BUILTIN
-from mlagents.settings_reference import SECTIONS, reference, span, words
+from mlagents.plugins.catalog import BUILTIN
+from mlagents.settings.json_schema import schema_of
+from mlagents.settings.reference import SECTIONS, reference, span, words
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
 
 def test_the_page_is_what_the_code_says():
-    again = "run `python -m mlagents.settings_reference > docs/settings.md`"
+    again = "run `python -m mlagents.settings.reference > docs/settings.md`"
     assert PAGE.read_text(encoding="utf-8") == reference(), again
 
 
 def test_the_command_writes_utf_8_whatever_the_terminal_speaks():
-    command = [sys.executable, "-m", "mlagents.settings_reference"]
+    command = [sys.executable, "-m", "mlagents.settings.reference"]
     terminal = {**os.environ, "PYTHONIOENCODING": "utf-16"}
     done = subprocess.run(command, capture_output=True, check=True, env=terminal)
     assert done.stdout.decode("utf-8") == reference()
@@ -46,7 +46,7 @@ def test_every_row_has_four_cells():
 
 def test_what_nothing_obeys_yet_is_marked(monkeypatch):
     monkeypatch.setattr(
-        "mlagents.settings_reference.unsupported",
+        "mlagents.settings.reference.unsupported",
         lambda options: ["behaviors.NAME.self_play: it rains"] if options.behaviors.get("NAME") and options.behaviors["NAME"].self_play else [],
     )  # fmt: skip
     marked = [part.splitlines()[0] for part in reference().split("\n## ") if "**Not obeyed yet**: it rains." in part]

@@ -10,14 +10,14 @@ import pytest
 import mlagents
 import mlagents.trainers
 import mlagents_envs
-from mlagents.mistakes import SettingsError
-from mlagents.settings import RunOptions
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.options import RunOptions
 from mlagents.trainers.learn import main, parse_command_line, run_cli
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "mlagents-learn": "mlagents.learn",
-    "mlagents-doctor": "mlagents.doctor",
+    "mlagents-doctor": "mlagents.doctor.command",
     "mlagents-plugin": "mlagents.plugin_tool",
     "mlagents-watch": "mlagents_envs.watch.command",
 }

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mlagents.learn import main as learn
-from mlagents.reading import load
+from mlagents.settings.reading import load
 from mlagents.trainers.upgrade_config import main
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ gravity: {sampler-type: multirange_uniform, intervals: [[7, 10], [15, 20]], seed
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [])
     for name, text in (("old", OLD), ("Wall", CURRICULUM), ("sampler", SAMPLER)):
         Path(f"{name}.yaml").write_text(text)
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlagents.learn import main
-from mlagents.mistakes import SettingsError
-from mlagents.reading import load
-from mlagents.yaml_file import DEEPEST, LARGEST, read
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.reading import load
+from mlagents.settings.yaml_file import DEEPEST, LARGEST, read
 
 CONFIG = Path(__file__).parents[2] / "config"
 BUILTIN = ["--env", "builtin:Basic"]
@@ -21,7 +21,7 @@ BUILTIN = ["--env", "builtin:Basic"]
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlagents.plugins.entry_points", lambda group: [])
+    monkeypatch.setattr("mlagents.plugins.catalog.entry_points", lambda group: [])
 
     def write(content):
         Path("a.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())

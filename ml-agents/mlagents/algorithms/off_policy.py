@@ -10,11 +10,11 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mlagents.algorithms.base import Metrics, State, TrainerSetup, title
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
+from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_losses
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
 from mlagents.data.rollout import Segments, Tick

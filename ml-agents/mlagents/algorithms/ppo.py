@@ -6,11 +6,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from mlagents.algorithms import by_hand
-from mlagents.algorithms.base import Batch, Metrics, OnPolicyTrainer, TrainerSetup
+from mlagents.algorithms import fast_ppo
 from mlagents.algorithms.objectives import clipped_surrogate
+from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import PPOSettings
+from mlagents.algorithms.trainer import Metrics, TrainerSetup
 from mlagents.nn.values import Critic
 
 
@@ -44,7 +45,7 @@ class PPOTrainer(OnPolicyTrainer):
 
     def descend(self, batch: Batch) -> dict[str, float]:
         standard = type(self).loss is PPOTrainer.loss  # a subclass with terms of its own needs autograd
-        return by_hand.descend(self, batch) if standard and by_hand.applies(self) else super().descend(batch)
+        return fast_ppo.descend(self, batch) if standard and fast_ppo.applies(self) else super().descend(batch)
 
     def report(self, losses: Metrics) -> dict[str, float]:
         named = super().report({name: value for name, value in losses.items() if name != "entropy"})

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlagents.algorithms.base import Trainer
+from mlagents.algorithms.trainer import Trainer
 from mlagents.collect.collector import Collector, Episodes
 from mlagents.collect.lanes import FreeLanes
 from mlagents.envs.steps import Array, StepBatch

@@ -29,6 +29,6 @@ def checks(name: str, *, plugins: Sequence[str] = (), config: str | Path | None 
     """
     from mlagents.conformance.kit import checks_of  # here, so that the command's help is quick: these load torch
     from mlagents.conformance.subject import find_subject
-    from mlagents.plugins import Catalog
+    from mlagents.plugins.catalog import Catalog
 
     return checks_of(find_subject(Catalog(plugins), name, config=config, seed=seed))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlagents.conformance.runner import Result
-    from mlagents.plugins import Catalog
+    from mlagents.plugins.catalog import Catalog
 
 FAULTY, MISTAKE = 1, 2  # exit status
 PROCESSES = 2
@@ -37,8 +37,8 @@ def add_parser(commands: Any, shared: argparse.ArgumentParser) -> argparse.Argum
 def run(catalog: Catalog, flags: argparse.Namespace) -> int:
     """Do the checks, say what came of each, and return the exit status: 1 if there was a fault, 2 for a mistake."""
     from mlagents.conformance.runner import Order, results, summary
-    from mlagents.mistakes import SettingsError
-    from mlagents.plugins import PluginError
+    from mlagents.plugins.catalog import PluginError
+    from mlagents.settings.mistakes import SettingsError
 
     order = Order(flags.name, tuple(catalog.files), flags.config, flags.seed, flags.only)
     begin = time.perf_counter()

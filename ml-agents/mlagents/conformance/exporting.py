@@ -13,8 +13,8 @@ from mlagents.conformance.lesson import asked, random_mask, seasoned, told
 from mlagents.conformance.subject import Subject
 from mlagents.conformance.tasks import Array
 from mlagents.data.experience import PolicyInput
+from mlagents.export.export import build
 from mlagents.nn.policy import Actor
-from mlagents.run.export import build
 from mlagents_envs.base_env import ActionSpec
 
 NEAR = 1e-3  # between a number of the policy and one of the model

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mlagents.algorithms.base import Trainer
+from mlagents.algorithms.trainer import Trainer
 from mlagents.collect.behavior import Behavior
 from mlagents.conformance.fault import Fault
 from mlagents.conformance.subject import Subject

@@ -8,7 +8,7 @@ from mlagents.conformance.lesson import AGENTS, train
 from mlagents.conformance.subject import Subject
 from mlagents.conformance.tasks import Echo
 from mlagents.conformance.world import World
-from mlagents.plugins import Catalog
+from mlagents.plugins.catalog import Catalog
 from mlagents_envs.base_env import ActionSpec
 
 ROWS, ROUNDS = 1500, 2

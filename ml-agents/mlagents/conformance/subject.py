@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from mlagents.algorithms.base import Trainer, TrainerSetup
 from mlagents.algorithms.capabilities import Capabilities, Needs
 from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparamSettings
-from mlagents.mistakes import Mistake, SettingsError, near
+from mlagents.algorithms.trainer import Trainer, TrainerSetup
 from mlagents.nn.settings import NetworkSettings
-from mlagents.plugins import Catalog, Kind, is_built
-from mlagents.reading import load
+from mlagents.plugins.catalog import Catalog, Kind, is_built
 from mlagents.rewards.signal import Extrinsic
+from mlagents.settings.mistakes import Mistake, SettingsError, near
+from mlagents.settings.reading import load
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 
 ON_POLICY = {"batch_size": 64, "buffer_size": 256, "learning_rate": 3e-3}

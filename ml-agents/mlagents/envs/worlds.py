@@ -34,11 +34,11 @@ def check(settings: EnvironmentSettings) -> None:
 
         check_name(name)
     elif scheme == GYM:
-        from mlagents.envs.gymnasium import check_id
+        from mlagents.adapters.gymnasium import check_id
 
         check_id(name)
     elif scheme == PETTINGZOO:
-        from mlagents.envs.pettingzoo import check_module
+        from mlagents.adapters.pettingzoo import check_module
 
         check_module(name)
     elif name:
@@ -125,11 +125,11 @@ class InProcess:
         """Return the environment of a worker; each has seeds of its own, one per copy."""
         seed = self.seed + worker * SEEDS
         if self.scheme == GYM:
-            from mlagents.envs.gymnasium import GymnasiumEnv
+            from mlagents.adapters.gymnasium import GymnasiumEnv
 
             return GymnasiumEnv.make(self.name, copies=self.copies, seed=seed)
         if self.scheme == PETTINGZOO:
-            from mlagents.envs.pettingzoo import PettingZooEnv
+            from mlagents.adapters.pettingzoo import PettingZooEnv
 
             return PettingZooEnv.make(self.name, copies=self.copies, seed=seed)
         from mlagents_envs.examples.catalog import make

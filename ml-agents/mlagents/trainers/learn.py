@@ -9,7 +9,7 @@ from mlagents import cli
 from mlagents.learn import main, one_thread_each, run_cli, warn
 
 if TYPE_CHECKING:
-    from mlagents.settings import RunOptions
+    from mlagents.settings.options import RunOptions
 
 __all__ = ["main", "parse_command_line", "run_cli"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from mlagents.mistakes import SettingsError
 from mlagents.nn.settings import MemorySettings, NetworkSettings
-from mlagents.old_formats import is_curriculum
-from mlagents.plugins import BUILTIN
-from mlagents.reading import load
-from mlagents.settings import TrainerSettings
-from mlagents.yaml_file import read
+from mlagents.plugins.catalog import BUILTIN
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.old_formats import is_curriculum
+from mlagents.settings.options import TrainerSettings
+from mlagents.settings.reading import load
+from mlagents.settings.yaml_file import read
 from mlagents_envs.output import command
 
 MISTAKE = 2  # exit status

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from mlagents.algorithms.base import TrainerSetup
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
+from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.data.experience import Actions, PolicyInput
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations import sources

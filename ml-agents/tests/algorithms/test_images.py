@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from mlagents.algorithms.base import TrainerSetup
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import PPOSettings
+from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.conformance.keeping import difference
 from mlagents.envs.steps import StepBatch
+from mlagents.export.export import dry_run
 from mlagents.nn.settings import NetworkSettings
 from mlagents.rewards.signal import Extrinsic
-from mlagents.run.export import dry_run
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.examples.example import vector_sensor
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from mlagents.algorithms.base import TrainerSetup
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
+from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.data.rollout import Tick
 from mlagents.nn.settings import NetworkSettings
 from mlagents.rewards.signal import Extrinsic

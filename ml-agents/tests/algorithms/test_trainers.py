@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mlagents.algorithms.base import OnPolicyTrainer, TrainerSetup
 from mlagents.algorithms.off_policy import OffPolicyTrainer
+from mlagents.algorithms.on_policy import OnPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings, PPOSettings
+from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.collect.collector import Collector
 from mlagents.envs.steps import StepBatch

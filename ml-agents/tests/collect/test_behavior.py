@@ -3,10 +3,10 @@ import logging
 import numpy as np
 import pytest
 
-from mlagents.algorithms.base import TrainerSetup
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import PPOSettings
+from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.steps import StepBatch
 from mlagents.nn.settings import NetworkSettings

@@ -5,7 +5,7 @@ import pytest
 from mlagents.conformance import NotTaken
 from mlagents.conformance.check import Check
 from mlagents.conformance.subject import Subject
-from mlagents.plugins import Kind
+from mlagents.plugins.catalog import Kind
 
 
 @pytest.fixture

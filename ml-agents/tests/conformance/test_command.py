@@ -7,7 +7,7 @@ import pytest
 
 from mlagents.conformance import command
 from mlagents.conformance.runner import Order, results
-from mlagents.plugins import Catalog
+from mlagents.plugins.catalog import Catalog
 
 FRAGILE = """
 import os

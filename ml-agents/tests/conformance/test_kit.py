@@ -14,8 +14,8 @@ from mlagents.conformance.lesson import train
 from mlagents.conformance.subject import ALL, CONTINUOUS, ONE_BRANCH, TWO_BRANCHES, find_subject
 from mlagents.conformance.tasks import Arms, Coin, Echo, Fork, Reach, Toll, said
 from mlagents.conformance.world import World
-from mlagents.mistakes import SettingsError
-from mlagents.plugins import Catalog, PluginError
+from mlagents.plugins.catalog import Catalog, PluginError
+from mlagents.settings.mistakes import SettingsError
 from mlagents_envs.base_env import ActionTuple
 
 NAMES = ["ppo", *(["a2c", "dqn"] if find_spec("mlagents_trainer_plugin") else [])]

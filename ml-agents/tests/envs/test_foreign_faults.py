@@ -11,10 +11,10 @@ import pytest
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
+from mlagents.adapters.gymnasium import GymnasiumEnv
+from mlagents.adapters.pettingzoo import PettingZooEnv
 from mlagents.envs import blocks
 from mlagents.envs.blocks import Block, NoRoom
-from mlagents.envs.gymnasium import GymnasiumEnv
-from mlagents.envs.pettingzoo import PettingZooEnv
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.exception import UnityEnvironmentException, UnityException, UnityObservationException
 
@@ -92,7 +92,7 @@ def test_what_an_environment_returns_or_raises_wrongly_is_a_sentence(env, senten
 
 
 def test_the_copy_that_is_wrong_is_named_and_the_whole_traceback_is_in_the_log(caplog):
-    caplog.set_level(logging.DEBUG, "mlagents.envs.foreign_calls")
+    caplog.set_level(logging.DEBUG, "mlagents.adapters.foreign_calls")
     made = []
 
     def make():

@@ -8,9 +8,9 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from mlagents.envs.gymnasium import GymnasiumEnv, check_id
+from mlagents.adapters.gymnasium import GymnasiumEnv, check_id
+from mlagents.adapters.spaces import actions, forbidden, see, sensors
 from mlagents.envs.local import LocalPool
-from mlagents.envs.spaces import actions, forbidden, see, sensors
 from mlagents_envs.base_env import ActionSpec, ActionTuple
 from mlagents_envs.envs.unity_gym_env import UnityToGymWrapper
 from mlagents_envs.envs.unity_vector_env import UnityVectorEnv
@@ -311,8 +311,8 @@ def test_checking_loads_no_torch():
     assert (
         run("""
 import sys
-from mlagents.envs.gymnasium import GymnasiumEnv, check_id
-import mlagents.envs.pettingzoo
+from mlagents.adapters.gymnasium import GymnasiumEnv, check_id
+import mlagents.adapters.pettingzoo
 check_id("CartPole-v1")
 print("torch" in sys.modules)
 """).strip()

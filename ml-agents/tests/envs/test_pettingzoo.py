@@ -8,7 +8,7 @@ from pettingzoo import ParallelEnv
 from pettingzoo.test.example_envs import generated_agents_parallel_v0
 from pettingzoo.utils.conversions import parallel_to_aec
 
-from mlagents.envs.pettingzoo import PettingZooEnv, agent_type, check_module
+from mlagents.adapters.pettingzoo import PettingZooEnv, agent_type, check_module
 from mlagents_envs.base_env import ActionSpec, ActionTuple
 from mlagents_envs.envs.unity_parallel_env import UnityParallelEnv
 from mlagents_envs.exception import UnityActionException, UnityEnvironmentException

@@ -7,11 +7,11 @@ import onnxruntime
 import pytest
 import torch
 
+from mlagents.export.export import build, check, dry_run, export
+from mlagents.export.importers import MISSING, OPSETS, unreadable
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
 from mlagents.run.errors import ExportError
-from mlagents.run.export import build, check, dry_run, export
-from mlagents.run.importers import MISSING, OPSETS, unreadable
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.examples import catalog as examples
 from mlagents_envs.examples.ball3d import Ball3D, Ball3DHard
@@ -154,7 +154,7 @@ def test_a_model_that_plays_otherwise_gets_no_name(tmp_path, monkeypatch):
     with torch.no_grad():
         made.head.bias += 1.0
     other = build(actor(SPACES["continuous"]))
-    monkeypatch.setattr("mlagents.run.export.build", lambda *_, **__: other)
+    monkeypatch.setattr("mlagents.export.export.build", lambda *_, **__: other)
     with pytest.raises(ExportError, match="differs from the policy"):
         export(made, path)
     assert path.read_bytes() == before

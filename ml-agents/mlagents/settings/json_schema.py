@@ -18,10 +18,10 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.demonstrations.settings import PLACES, DemonstrationSettings, SourceSettings
 from mlagents.envs.settings import SAMPLERS, CompletionCriteria, Lesson, ParameterSettings, SamplerSettings
-from mlagents.plugins import Catalog, PluginError
+from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.rewards.settings import SIGNALS
 from mlagents.schema import LenientSettings, Settings
-from mlagents.settings import BehavioralCloningSettings, RunOptions, TrainerSettings
+from mlagents.settings.options import BehavioralCloningSettings, RunOptions, TrainerSettings
 
 if TYPE_CHECKING:
     from pydantic_core.core_schema import ModelSchema

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mlagents.envs.spaces import Array
+from mlagents.adapters.spaces import Array
 from mlagents_envs.base_env import (
     ActionTuple,
     BaseEnv,

@@ -7,9 +7,9 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mlagents.envs.foreign import ForeignEnv, Report, check_copies
-from mlagents.envs.foreign_calls import after_reset, after_step, as_flag, as_reward, calling
-from mlagents.envs.spaces import actions, forbidden, see, sensors
+from mlagents.adapters.foreign import ForeignEnv, Report, check_copies
+from mlagents.adapters.foreign_calls import after_reset, after_step, as_flag, as_reward, calling
+from mlagents.adapters.spaces import actions, forbidden, see, sensors
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.names import nearest

@@ -12,7 +12,6 @@ from mlagents.algorithms.settings import HyperparamSettings, PPOSettings
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings, ParameterSettings
 from mlagents.nn.settings import MemorySettings, NetworkSettings
-from mlagents.plugins import is_built
 from mlagents.rewards.settings import RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import COUNT, STEPS, Int, LenientSettings, Settings
@@ -171,31 +170,3 @@ def _leave_out(plain: dict[str, Any], settings: BaseModel, keys: Mapping[str, Se
         for name in names:
             if getattr(holder, name) == type(holder).model_fields[name].default:
                 del (plain[section] if section else plain)[name]
-
-
-def unsupported(options: RunOptions) -> list[str]:
-    """Return a sentence for each section that is valid but that nothing obeys yet."""
-    found = []
-    behaviors = {f"behaviors.{name}": settings for name, settings in options.behaviors.items()}
-    if options.default_settings is not None:
-        behaviors["default_settings"] = options.default_settings
-    for key, settings in behaviors.items():
-        if not is_built(settings.trainer_type):
-            found.append(f"{key}.trainer_type: the trainer '{settings.trainer_type}' is not built yet; 'ppo' is")
-        found += [
-            f"{key}.reward_signals.{signal}: this reward signal is not built yet; 'extrinsic' is"
-            for signal in settings.reward_signals
-            if signal != "extrinsic"
-        ]
-        if settings.network_settings.memory is not None:
-            found.append(f"{key}.network_settings.memory: recurrent networks are not built yet")
-        if settings.self_play is not None:
-            found.append(f"{key}.self_play: self-play is not built yet")
-        if settings.behavioral_cloning is not None:
-            found.append(f"{key}.behavioral_cloning: imitation is not built yet")
-    if options.torch_settings.device not in (None, "cpu"):
-        found.append(f"--torch-device: '{options.torch_settings.device}' is not built yet; 'cpu' is")
-    for name, parameter in (options.environment_parameters or {}).items():
-        if len(parameter.curriculum) > 1:
-            found.append(f"environment_parameters.{name}: a curriculum of several lessons is not built yet")
-    return found

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from mlagents.mistakes import Mistake, SettingsError, shorten
+from mlagents.settings.mistakes import Mistake, SettingsError, shorten
 
 Path_ = tuple[str, ...]  # the keys that lead to a value
 LARGEST = 2**20  # bytes of a file

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlagents.envs import worlds
-from mlagents.mistakes import near
-from mlagents.settings import RunOptions, unsupported
+from mlagents.settings.mistakes import near
+from mlagents.settings.options import RunOptions
+from mlagents.settings.support import unsupported
 from mlagents_envs.demonstrations.file import demonstration_files
 from mlagents_envs.exception import UnityException
 

@@ -13,7 +13,7 @@ from mlagents import __version__
 from mlagents_envs.output import command
 
 if TYPE_CHECKING:
-    from mlagents.health import Finding
+    from mlagents.doctor.machine import Finding
 
 DEFAULT_PORT = 5005
 STYLE = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -68,7 +68,7 @@ def examine(given: dict[str, Any]) -> Iterator[Finding]:
 
     given: the flags on the command line, by name.
     """
-    from mlagents.health import attempt, check_machine
+    from mlagents.doctor.machine import attempt, check_machine
 
     yield from check_machine(base_port=given.get("base_port", DEFAULT_PORT), no_graphics="no_graphics" in given)
     if "config" in given or "env" in given:
@@ -76,7 +76,7 @@ def examine(given: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _check_run(given: dict[str, Any]) -> Iterator[Finding]:
-    from mlagents.tryout import check_run  # here, so that a package that is missing is a finding
+    from mlagents.doctor.env_check import check_run  # here, so that a package that is missing is a finding
 
     keys = {"env": "env_path", "base_port": "base_port", "timeout_wait": "timeout_wait", "env_args": "env_args"}
     flags = {

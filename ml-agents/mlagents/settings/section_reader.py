@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from mlagents.algorithms.settings import POCASettings, PPOSettings, SACSettings
 from mlagents.demonstrations.settings import DemonstrationSettings, SourceSettings
-from mlagents.mistakes import Mistake, near, number, shorten
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.schema import LenientSettings
-from mlagents.settings import BehavioralCloningSettings, SelfPlaySettings, TrainerSettings
-from mlagents.yaml_file import Document, Path_
+from mlagents.settings.mistakes import Mistake, near, number, shorten
+from mlagents.settings.options import BehavioralCloningSettings, SelfPlaySettings, TrainerSettings
+from mlagents.settings.yaml_file import Document, Path_
 
 Section = TypeVar("Section", bound=BaseModel)
 _SECTIONS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {  # sections inside sections, read key by key

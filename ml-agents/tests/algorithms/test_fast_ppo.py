@@ -1,11 +1,12 @@
 import pytest
 import torch
 
-from mlagents.algorithms import by_hand
-from mlagents.algorithms.base import Batch, OnPolicyTrainer, TrainerSetup
-from mlagents.algorithms.by_hand import Minibatch, _Step, applies
+from mlagents.algorithms import fast_ppo
+from mlagents.algorithms.fast_ppo import Minibatch, _Step, applies
+from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import PPOSettings
+from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.data.experience import Experience, PolicyInput
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.policy import Actor
@@ -199,7 +200,7 @@ def made_twice(kind=PPOTrainer, change=lambda made: None):
 )
 def test_whatever_an_author_overrides_is_descended_by_autograd(kind, change, monkeypatch):
     (made, rows), (reference, same_rows) = made_twice(kind, change)
-    monkeypatch.setattr(by_hand, "descend", None)  # must not be called
+    monkeypatch.setattr(fast_ppo, "descend", None)  # must not be called
     torch.manual_seed(7)
     got = made.descend(rows)
     torch.manual_seed(7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from mlagents.yaml_file import Path_
+from mlagents.settings.yaml_file import Path_
 
 # Keys that stood flat in a behavior's section until release 0.16, and that the tables of today hold elsewhere or not
 # at all.

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from mlagents.doctor.machine import Finding, Level, ok, problem, warning
 from mlagents.envs.pool import behavior_name
 from mlagents.envs.worlds import split, world
-from mlagents.health import Finding, Level, ok, problem, warning
-from mlagents.mistakes import SettingsError
-from mlagents.reading import load
-from mlagents.settings import RunOptions
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.options import RunOptions
+from mlagents.settings.reading import load
 from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.exception import UnityEnvironmentException, UnityException
 from mlagents_envs.ticks import order_ends

@@ -1,4 +1,4 @@
-"""Every setting as Markdown: `python -m mlagents.settings_reference` writes what stands in docs/settings.md.
+"""Every setting as Markdown: `python -m mlagents.settings.reference` writes what stands in docs/settings.md.
 
 Built-in trainers only, so that the page is the same wherever it is made.
 """
@@ -26,19 +26,19 @@ from mlagents.envs.settings import (
     SamplerSettings,
     UniformParameters,
 )
-from mlagents.json_schema import Schema, schema_of
-from mlagents.mistakes import number
 from mlagents.nn.settings import MemorySettings, NetworkSettings
-from mlagents.plugins import BUILTIN
+from mlagents.plugins.catalog import BUILTIN
 from mlagents.rewards.settings import CuriositySettings, GAILSettings, RewardSignalSettings, RNDSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
-from mlagents.settings import (
+from mlagents.settings.json_schema import Schema, schema_of
+from mlagents.settings.mistakes import number
+from mlagents.settings.options import (
     BehavioralCloningSettings,
     RunOptions,
     SelfPlaySettings,
     TrainerSettings,
-    unsupported,
 )
+from mlagents.settings.support import unsupported
 
 BAR = r"\|"  # inside a cell
 PREFACE = """# Settings
@@ -48,7 +48,7 @@ default `null` stands for nothing at all. A section with nothing below its key h
 of this, and what plug-ins add to it, with `mlagents-learn --schema`; `mlagents-plugin explain NAME` says what a trainer
 takes.
 
-This page is made by `python -m mlagents.settings_reference`."""
+This page is made by `python -m mlagents.settings.reference`."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mlagents.envs.settings import SAMPLERS, CompletionCriteria, Lesson, ParameterSettings, SamplerSettings
-from mlagents.mistakes import near
-from mlagents.section_reader import SectionReader
-from mlagents.yaml_file import Path_
+from mlagents.settings.mistakes import near
+from mlagents.settings.section_reader import SectionReader
+from mlagents.settings.yaml_file import Path_
 from mlagents_envs.names import nearest
 
 

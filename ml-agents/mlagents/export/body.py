@@ -10,12 +10,12 @@ import numpy as np
 from onnx import TensorProto
 from torch import nn
 
+from mlagents.export.graph import Graph, numbers
 from mlagents.nn.attention import ABSENT, EMBEDDING, EPSILON, FORBIDDEN, HEADS, EntityEncoder, ResidualSelfAttention
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.conditioning import GoalLayer
 from mlagents.nn.encoders import ResidualBlock
 from mlagents.nn.normalize import LIMIT
-from mlagents.run.onnx_graph import Graph, numbers
 from mlagents_envs.base_env import ObservationSpec
 
 

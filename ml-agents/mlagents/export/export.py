@@ -15,13 +15,13 @@ import torch
 from onnx import TensorProto
 
 from mlagents.data.experience import PolicyInput
+from mlagents.export.body import body
+from mlagents.export.graph import Array, Graph, numbers
+from mlagents.export.importers import OPSETS, unreadable
 from mlagents.nn.distributions import masked
 from mlagents.nn.policy import REACH, Actor
 from mlagents.run.atomic import void, write_atomically
 from mlagents.run.errors import ExportError
-from mlagents.run.importers import OPSETS, unreadable
-from mlagents.run.onnx_body import body
-from mlagents.run.onnx_graph import Array, Graph, numbers
 
 VERSION = 3.0  # of Unity's model format, MLAgents2_0
 TOLERANCE = 1e-4  # between the policy and the exported model

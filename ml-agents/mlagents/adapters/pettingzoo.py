@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlagents.envs.foreign import ForeignEnv, Report, check_copies
-from mlagents.envs.foreign_calls import after_reset, after_step, as_flag, as_reward, calling
-from mlagents.envs.spaces import Actions, Array, Sensor, actions, entry, forbidden, see, sensors, without_mask
+from mlagents.adapters.foreign import ForeignEnv, Report, check_copies
+from mlagents.adapters.foreign_calls import after_reset, after_step, as_flag, as_reward, calling
+from mlagents.adapters.spaces import Actions, Array, Sensor, actions, entry, forbidden, see, sensors, without_mask
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.names import nearest

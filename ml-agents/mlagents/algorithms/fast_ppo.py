@@ -19,7 +19,7 @@ from mlagents.nn.policy import Actor
 from mlagents.nn.values import Critic
 
 if TYPE_CHECKING:
-    from mlagents.algorithms.base import Batch
+    from mlagents.algorithms.on_policy import Batch
     from mlagents.algorithms.ppo import PPOTrainer
 
 Array = fast.Array

@@ -9,17 +9,17 @@ from pydantic import BaseModel
 
 from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings
-from mlagents.mistakes import SettingsError, near
 from mlagents.nn.settings import NetworkSettings
-from mlagents.old_formats import old_file, old_keys
-from mlagents.parameter_reader import read_parameter
-from mlagents.plugins import Catalog, PluginError
+from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.rewards.settings import SIGNALS
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import INT32, PORTS, STEPS
-from mlagents.section_reader import SectionReader, quote
-from mlagents.settings import RunOptions, TrainerSettings
-from mlagents.yaml_file import Document, Path_, read
+from mlagents.settings.mistakes import SettingsError, near
+from mlagents.settings.old_formats import old_file, old_keys
+from mlagents.settings.options import RunOptions, TrainerSettings
+from mlagents.settings.parameter_reader import read_parameter
+from mlagents.settings.section_reader import SectionReader, quote
+from mlagents.settings.yaml_file import Document, Path_, read
 from mlagents_envs.names import nearest
 
 _TOP: dict[str, type[BaseModel]] = {

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mlagents.mistakes import SettingsError
-from mlagents.reading import load
-from mlagents.settings import TrainerSettings
+from mlagents.settings.mistakes import SettingsError
+from mlagents.settings.options import TrainerSettings
+from mlagents.settings.reading import load
 
 MOST = 3  # tensors that are named
 _LAYER = re.compile(r"Policy\.body\.(layers\.\d+\.weight|steered\.first\.weight)")
