@@ -290,7 +290,7 @@ def test_a_target_becomes_a_copy_at_its_interval_and_only_then():
     ],
 )
 def test_what_it_cannot_learn_is_declared(needs, words):
-    assert DQNTrainer.can.lacks(needs) == words
+    assert DQNTrainer.capabilities.lacks(needs) == words
 
 
 @pytest.mark.parametrize("opset", [OPSETS[0], 11, OPSETS[-1]])

@@ -33,13 +33,13 @@ from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, RunError
 from mlagents.run.recorder import Recorder
 from mlagents.run.results import ResultsFolder
-from mlagents.run.run import Plan, Resident, Run, log
+from mlagents.run.run import Plan, Run, TrainedBehavior, log
 from mlagents.run.status import Status
 from mlagents.run.timers import Timers
 from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, outline
 from mlagents.settings.mismatch import mismatch
 from mlagents.settings.options import RunOptions, TrainerSettings
-from mlagents.settings.support import misfit, misfits
+from mlagents.settings.support import incompatibilities, incompatibility
 from mlagents_envs import __version__ as envs_version
 from mlagents_envs.base_env import BehaviorSpec
 from mlagents_envs.exception import DemonstrationException
@@ -50,7 +50,7 @@ PROTOCOL = "1.5.0"
 
 
 @dataclass
-class House:
+class Session:
     """A run and what must be put in order when it ends."""
 
     run: Run
@@ -75,13 +75,13 @@ def results_folder(options: RunOptions) -> ResultsFolder:
     return results
 
 
-def make_house(options: RunOptions, results: ResultsFolder) -> House:
+def make_session(options: RunOptions, results: ResultsFolder) -> Session:
     """Return everything that a run needs; nothing is written before the environment stands and the settings fit.
 
     Raises RunError or UnityException with a sentence.
     """
     said = options.checkpoint_settings
-    if sentences := misfits(options, foreseen(options.env_settings)):
+    if sentences := incompatibilities(options, foreseen(options.env_settings)):
         raise RunError("\n".join(sentences))
     seed = options.env_settings.seed
     torch.manual_seed(seed)
@@ -98,7 +98,7 @@ def make_house(options: RunOptions, results: ResultsFolder) -> House:
         log.warning(sentence)
     files = [] if board is None else [board]
     recorder = Recorder([*files, ConsoleWriter(), GaugeWriter(timers), *others])
-    admit = partial(admit_behavior, options, results, status, board, pool)
+    add_behavior = partial(make_behavior, options, results, status, board, pool)
     plan = Plan(
         train=not said.inference,
         overlap=any(settings.threaded for settings in options.behaviors.values()),
@@ -106,7 +106,7 @@ def make_house(options: RunOptions, results: ResultsFolder) -> House:
         lessons=dict.fromkeys(options.environment_parameters or {}, 0),
         episodes=said.episodes if said.inference else 0,
     )
-    return House(Run(pool, admit, recorder, display, plan), results, timers, status, display)
+    return Session(Run(pool, add_behavior, recorder, display, plan), results, timers, status, display)
 
 
 def make_pool(options: RunOptions, seed: int, results: ResultsFolder) -> EnvPool:
@@ -126,10 +126,10 @@ def make_pool(options: RunOptions, seed: int, results: ResultsFolder) -> EnvPool
     return WorkerPool(make, settings.num_envs, rules)
 
 
-def admit_behavior(
+def make_behavior(
     options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter | None, pool: EnvPool,
     name: str, spec: BehaviorSpec,
-) -> Resident:
+) -> TrainedBehavior:
     """Return a behavior ready to be trained or played, with the weights it is to begin with.
 
     name: without its team. Raises RunError with a sentence.
@@ -150,7 +150,7 @@ def admit_behavior(
         if options.checkpoint_settings.force:
             results.clear_events(name)
         board.write_text(name, "Hyperparameters", outline(said))
-    return Resident(
+    return TrainedBehavior(
         name, behavior, checkpoints, partial(export, trainer.policy),
         max_steps=settings.max_steps, summary_freq=settings.summary_freq,
         checkpoint_interval=settings.checkpoint_interval,
@@ -179,7 +179,7 @@ def settings_for(options: RunOptions, name: str, present: Collection[str] = ()) 
 def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorSpec, name: str) -> Any:
     """Return the trainer that the settings name; raises RunError if it cannot learn this behavior."""
     catalog = Catalog(options.plugins)
-    if (sentence := misfit(catalog, f"behaviors.{name}", settings, spec)) is not None:
+    if (sentence := incompatibility(catalog, f"behaviors.{name}", settings, spec)) is not None:
         raise RunError(sentence)
     signals = [
         Extrinsic(gamma=signal.gamma, strength=signal.strength)

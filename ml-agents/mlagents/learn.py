@@ -17,8 +17,8 @@ from mlagents_envs import system_errors
 from mlagents_envs.output import command
 
 if TYPE_CHECKING:
-    from mlagents.build import House
-    from mlagents.run.run import Resident
+    from mlagents.build import Session
+    from mlagents.run.run import TrainedBehavior
     from mlagents.settings.options import RunOptions
 
 MISTAKE = 2  # exit status for what the user can mend
@@ -97,7 +97,7 @@ def run_cli(options: RunOptions) -> int:
 
 
 def _train(options: RunOptions) -> int:
-    from mlagents.build import PROTOCOL, VERSION, make_house, results_folder, with_seed  # loads torch
+    from mlagents.build import PROTOCOL, VERSION, make_session, results_folder, with_seed  # loads torch
     from mlagents.envs.pool import EnvLost
     from mlagents.run.console import set_up_logging
     from mlagents.run.errors import RunError
@@ -116,10 +116,10 @@ def _train(options: RunOptions) -> int:
             results.lock()
             results.clear_parts()
         try:
-            house = make_house(options, results)
-            set_up_logging(house.display.console, debug=options.debug)
-            with stopping(house):
-                work(house, options)
+            session = make_session(options, results)
+            set_up_logging(session.display.console, debug=options.debug)
+            with stopping(session):
+                work(session, options)
         finally:
             results.unlock()
     except StoppedAtOnce as stop:
@@ -142,28 +142,30 @@ def _train(options: RunOptions) -> int:
     return 0
 
 
-def work(house: House, options: RunOptions) -> None:
+def work(session: Session, options: RunOptions) -> None:
     """Run to the end; whatever ends it, leave the files in order. The first failure is the one that is told."""
-    with clean_up(house, options), house.timers.time("TrainerController.start_learning"):
-        house.run.run()
-    farewell(house, train=not options.checkpoint_settings.inference)
+    with clean_up(session, options), session.timers.time("TrainerController.start_learning"):
+        session.run.run()
+    farewell(session, train=not options.checkpoint_settings.inference)
 
 
 @contextmanager
-def clean_up(house: House, options: RunOptions) -> Iterator[None]:
+def clean_up(session: Session, options: RunOptions) -> Iterator[None]:
     """Close and write everything in the end; a step that fails keeps no other from being taken."""
     from mlagents.run.atomic import write_text_atomically
 
     with ExitStack() as stack:
         if not options.checkpoint_settings.only_looks:
-            stack.callback(lambda: house.run.residents and house.status.write())
-            stack.callback(lambda: house.run.residents and house.timers.write(house.results.timers))
+            stack.callback(lambda: session.run.behaviors and session.status.write())
+            stack.callback(lambda: session.run.behaviors and session.timers.write(session.results.timers))
             stack.callback(
-                lambda: house.run.residents and write_text_atomically(house.results.configuration, options.to_yaml())
+                lambda: (
+                    session.run.behaviors and write_text_atomically(session.results.configuration, options.to_yaml())
+                )
             )
-        stack.callback(house.run.pool.close)
-        stack.callback(house.run.recorder.close)
-        stack.callback(house.display.close)
+        stack.callback(session.run.pool.close)
+        stack.callback(session.run.recorder.close)
+        stack.callback(session.display.close)
         try:
             yield
         except BaseException as first:
@@ -172,33 +174,33 @@ def clean_up(house: House, options: RunOptions) -> Iterator[None]:
             except Exception as second:
                 log.warning(f"In the end, too: {second}")
             raise first
-        for name, lesson in house.run.plan.lessons.items() if house.run.residents else ():
-            house.status.set(name, lesson_num=lesson)
+        for name, lesson in session.run.plan.lessons.items() if session.run.behaviors else ():
+            session.status.set(name, lesson_num=lesson)
 
 
-def farewell(house: House, *, train: bool) -> None:
+def farewell(session: Session, *, train: bool) -> None:
     """Say why the run ended, what the agents now score, and where everything lies."""
     from mlagents_envs.printable import printable
 
-    if not house.run.residents:
+    if not session.run.behaviors:
         print(NOTHING)
         return
-    for resident in house.run.residents.values():
-        name = printable(resident.name)
-        if train and resident.finished:
-            print(f"{name} has taken its max_steps of {resident.max_steps:,}.")
+    for trained in session.run.behaviors.values():
+        name = printable(trained.name)
+        if train and trained.finished:
+            print(f"{name} has taken its max_steps of {trained.max_steps:,}.")
         elif train:
-            print(f"{name} was stopped before its max_steps of {resident.max_steps:,}; --resume goes on.")
-        print(f"{name}: {score(resident)}, after {resident.behavior.step:,} steps.")
-        model = house.results.model(resident.name)
+            print(f"{name} was stopped before its max_steps of {trained.max_steps:,}; --resume goes on.")
+        print(f"{name}: {score(trained)}, after {trained.behavior.step:,} steps.")
+        model = session.results.model(trained.name)
         print(f"  The model is {model}." if model.exists() else "  No model was written: the run played only.")
-    root = house.results.root
-    print(f"  See its curves with `tensorboard --logdir {root}`; its settings are in {house.results.configuration}.")
+    root = session.results.root
+    print(f"  See its curves with `tensorboard --logdir {root}`; its settings are in {session.results.configuration}.")
 
 
-def score(resident: Resident) -> str:
+def score(trained: TrainedBehavior) -> str:
     """Return what the agents score: over the last episodes, and over those of the last point of the curve."""
-    behavior, summary = resident.behavior, resident.last_summary
+    behavior, summary = trained.behavior, trained.last_summary
     if behavior.mean_return is None:
         return "no episode ended"
     text = f"mean reward {behavior.mean_return:.3f} over the last {len(behavior.recent)} episodes"
@@ -206,18 +208,18 @@ def score(resident: Resident) -> str:
 
 
 @contextmanager
-def stopping(house: House) -> Iterator[None]:
+def stopping(session: Session) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and a closed terminal end the loop after the present tick; a second one does not wait."""
 
     def stop(number: int, _: object) -> None:
-        if house.run.residents:
+        if session.run.behaviors:
             log.info("Learning was interrupted. Please wait while the graph is generated.")
-        house.run.stop()
+        session.run.stop()
         signal.signal(number, hurry if number == signal.SIGINT else signal.SIG_DFL)
 
     def hurry(*_: object) -> None:
         signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))  # a third one waits for nothing at all
-        raise StoppedAtOnce(f"Stopped at once; what was saved before lies in {house.results.root}.")
+        raise StoppedAtOnce(f"Stopped at once; what was saved before lies in {session.results.root}.")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's wish

@@ -117,7 +117,7 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
     """
     from mlagents.plugins.catalog import PluginError, is_built
     from mlagents.settings.mistakes import near
-    from mlagents.settings.support import capabilities
+    from mlagents.settings.support import capabilities_of
 
     try:
         found = catalog.find(name)
@@ -129,7 +129,7 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
         return [f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}", *broken], MISTAKE
     lines = [f"{name}, of {found.origin}"]
     if is_built(name):
-        lines += [*_described(found), *(f"  {line}" for line in abilities(capabilities(catalog, name)))]
+        lines += [*_described(found), *(f"  {line}" for line in abilities(capabilities_of(catalog, name)))]
     return [*lines, "", "hyperparameters:", *(f"  {line}" for line in settings_table(found.settings))], 0
 
 
@@ -145,17 +145,17 @@ def _described(kind: Kind) -> Iterator[str]:
     yield f"  {inspect.getsourcefile(trainer)}, class {trainer.__name__}"
 
 
-def abilities(can: Capabilities) -> list[str]:
+def abilities(capabilities: Capabilities) -> list[str]:
     """Return in words what a trainer can learn with, and what it cannot."""
     kinds = {
-        "continuous actions": can.continuous,
-        "discrete actions": can.discrete,
-        "continuous actions beside discrete ones": can.hybrid,
-        "recurrent networks": can.memory,
-        "rewards of a group": can.groups,
-        "demonstrations": can.demonstrations,
+        "continuous actions": capabilities.continuous,
+        "discrete actions": capabilities.discrete,
+        "continuous actions beside discrete ones": capabilities.hybrid,
+        "recurrent networks": capabilities.memory,
+        "rewards of a group": capabilities.groups,
+        "demonstrations": capabilities.demonstrations,
     }
-    signals = "several reward signals" if can.several_signals else "one reward signal only"
+    signals = "several reward signals" if capabilities.several_signals else "one reward signal only"
     does = [words for words, able in kinds.items() if able]
     lacks = [words for words, able in kinds.items() if not able]
     return [f"learns with {', '.join([*does, signals])}", *([f"not with {', '.join(lacks)}"] if lacks else [])]

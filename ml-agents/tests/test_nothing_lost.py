@@ -149,11 +149,11 @@ def test_a_run_killed_before_its_first_checkpoint_says_so(tmp_path, monkeypatch,
     assert "the run ended before its first checkpoint" in capsys.readouterr().out
 
 
-class House:
+class Session:
     """Stands for a run that is under way."""
 
     class run:
-        residents = {"B": None}
+        behaviors = {"B": None}
         stops = 0
 
         @classmethod
@@ -169,9 +169,9 @@ def test_a_second_ctrl_c_does_not_wait_and_a_third_waits_for_nothing_at_all(monk
 
     ends = []
     monkeypatch.setattr(os, "_exit", ends.append)
-    with learning.stopping(House):
+    with learning.stopping(Session):
         os.kill(os.getpid(), signal.SIGINT)
-        assert House.run.stops == 1
+        assert Session.run.stops == 1
         with pytest.raises(learning.StoppedAtOnce, match="what was saved before lies in results/run"):
             os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)

@@ -65,7 +65,7 @@ def test_a_trainer_is_explained_with_its_settings(capsys):
 
 
 @pytest.mark.parametrize(
-    ("can", "does", "lacks"),
+    ("capabilities", "does", "lacks"),
     [
         (
             "",
@@ -73,14 +73,14 @@ def test_a_trainer_is_explained_with_its_settings(capsys):
             "recurrent networks, rewards of a group, demonstrations",
         ),
         (
-            "can = Capabilities(discrete=False, hybrid=False, demonstrations=True, several_signals=False)",
+            "capabilities = Capabilities(discrete=False, hybrid=False, demonstrations=True, several_signals=False)",
             "continuous actions, demonstrations, one reward signal only",
             "discrete actions, continuous actions beside discrete ones, recurrent networks, rewards of a group",
         ),
     ],
 )
-def test_it_is_said_what_a_trainer_learns(can, does, lacks, capsys):
-    Path("own.py").write_text(f"from mlagents.api import Capabilities\n{TRAINER}    {can}\n")
+def test_it_is_said_what_a_trainer_learns(capabilities, does, lacks, capsys):
+    Path("own.py").write_text(f"from mlagents.api import Capabilities\n{TRAINER}    {capabilities}\n")
     assert main(["explain", "own", "--plugin", "own.py"]) == 0
     said = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert f"learns with {does}" in said
@@ -88,7 +88,7 @@ def test_it_is_said_what_a_trainer_learns(can, does, lacks, capsys):
 
 
 def test_a_trainer_that_can_do_all_lacks_nothing(capsys):
-    can = "can = Capabilities(memory=True, groups=True, demonstrations=True)"
+    can = "capabilities = Capabilities(memory=True, groups=True, demonstrations=True)"
     Path("own.py").write_text(f"from mlagents.api import Capabilities\n{TRAINER}    {can}\n")
     assert main(["explain", "own", "--plugin", "own.py"]) == 0
     said = capsys.readouterr().out

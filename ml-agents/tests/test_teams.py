@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mlagents.envs.pool import difference
 from mlagents.learn import main
 from mlagents.run.errors import RunError
-from mlagents.run.run import Resident
+from mlagents.run.run import TrainedBehavior
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.player.executable import make_executable
@@ -57,7 +57,7 @@ def test_soccer_under_ppo_is_one_trainer_and_one_set_of_files(tmp_path, monkeypa
 def test_teams_of_one_name_that_see_or_do_other_things_are_refused_by_name():
     one = BehaviorSpec([vector_sensor(3, "seen")], ActionSpec.create_continuous(1))
     other = BehaviorSpec([vector_sensor(4, "seen")], ActionSpec.create_continuous(1))
-    home = Resident.__new__(Resident)
+    home = TrainedBehavior.__new__(TrainedBehavior)
     home.name, home.teams = "S", {}
     home.add_team("S?team=0", one)
     home.add_team("S?team=2", one)

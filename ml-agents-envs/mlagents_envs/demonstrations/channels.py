@@ -33,7 +33,7 @@ def channels_of(observation: ObservationProto, images: Images) -> Channels:
     `wire.packages` tells what each release sends, and a file holds the same. But no file says which release made it:
     where there are no dimension properties it is one before 2.0, and properties tell channels that come last in the
     shape. The order of the numbers below a shape of (channels, height, width) cannot be told: images says it, and
-    `auto` takes what the shape says, see `doubtful`.
+    `auto` takes what the shape says, see `is_ambiguous`.
     """
     properties = tuple(observation.dimension_properties)
     if len(observation.shape) != 3:
@@ -43,7 +43,7 @@ def channels_of(observation: ObservationProto, images: Images) -> Channels:
     return Channels.LAST_BELOW_FIRST if images == "channels_last" else Channels.AS_SHAPED
 
 
-def doubtful(observation: ObservationProto, channels: Channels) -> bool:
+def is_ambiguous(observation: ObservationProto, channels: Channels) -> bool:
     """Can nobody tell from a file in which order the numbers of this image lie? One channel has but one order."""
     return (
         channels is not Channels.LAST

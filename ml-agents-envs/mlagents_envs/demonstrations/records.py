@@ -13,7 +13,7 @@ from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 from mlagents_envs.communicator_objects.agent_info_action_pair_pb2 import AgentInfoActionPairProto
 from mlagents_envs.communicator_objects.agent_info_pb2 import AgentInfoProto
 from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
-from mlagents_envs.demonstrations.channels import Images, channels_of, doubtful, numbers_of, sensor_spec
+from mlagents_envs.demonstrations.channels import Images, channels_of, is_ambiguous, numbers_of, sensor_spec
 from mlagents_envs.demonstrations.pairing import Align, pairing_of
 from mlagents_envs.demonstrations.table import Array, Demonstration
 from mlagents_envs.exception import DemonstrationException, UnityException
@@ -156,7 +156,7 @@ class RecordReader:
         doubted = [
             f"{self._sensor(i)} of shape {self._shapes[i]}"
             for i, observation in enumerate(first.agent_info.observations)
-            if doubtful(observation, self._channels[i])
+            if is_ambiguous(observation, self._channels[i])
         ]
         if doubted:
             log.warning(

@@ -20,37 +20,37 @@ LIMIT = 5000  # physics steps of an episode
 
 
 @compiled(inline="always")
-def uniform(chance, i):
+def uniform(rng, i):
     """Return a number in [-1, 1) from area i's own xorshift64* generator. Vigna 2016, arXiv:1402.6246."""
-    x = chance[i]
+    x = rng[i]
     x ^= x >> np.uint64(12)
     x ^= x << np.uint64(25)
     x ^= x >> np.uint64(27)
-    chance[i] = x
+    rng[i] = x
     return F((x * np.uint64(2685821657736338717)) >> np.uint64(40)) * F(2.0 / 16777216.0) - F(1.0)
 
 
 @compiled()
-def begin_one(state, chance, clock, radius, next_radius, i):
+def begin_one(state, rng, clock, radius, next_radius, i):
     """Tilt the platform by up to 10 degrees about x and z, and let the ball fall from 4 above."""
-    x = F(math.radians(5.0)) * uniform(chance, i)
-    z = F(math.radians(5.0)) * uniform(chance, i)
+    x = F(math.radians(5.0)) * uniform(rng, i)
+    z = F(math.radians(5.0)) * uniform(rng, i)
     cx, sx, cz, sz = math.cos(x), math.sin(x), math.cos(z), math.sin(z)
     s = state[i]
     s[:] = F(0.0)
     s[0], s[1], s[2], s[3] = cx * cz, sx * cz, -sx * sz, cx * sz
-    s[4] = F(1.5) * uniform(chance, i)
+    s[4] = F(1.5) * uniform(rng, i)
     s[5] = F(4.0)
-    s[6] = F(1.5) * uniform(chance, i)
+    s[6] = F(1.5) * uniform(rng, i)
     clock[i] = 0
     radius[i] = next_radius[i]
 
 
 @compiled()
-def begin(state, chance, clock, radius, next_radius):
+def begin(state, rng, clock, radius, next_radius):
     """Begin every episode."""
     for i in range(len(clock)):
-        begin_one(state, chance, clock, radius, next_radius, i)
+        begin_one(state, rng, clock, radius, next_radius, i)
 
 
 @compiled(inline="always")
@@ -115,7 +115,7 @@ def look(s, seen):
 
 @compiled()
 def decide(
-    state, chance, clock, radius, next_radius, action, gravity, reward, done, interrupted, last, now,
+    state, rng, clock, radius, next_radius, action, gravity, reward, done, interrupted, last, now,
 ):  # fmt: skip
     """Simulate one decision of every agent. Writes all of the last five; `last` only where an episode ended."""
     for i in range(len(clock)):
@@ -134,7 +134,7 @@ def decide(
                     if lost:
                         reward[i] = F(-1.0)
                     look(s, last[i])
-                begin_one(state, chance, clock, radius, next_radius, i)
+                begin_one(state, rng, clock, radius, next_radius, i)
                 about_z = about_x = F(0.0)  # the new agent has not decided yet
             fall(s, F(gravity), radius[i])
         look(s, now[i])

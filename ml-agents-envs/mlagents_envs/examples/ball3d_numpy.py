@@ -11,33 +11,33 @@ DT, HALF, FRICTION, SPIN_LEFT = F(0.02), F(2.5), F(0.6), F(1 - 0.01 * 0.02)
 TILT, TURN, STEPS, LIMIT = F(0.25), F(np.pi / 180), 5, 5000
 
 
-def uniform(chance: Array, who: Array) -> Array:
+def uniform(rng: Array, who: Array) -> Array:
     """Return numbers in [-1, 1), one from the own generator of each area in `who`."""
-    x = chance[who]
+    x = rng[who]
     x ^= x >> np.uint64(12)
     x ^= x << np.uint64(25)
     x ^= x >> np.uint64(27)
-    chance[who] = x
+    rng[who] = x
     drawn: Array = ((x * np.uint64(2685821657736338717)) >> np.uint64(40)).astype(F) * F(2.0 / 16777216.0) - F(1.0)
     return drawn
 
 
-def begin_some(state: Array, chance: Array, clock: Array, radius: Array, next_radius: Array, who: Array) -> None:
+def begin_some(state: Array, rng: Array, clock: Array, radius: Array, next_radius: Array, who: Array) -> None:
     """Begin the episodes of the areas in `who`."""
-    x, z = (F(np.radians(5.0)) * uniform(chance, who) for _ in range(2))
+    x, z = (F(np.radians(5.0)) * uniform(rng, who) for _ in range(2))
     cx, sx, cz, sz = np.cos(x), np.sin(x), np.cos(z), np.sin(z)
     state[who] = 0.0
     state[who, :4] = np.stack([cx * cz, sx * cz, -sx * sz, cx * sz], 1)
-    state[who, 4] = F(1.5) * uniform(chance, who)
+    state[who, 4] = F(1.5) * uniform(rng, who)
     state[who, 5] = 4.0
-    state[who, 6] = F(1.5) * uniform(chance, who)
+    state[who, 6] = F(1.5) * uniform(rng, who)
     clock[who] = 0
     radius[who] = next_radius[who]
 
 
-def begin(state: Array, chance: Array, clock: Array, radius: Array, next_radius: Array) -> None:
+def begin(state: Array, rng: Array, clock: Array, radius: Array, next_radius: Array) -> None:
     """Begin every episode."""
-    begin_some(state, chance, clock, radius, next_radius, np.arange(len(clock)))
+    begin_some(state, rng, clock, radius, next_radius, np.arange(len(clock)))
 
 
 def turn(state: Array, about_z: Array, about_x: Array) -> None:
@@ -95,7 +95,7 @@ def look(state: Array) -> Array:
 
 
 def decide(
-    state: Array, chance: Array, clock: Array, radius: Array, next_radius: Array, action: Array, gravity: float,
+    state: Array, rng: Array, clock: Array, radius: Array, next_radius: Array, action: Array, gravity: float,
     reward: Array, done: Array, interrupted: Array, last: Array, now: Array,
 ) -> None:  # fmt: skip
     """Simulate one decision of every agent. Writes all of the last five; `last` only where an episode ended."""
@@ -112,7 +112,7 @@ def decide(
             interrupted[new] = ~lost[new]
             reward[new & lost] = -1.0
             last[new] = look(state)[new]
-            begin_some(state, chance, clock, radius, next_radius, np.flatnonzero(ends))
+            begin_some(state, rng, clock, radius, next_radius, np.flatnonzero(ends))
             about[ends] = 0.0  # the new agent has not decided yet
         fall(state, gravity, radius)
     now[:] = look(state)

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar_numba import lift, outside, push, rest, step
+from mlagents_envs.examples.engine.rng_numba import uniform
 from mlagents_envs.examples.sensors.gridsensor_numba import survey
 
 F = np.float32
@@ -35,7 +35,7 @@ def scatter(world):
     for i in range(len(world.clock)):
         for j in range(FIRST_FOOD, FIRST_WALL):
             food = world.bodies[i, j]
-            rest(food, uniform(world.chance, i, -SPREAD, SPREAD), uniform(world.chance, i, -SPREAD, SPREAD))
+            rest(food, uniform(world.rng, i, -SPREAD, SPREAD), uniform(world.rng, i, -SPREAD, SPREAD))
             lift(food, F(0.0))
 
 
@@ -51,9 +51,9 @@ def begin(world, areas, scale, wakes):
             agent, size = world.bodies[i, a], F(scale[k * AGENTS + a])
             agent.half_x = agent.half_z = size / F(2.0)
             agent.low, agent.high = agent.floor, agent.floor + size
-            rest(agent, uniform(world.chance, i, -SPREAD, SPREAD), uniform(world.chance, i, -SPREAD, SPREAD))
+            rest(agent, uniform(world.rng, i, -SPREAD, SPREAD), uniform(world.rng, i, -SPREAD, SPREAD))
             lift(agent, max(F(0.0), AGENT_HEIGHT - size / F(2.0) - agent.floor))
-            agent.yaw = uniform(world.chance, i, 0.0, 2.0 * math.pi)
+            agent.yaw = uniform(world.rng, i, 0.0, 2.0 * math.pi)
             agent.tag, wakes[i * AGENTS + a] = FREE, 0
         world.clock[i] = 0
 
@@ -173,8 +173,8 @@ def eat(world, i, reward):
                 reward[a] += F(1.0) if food.tag == GOOD else F(-1.0)
                 eaten = True
         if eaten:
-            food.x = uniform(world.chance, i, -SPREAD, SPREAD)
-            food.z = uniform(world.chance, i, -SPREAD, SPREAD)
+            food.x = uniform(world.rng, i, -SPREAD, SPREAD)
+            food.z = uniform(world.rng, i, -SPREAD, SPREAD)
             lift(food, FOOD_HEIGHT - food.half_x - food.floor)
             brake(food, ROLLING)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.compiled import compiled
-from mlagents_envs.examples.engine.chance_numba import draw
+from mlagents_envs.examples.engine.rng_numba import draw
 
 F = np.float32
 LIMIT = 100  # decisions of an episode
@@ -17,7 +17,7 @@ WALL, PLUS, EX, AGENT, PLUS_SHADOW, EX_SHADOW, AGENT_SHADOW = range(7)  # shapes
 
 
 @compiled()
-def begin(fresh, chance, size, pluses, exes, x, z, goal, clock):
+def begin(fresh, rng, size, pluses, exes, x, z, goal, clock):
     """Begin an episode in each fresh area: everything on a cell of its own, and plus (0) or ex (1) as the goal."""
     for i in range(len(fresh)):
         if not fresh[i]:
@@ -25,11 +25,11 @@ def begin(fresh, chance, size, pluses, exes, x, z, goal, clock):
         for k in range(1 + pluses[i] + exes[i]):
             taken = True
             while taken:
-                x[i, k], z[i, k] = draw(chance, i, size[i]), draw(chance, i, size[i])
+                x[i, k], z[i, k] = draw(rng, i, size[i]), draw(rng, i, size[i])
                 taken = False
                 for other in range(k):
                     taken = taken or (x[i, other] == x[i, k] and z[i, other] == z[i, k])
-        goal[i] = draw(chance, i, 2)
+        goal[i] = draw(rng, i, 2)
         clock[i] = 0
 
 

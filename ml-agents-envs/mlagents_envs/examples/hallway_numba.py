@@ -8,8 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar_numba import rest, step, walk
+from mlagents_envs.examples.engine.rng_numba import uniform
 from mlagents_envs.examples.sensors.rays_numba import cast_next
 
 F = np.float32
@@ -26,17 +26,17 @@ FRAME = 35  # numbers that the ray sensor tells at once
 @compiled()
 def begin(world, who, goal, rays, seen, told):
     """Begin episodes in the areas `who`; goal: (areas,) which goal is right, 0 for O and 1 for X."""
-    chance = world.chance
+    rng = world.rng
     for i in who:
         bodies = world.bodies[i]
-        goal[i] = 0 if uniform(chance, i, 0.0, 1.0) < 0.5 else 1
+        goal[i] = 0 if uniform(rng, i, 0.0, 1.0) < 0.5 else 1
         for kind in range(2):
             bodies[SYMBOLS[kind]].on = kind == goal[i]
-        x = uniform(chance, i, -3.0, 3.0) if goal[i] == 0 else F(0.0)  # X stands in the middle, as in Unity
-        rest(bodies[SYMBOLS[goal[i]]], x, uniform(chance, i, -5.0, 5.0))
-        rest(bodies[AGENT], uniform(chance, i, -3.0, 3.0), F(-15.0) + uniform(chance, i, -5.0, 5.0))
-        bodies[AGENT].yaw = uniform(chance, i, 0.0, 2.0 * math.pi)
-        side = PAD_X if uniform(chance, i, 0.0, 1.0) < 0.5 else -PAD_X
+        x = uniform(rng, i, -3.0, 3.0) if goal[i] == 0 else F(0.0)  # X stands in the middle, as in Unity
+        rest(bodies[SYMBOLS[goal[i]]], x, uniform(rng, i, -5.0, 5.0))
+        rest(bodies[AGENT], uniform(rng, i, -3.0, 3.0), F(-15.0) + uniform(rng, i, -5.0, 5.0))
+        bodies[AGENT].yaw = uniform(rng, i, 0.0, 2.0 * math.pi)
+        side = PAD_X if uniform(rng, i, 0.0, 1.0) < 0.5 else -PAD_X
         for kind in range(2):
             rest(bodies[PADS[kind]], side, PAD_Z)
             rest(bodies[SIGNS[kind]], side, SIGN_Z)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.compiled import compiled
-from mlagents_envs.examples.engine.chance_numba import draw
+from mlagents_envs.examples.engine.rng_numba import draw
 
 F = np.float32
 MOST_ROWS, MOST_COLUMNS, FEWEST = 9, 8, 6
@@ -82,15 +82,15 @@ def mark(kind, rows, columns, matched):
 
 
 @compiled()
-def new_piece(kind, special, row, column, chance, i):
+def new_piece(kind, special, row, column, rng, i):
     """Draw a piece: one of ten is worth 3 points, two of ten 2, the others 1."""
-    kind[row, column] = draw(chance, i, KINDS)
-    luck = draw(chance, i, 10)
+    kind[row, column] = draw(rng, i, KINDS)
+    luck = draw(rng, i, 10)
     special[row, column] = 2 if luck == 0 else 1 if luck <= 2 else 0
 
 
 @compiled()
-def settle(kind, special, rows, columns, matched, chance, i):
+def settle(kind, special, rows, columns, matched, rng, i):
     """Clear lines, let pieces fall and new ones follow, until there are no lines; return the points."""
     points = 0
     while mark(kind, rows, columns, matched):
@@ -103,29 +103,29 @@ def settle(kind, special, rows, columns, matched, chance, i):
                     kind[bottom, column], special[bottom, column] = kind[row, column], special[row, column]
                     bottom += 1
             for row in range(bottom, rows):
-                new_piece(kind, special, row, column, chance, i)
+                new_piece(kind, special, row, column, rng, i)
     return points
 
 
 @compiled()
-def deal(kind, special, rows, columns, matched, allowed, chance, i):
+def deal(kind, special, rows, columns, matched, allowed, rng, i):
     """Deal boards without lines until there is one with a move."""
     some = False
     while not some:
         for row in range(rows):
             for column in range(columns):
-                new_piece(kind, special, row, column, chance, i)
-        settle(kind, special, rows, columns, matched, chance, i)
+                new_piece(kind, special, row, column, rng, i)
+        settle(kind, special, rows, columns, matched, rng, i)
         some = find_moves(kind, rows, columns, allowed)
 
 
 @compiled()
-def begin_one(kind, special, size, clock, allowed, matched, chance, i):
+def begin_one(kind, special, size, clock, allowed, matched, rng, i):
     """Begin an episode with a board of 6 to 9 rows and 6 to 8 columns."""
-    size[i, 0] = FEWEST + draw(chance, i, MOST_ROWS - FEWEST + 1)
-    size[i, 1] = FEWEST + draw(chance, i, MOST_COLUMNS - FEWEST + 1)
+    size[i, 0] = FEWEST + draw(rng, i, MOST_ROWS - FEWEST + 1)
+    size[i, 1] = FEWEST + draw(rng, i, MOST_COLUMNS - FEWEST + 1)
     clock[i] = 0
-    deal(kind[i], special[i], size[i, 0], size[i, 1], matched, allowed[i], chance, i)
+    deal(kind[i], special[i], size[i, 0], size[i, 1], matched, allowed[i], rng, i)
 
 
 @compiled()
@@ -138,16 +138,16 @@ def look(kind, special, size, kinds_seen, specials_seen, i):
 
 
 @compiled()
-def begin(kind, special, size, clock, allowed, matched, chance, kinds_seen, specials_seen):
+def begin(kind, special, size, clock, allowed, matched, rng, kinds_seen, specials_seen):
     """Begin every episode."""
     for i in range(len(clock)):
-        begin_one(kind, special, size, clock, allowed, matched, chance, i)
+        begin_one(kind, special, size, clock, allowed, matched, rng, i)
         look(kind, special, size, kinds_seen, specials_seen, i)
 
 
 @compiled()
 def decide(
-    action, kind, special, size, clock, allowed, matched, chance, reward, done, now_kinds, now_specials, last_kinds,
+    action, kind, special, size, clock, allowed, matched, rng, reward, done, now_kinds, now_specials, last_kinds,
     last_specials,
 ):  # fmt: skip
     """Make every agent's move and what follows from it. Writes all of the last six; `last` only where one ended."""
@@ -156,13 +156,13 @@ def decide(
             row, column, other_row, other_column = neighbors(action[i])
             swap(kind[i], row, column, other_row, other_column)
             swap(special[i], row, column, other_row, other_column)
-        points = settle(kind[i], special[i], size[i, 0], size[i, 1], matched, chance, i)
+        points = settle(kind[i], special[i], size[i, 0], size[i, 1], matched, rng, i)
         reward[i] = F(0.01) * F(points)
         if not find_moves(kind[i], size[i, 0], size[i, 1], allowed[i]):
-            deal(kind[i], special[i], size[i, 0], size[i, 1], matched, allowed[i], chance, i)
+            deal(kind[i], special[i], size[i, 0], size[i, 1], matched, allowed[i], rng, i)
         clock[i] += 1
         done[i] = clock[i] >= LIMIT
         if done[i]:
             look(kind, special, size, last_kinds, last_specials, i)
-            begin_one(kind, special, size, clock, allowed, matched, chance, i)
+            begin_one(kind, special, size, clock, allowed, matched, rng, i)
         look(kind, special, size, now_kinds, now_specials, i)

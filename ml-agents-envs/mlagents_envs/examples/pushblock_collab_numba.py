@@ -8,8 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import ORDINARY, compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar_numba import lift, rest, step, walk, widest_gap
+from mlagents_envs.examples.engine.rng_numba import uniform
 from mlagents_envs.examples.sensors.gridsensor_numba import survey
 
 F = np.float32
@@ -27,21 +27,21 @@ COST = F(0.5 / LIMIT)  # of a physics step
 
 
 @compiled()
-def place(bodies, which, chance, i):
+def place(bodies, which, rng, i):
     """Put a body where no earlier one and not the goal is near, turned anyhow."""
     body = bodies[which]
     half_x, half_z = body.half_x, body.half_z
     body.half_x = body.half_z = FREE
     body.yaw = F(0.0)
     for _ in range(TRIES):
-        rest(body, uniform(chance, i, -SPREAD, SPREAD), uniform(chance, i, -SPREAD, SPREAD))
+        rest(body, uniform(rng, i, -SPREAD, SPREAD), uniform(rng, i, -SPREAD, SPREAD))
         free = widest_gap(body, bodies[GOAL])[0] >= 0
         for other in range(which):
             free = free and widest_gap(body, bodies[other])[0] >= 0
         if free:
             break
     body.half_x, body.half_z = half_x, half_z
-    body.yaw = uniform(chance, i, 0.0, 2.0 * math.pi)
+    body.yaw = uniform(rng, i, 0.0, 2.0 * math.pi)
     body.on = True
     lift(body, DROP - (body.high - body.low) / F(2.0))
 
@@ -51,7 +51,7 @@ def begin(world, who, grid, seen, felt):
     """Begin episodes in the areas `who`."""
     for i in who:
         for which in range(GOAL):
-            place(world.bodies[i], which, world.chance, i)
+            place(world.bodies[i], which, world.rng, i)
         world.clock[i] = 0
         look(world.bodies[i], i, grid, seen, felt)
 

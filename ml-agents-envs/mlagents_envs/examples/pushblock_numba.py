@@ -8,8 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar_numba import lift, rest, step, walk
+from mlagents_envs.examples.engine.rng_numba import uniform
 from mlagents_envs.examples.sensors.rays_numba import cast_next
 
 F = np.float32
@@ -25,10 +25,10 @@ FRAME = 35  # numbers that a ray sensor tells at once
 
 
 @compiled()
-def place(body, chance, i, other):
+def place(body, rng, i, other):
     """Put a body where there is room before the goal, and around another body unless that is itself."""
     while True:
-        x, z = uniform(chance, i, -SPREAD, SPREAD), uniform(chance, i, -SPREAD, SPREAD)
+        x, z = uniform(rng, i, -SPREAD, SPREAD), uniform(rng, i, -SPREAD, SPREAD)
         beside = abs(x - other.x) >= FREE + other.half_x or abs(z - other.z) >= FREE + other.half_z
         if z >= GOAL_EDGE + FREE and (beside or other.tag == body.tag):
             break
@@ -47,8 +47,8 @@ def begin(world, who, scale, drag, friction, stiction, high, low, seen_high, see
         block.drag = F(drag[k])
         for body in (agent, block):
             body.friction, body.stiction = F(friction[k]), F(stiction[k])
-        place(block, world.chance, i, block)
-        place(agent, world.chance, i, block)
+        place(block, world.rng, i, block)
+        place(agent, world.rng, i, block)
         world.clock[i] = 0
         seen_high[i] = seen_low[i] = F(0.0)
         look(bodies, high, low, seen_high[i], seen_low[i])

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar_numba import lift, rest, step, walk
+from mlagents_envs.examples.engine.rng_numba import uniform
 from mlagents_envs.examples.sensors.rays_numba import cast
 
 F = np.float32
@@ -50,7 +50,7 @@ def spot(world, i, cell):
     """Return a place in one of the nine cells."""
     x, z = CELL * (cell % 3 - 1), CELL * (cell // 3 - 1)
     return (
-        F(x) + uniform(world.chance, i, -SPREAD, SPREAD), F(z) + uniform(world.chance, i, -SPREAD, SPREAD)
+        F(x) + uniform(world.rng, i, -SPREAD, SPREAD), F(z) + uniform(world.rng, i, -SPREAD, SPREAD)
     )  # fmt: skip
 
 
@@ -63,13 +63,13 @@ def begin(world, who, cells, landing, rays, seen, felt):
     for i in who:
         bodies, mine = world.bodies[i], cells[i]
         for k in range(8, 0, -1):
-            other = int(uniform(world.chance, i, 0.0, k + 1.0))
+            other = int(uniform(world.rng, i, 0.0, k + 1.0))
             mine[k], mine[other] = mine[other], mine[k]
         agent, switch = bodies[AGENT], bodies[SWITCH]
         x, z = spot(world, i, mine[0])
         rest(agent, x, z)
         lift(agent, DROP)
-        agent.yaw = uniform(world.chance, i, 0.0, 2.0 * math.pi)
+        agent.yaw = uniform(world.rng, i, 0.0, 2.0 * math.pi)
         x, z = spot(world, i, mine[1])
         rest(switch, x, z)
         switch.yaw, switch.tag = F(0.0), OFF
@@ -107,18 +107,18 @@ def tumble(world, i):
     x, z = gold.x, gold.z
     rest(
         gold,
-        x + F(0.06) * agent.vx + uniform(world.chance, i, -1.5, 1.5),
-        z + F(0.06) * agent.vz + uniform(world.chance, i, -1.5, 1.5),
+        x + F(0.06) * agent.vx + uniform(world.rng, i, -1.5, 1.5),
+        z + F(0.06) * agent.vz + uniform(world.rng, i, -1.5, 1.5),
     )
     for k in range(LOOSE):
         brick = bodies[FIRST_BRICK + k]
-        along = F(0.1) * uniform(world.chance, i, 0.0, 1.0)
+        along = F(0.1) * uniform(world.rng, i, 0.0, 1.0)
         rest(
             brick,
-            x + along * agent.vx + uniform(world.chance, i, -4.0, 4.0),
-            z + along * agent.vz + uniform(world.chance, i, -4.0, 4.0),
+            x + along * agent.vx + uniform(world.rng, i, -4.0, 4.0),
+            z + along * agent.vz + uniform(world.rng, i, -4.0, 4.0),
         )
-        brick.yaw = uniform(world.chance, i, 0.0, math.pi)
+        brick.yaw = uniform(world.rng, i, 0.0, math.pi)
         brick.half_x = brick.half_z = F(0.5)
         brick.low, brick.high = F(0.0), F(1.0)
         brick.on = brick.solid = True

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar_numba import DT, rest, steer, step
+from mlagents_envs.examples.engine.rng_numba import uniform
 from mlagents_envs.examples.sensors.rays_numba import cast_next
 
 F = np.float32
@@ -29,17 +29,17 @@ FORWARD, BACKWARD = 88, 24  # numbers that either ray sensor tells at once
 @compiled()
 def begin(world, who, touching, forward, backward, seen_forward, seen_backward):
     """Begin episodes on the fields `who`; touching: (areas, players) who touched the ball in the last physics step."""
-    chance = world.chance
+    rng = world.rng
     for i in who:
         bodies = world.bodies[i]
         for k in range(PLAYERS):
             side = F(-1.0) if k < 2 else F(1.0)
-            x = side * F(START_X) + uniform(chance, i, -SPREAD, SPREAD)
+            x = side * F(START_X) + uniform(rng, i, -SPREAD, SPREAD)
             rest(bodies[k], x, START_Z if k % 2 == 0 else -START_Z)
-            bodies[k].yaw = -side * uniform(chance, i, math.radians(90.0 - LOOK), math.radians(90.0 + LOOK))
+            bodies[k].yaw = -side * uniform(rng, i, math.radians(90.0 - LOOK), math.radians(90.0 + LOOK))
             touching[i, k] = False
-        x = uniform(chance, i, -BALL_SPREAD, BALL_SPREAD)
-        rest(bodies[BALL], x, uniform(chance, i, -BALL_SPREAD, BALL_SPREAD))
+        x = uniform(rng, i, -BALL_SPREAD, BALL_SPREAD)
+        rest(bodies[BALL], x, uniform(rng, i, -BALL_SPREAD, BALL_SPREAD))
         world.clock[i] = 0
         seen_forward[PLAYERS * i : PLAYERS * (i + 1)] = F(0.0)
         seen_backward[PLAYERS * i : PLAYERS * (i + 1)] = F(0.0)

@@ -8,8 +8,8 @@ import numpy as np
 
 from mlagents_envs.compiled import ORDINARY, compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import draw
 from mlagents_envs.examples.engine.planar_numba import lift, rest, steer, step
+from mlagents_envs.examples.engine.rng_numba import draw
 
 F = np.float32
 TILES = 20  # and slots for them around the room
@@ -38,9 +38,9 @@ def begin(world, who, most, tiles, told, felt, known):
         for tile in range(TILES):
             values[tile] = slots[tile] = tile
             bodies[FIRST_TILE + tile].on = False
-        for chosen in range(1 + draw(world.chance, i, most[k])):
-            value = take(values, chosen, world.chance, i)
-            angle = 2.0 * math.pi * take(slots, chosen, world.chance, i) / TILES
+        for chosen in range(1 + draw(world.rng, i, most[k])):
+            value = take(values, chosen, world.rng, i)
+            angle = 2.0 * math.pi * take(slots, chosen, world.rng, i) / TILES
             tiles[i, value] = SHOWN
             tile = bodies[FIRST_TILE + value]
             rest(tile, AWAY * math.sin(angle), AWAY * math.cos(angle))
@@ -54,9 +54,9 @@ def begin(world, who, most, tiles, told, felt, known):
 
 
 @compiled()
-def take(deck, taken, chance, i):
+def take(deck, taken, rng, i):
     """Return one of those that were not taken yet, and move it to these."""
-    other = taken + draw(chance, i, len(deck) - taken)
+    other = taken + draw(rng, i, len(deck) - taken)
     deck[taken], deck[other] = deck[other], deck[taken]
     return deck[taken]
 

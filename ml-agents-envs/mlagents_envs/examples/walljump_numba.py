@@ -8,7 +8,6 @@ import numpy as np
 
 from mlagents_envs.compiled import compiled
 from mlagents_envs.examples.engine import planar
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar_numba import (
     ANCHORS,
     DT,
@@ -23,6 +22,7 @@ from mlagents_envs.examples.engine.planar_numba import (
     solve,
     widest_gap,
 )
+from mlagents_envs.examples.engine.rng_numba import uniform
 from mlagents_envs.examples.sensors.rays_numba import cast_next
 
 F = np.float32
@@ -52,7 +52,7 @@ def choose_walls(world, who):
     """Return what wall each area gets by chance: 0 none, 1 small, 2 big."""
     walls = np.empty(len(who), np.int64)
     for k in range(len(who)):
-        walls[k] = min(2, int(uniform(world.chance, who[k], 0.0, 5.0)))
+        walls[k] = min(2, int(uniform(world.rng, who[k], 0.0, 5.0)))
     return walls
 
 
@@ -63,9 +63,9 @@ def begin(world, who, height, jump, high, low, seen_high, seen_low, felt):
         i = who[k]
         bodies = world.bodies[i]
         agent, wall = bodies[AGENT], bodies[WALL]
-        block_x = uniform(world.chance, i, -BLOCK_X, BLOCK_X)
-        rest(bodies[BLOCK], block_x, BLOCK_MIDDLE + uniform(world.chance, i, -BLOCK_Z, BLOCK_Z))
-        rest(agent, uniform(world.chance, i, -SPREAD, SPREAD), START_Z)
+        block_x = uniform(world.rng, i, -BLOCK_X, BLOCK_X)
+        rest(bodies[BLOCK], block_x, BLOCK_MIDDLE + uniform(world.rng, i, -BLOCK_Z, BLOCK_Z))
+        rest(agent, uniform(world.rng, i, -SPREAD, SPREAD), START_Z)
         agent.low, agent.high, agent.climb, agent.floor = START_LOW, START_LOW + F(1.0), F(0.0), ABYSS
         wall.low, wall.high = F(-height[k] / 2.0), F(height[k] / 2.0)
         jump[i].left = 0

@@ -15,19 +15,19 @@ INSTALLED = [name for name in NAMES if name not in WALKING or find_spec("mujoco"
 
 
 def play(env, decisions, seed=0):
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     spec = env.SPEC.action_spec
     for _ in range(decisions):
         for behavior in env.BEHAVIORS:
             decision, _ = env.get_steps(behavior)
             n = len(decision)
             action = ActionTuple(
-                chance.uniform(-1, 1, (n, spec.continuous_size)).astype(np.float32),
+                rng.uniform(-1, 1, (n, spec.continuous_size)).astype(np.float32),
                 np.zeros((n, spec.discrete_size), np.int32),
             )
             for branch, size in enumerate(spec.discrete_branches):
                 free = np.ones((n, size), bool) if decision.action_mask is None else ~decision.action_mask[branch]
-                action.discrete[:, branch] = (free * chance.random(free.shape)).argmax(1)
+                action.discrete[:, branch] = (free * rng.random(free.shape)).argmax(1)
             env.set_actions(behavior, action)
         env.step()
 

@@ -216,8 +216,8 @@ def test_impossible_parameters_get_a_sentence():
 
 def test_the_same_seed_gives_the_same_trajectory_however_many_areas_there_are():
     def trajectory(areas, seed):
-        env, chance, seen = begin(areas, seed), np.random.default_rng(0), []
-        for steering in chance.uniform(-1, 1, (40, 20, 4)).astype(np.float32):
+        env, rng, seen = begin(areas, seed), np.random.default_rng(0), []
+        for steering in rng.uniform(-1, 1, (40, 20, 4)).astype(np.float32):
             mine = steering[: env.n]
             env.set_actions(env.behavior, ActionTuple(mine[:, :3], mine[:, 3:] > 0.8))
             env.step()
@@ -254,6 +254,6 @@ def nearest(seen):
 
 
 def test_who_goes_for_what_is_seen_collects_food_and_chance_does_not():
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     assert collected(nearest) > 10.0
-    assert abs(collected(lambda seen: chance.uniform(-1, 1, (len(seen), 3)).astype(np.float32))) < 2.0
+    assert abs(collected(lambda seen: rng.uniform(-1, 1, (len(seen), 3)).astype(np.float32))) < 2.0

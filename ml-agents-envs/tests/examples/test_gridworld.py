@@ -177,11 +177,11 @@ def test_a_parameter_that_cannot_be_gets_a_sentence():
 
 
 def trajectory(seed, areas=4, decisions=150):
-    env, chance = GridWorld(areas=areas, seed=seed), np.random.default_rng(0)
+    env, rng = GridWorld(areas=areas, seed=seed), np.random.default_rng(0)
     env.reset()
     seen = []
     for _ in range(decisions):
-        env.set_actions(env.behavior, ActionTuple(discrete=np.repeat(chance.integers(0, 5, (1, 1)), areas, axis=0)))
+        env.set_actions(env.behavior, ActionTuple(discrete=np.repeat(rng.integers(0, 5, (1, 1)), areas, axis=0)))
         env.step()
         decision, _ = env.get_steps(env.behavior)
         seen.append([*(column[0].ravel() for column in decision.obs), decision.reward[:1]])

@@ -94,8 +94,8 @@ def test_goals_symbols_and_walls_are_told_apart():
 
 def test_the_same_seed_gives_the_same_trajectory():
     def trajectory(seed):
-        env, chance = begin(4, seed), np.random.default_rng(0)
-        return np.concatenate([act(env, int(chance.integers(5)))[0].obs[0] for _ in range(40)])
+        env, rng = begin(4, seed), np.random.default_rng(0)
+        return np.concatenate([act(env, int(rng.integers(5)))[0].obs[0] for _ in range(40)])
 
     assert np.array_equal(trajectory(5), trajectory(5))
     assert not np.array_equal(trajectory(5), trajectory(6))

@@ -36,9 +36,9 @@ def act(env, action):
 
 def flail(env, decisions, seed=0):
     """Play by chance; yield what is said."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for _ in range(decisions):
-        yield act(env, chance.uniform(-1, 1, (env.n, env.SPEC.action_spec.continuous_size)))
+        yield act(env, rng.uniform(-1, 1, (env.n, env.SPEC.action_spec.continuous_size)))
 
 
 def face(env, degrees):
@@ -69,9 +69,9 @@ def test_the_same_seed_gives_the_same_trajectory(name):
 
 def test_an_area_does_not_depend_on_how_many_others_there_are(name):
     few, many = begin(name, areas=1, seed=3), begin(name, areas=4, seed=3)
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(20):
-        action = chance.uniform(-1, 1, few.SPEC.action_spec.continuous_size)
+        action = rng.uniform(-1, 1, few.SPEC.action_spec.continuous_size)
         a, b = act(few, action)[0], act(many, action)[0]
         assert all(np.array_equal(x[0], y[0]) for x, y in zip(a.obs, b.obs, strict=True))
 

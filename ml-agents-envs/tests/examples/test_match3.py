@@ -24,7 +24,7 @@ def act(env, moves):
     return env.get_steps(env.behavior)
 
 
-def chance(env, generator):
+def rng(env, generator):
     """Return moves by chance, of those that are allowed."""
     allowed = ~env.get_steps(env.behavior)[0].action_mask[0]
     return (allowed * generator.random(allowed.shape)).argmax(axis=1)
@@ -79,7 +79,7 @@ def test_the_pictures_are_the_vectors_with_channels_first():
     assert picture.behavior == "Match3VisualObs?team=0"
     for env in (vector, picture):
         env.reset()
-        act(env, chance(env, np.random.default_rng(0)))
+        act(env, rng(env, np.random.default_rng(0)))
     pairs = zip(vector.get_steps(vector.behavior)[0].obs, picture.get_steps(picture.behavior)[0].obs, strict=True)
     for channels, (flat, image) in zip((6, 3), pairs, strict=True):
         assert image.shape == (6, channels, 9, 8)
@@ -103,7 +103,7 @@ def test_allowed_moves_are_those_that_make_a_line():
     env, generator = Match3(areas=20, seed=4), np.random.default_rng(1)
     env.reset()
     for _ in range(5):
-        decision, _ = act(env, chance(env, generator))
+        decision, _ = act(env, rng(env, generator))
         for i in range(20):
             for move in range(127):
                 one, other = pieces(move)
@@ -160,9 +160,9 @@ def test_an_episode_is_interrupted_after_five_hundred_moves():
     env, generator = Match3(areas=3, seed=1), np.random.default_rng(0)
     env.reset()
     for _ in range(499):
-        _, terminal = act(env, chance(env, generator))
+        _, terminal = act(env, rng(env, generator))
         assert len(terminal) == 0
-    decision, terminal = act(env, chance(env, generator))
+    decision, terminal = act(env, rng(env, generator))
     assert terminal.interrupted.tolist() == [True] * 3
     assert (terminal.reward > 0).all()
     assert decision.agent_id.tolist() == terminal.agent_id.tolist()
@@ -173,7 +173,7 @@ def test_an_episode_is_interrupted_after_five_hundred_moves():
 def test_chance_scores_on_full_boards_as_unitys_documentation_says():
     env, generator = begun(areas=128, seed=3), np.random.default_rng(3)
     act(env, np.zeros(128))  # deals anew: the board that was put there has no move
-    rewards = [act(env, chance(env, generator))[0].reward.mean() for _ in range(150)]
+    rewards = [act(env, rng(env, generator))[0].reward.mean() for _ in range(150)]
     assert np.mean(rewards) * 500 == pytest.approx(34.2, abs=0.6)
 
 

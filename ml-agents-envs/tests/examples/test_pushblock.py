@@ -110,9 +110,9 @@ def test_things_begin_with_room_around_them_and_before_the_goal():
 
 
 def trajectory(env, decisions=60):
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     return np.concatenate(
-        [act(env, chance.integers(0, 7, (decisions, 64))[k, : env.n])[0].obs[1] for k in range(decisions)]
+        [act(env, rng.integers(0, 7, (decisions, 64))[k, : env.n])[0].obs[1] for k in range(decisions)]
     )
 
 

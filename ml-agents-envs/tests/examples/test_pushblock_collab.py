@@ -153,8 +153,8 @@ def test_everything_begins_before_the_goal_and_turned_anyhow():
 
 
 def trajectory(areas, seed, decisions=60):
-    env, chance = begin(areas, seed), np.random.default_rng(0)
-    actions = chance.integers(0, 7, (decisions, 15))
+    env, rng = begin(areas, seed), np.random.default_rng(0)
+    actions = rng.integers(0, 7, (decisions, 15))
     return np.stack([act_all(env, row[: 3 * areas]) for row in actions])
 
 

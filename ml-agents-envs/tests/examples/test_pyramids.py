@@ -118,8 +118,8 @@ def test_the_switch_is_seen_as_off_and_then_as_on():
 
 def test_the_same_seed_gives_the_same_trajectory():
     def trajectory(env):
-        chance = np.random.default_rng(0)
-        return np.concatenate([act(env, int(chance.integers(5)))[0].obs[0] for _ in range(40)])
+        rng = np.random.default_rng(0)
+        return np.concatenate([act(env, int(rng.integers(5)))[0].obs[0] for _ in range(40)])
 
     one = trajectory(begin(4, seed=5))
     assert np.array_equal(one, trajectory(begin(4, seed=5)))
@@ -131,10 +131,10 @@ def test_the_same_seed_gives_the_same_trajectory():
 
 
 def test_velocities_of_a_recording_are_foretold_and_those_of_other_actions_are_not(tmp_path):
-    env, chance, columns, actions = begin(seed=2), np.random.default_rng(0), [], [0]
+    env, rng, columns, actions = begin(seed=2), np.random.default_rng(0), [], [0]
     for _ in range(80):
         columns.append(env.get_steps(env.behavior)[0].obs)
-        actions.append(int(chance.integers(5)))
+        actions.append(int(rng.integers(5)))
         act(env, actions[-1])
     n = len(columns)
 

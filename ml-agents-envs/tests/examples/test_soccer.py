@@ -162,9 +162,9 @@ def test_an_episode_begins_on_the_own_half_with_eyes_on_the_other_one():
 
 
 def trajectory(areas, seed, decisions=60):
-    env, chance = begin(areas, seed), np.random.default_rng(0)
+    env, rng = begin(areas, seed), np.random.default_rng(0)
     told = []
-    for actions in chance.integers(0, 3, (decisions, 2, 20, 3)):
+    for actions in rng.integers(0, 3, (decisions, 2, 20, 3)):
         for behavior, action in zip((BLUE, PURPLE), actions, strict=True):
             env.set_actions(behavior, ActionTuple(discrete=action[: 2 * areas].astype(np.int32)))
         env.step()
@@ -180,8 +180,8 @@ def test_the_same_seed_gives_the_same_trajectory_however_many_fields_there_are()
 
 
 def test_nobody_leaves_the_field_however_hard_the_ball_is_hit():
-    env, chance = begin(areas=16), np.random.default_rng(1)
-    for actions in chance.integers(0, 3, (300, 2, 32, 3)):
+    env, rng = begin(areas=16), np.random.default_rng(1)
+    for actions in rng.integers(0, 3, (300, 2, 32, 3)):
         actions[:, :, 0] = 1  # all run forward
         for behavior, action in zip((BLUE, PURPLE), actions, strict=True):
             env.set_actions(behavior, ActionTuple(discrete=action.astype(np.int32)))

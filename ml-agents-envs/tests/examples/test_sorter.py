@@ -187,9 +187,9 @@ def test_who_walks_to_the_lowest_number_each_time_sorts_them_all():
 
 
 def trajectory(areas, seed, decisions=80):
-    env, chance = begin(areas, seed), np.random.default_rng(0)
+    env, rng = begin(areas, seed), np.random.default_rng(0)
     told = []
-    for actions in chance.integers(0, 3, (decisions, 5, 3)):
+    for actions in rng.integers(0, 3, (decisions, 5, 3)):
         actions[:, 0] = 1
         env.set_actions(env.behavior, ActionTuple(discrete=actions[:areas].astype(np.int32)))
         env.step()

@@ -214,8 +214,8 @@ def test_an_impossible_parameter_gets_a_sentence():
 
 def test_the_same_seed_gives_the_same_trajectory_however_many_areas_there_are():
     def trajectory(areas, seed):
-        env, chance, seen = begin(areas, seed), np.random.default_rng(0), []
-        for actions in chance.integers(0, (3, 3, 3, 2), (80, 8, 4)):
+        env, rng, seen = begin(areas, seed), np.random.default_rng(0), []
+        for actions in rng.integers(0, (3, 3, 3, 2), (80, 8, 4)):
             act(env, actions[:areas])
             seen.append(env._world.bodies[["x", "z", "low", "yaw"]][:3].copy())
         return np.stack(seen)
@@ -268,7 +268,7 @@ def test_both_tasks_can_be_solved():
 
 
 def test_chance_falls_off_the_platform():
-    chance = np.random.default_rng(0)
-    total, big = returns(begin(areas=200), lambda env: chance.integers(0, (3, 3, 3, 2), (env.n, 4)), 300)
+    rng = np.random.default_rng(0)
+    total, big = returns(begin(areas=200), lambda env: rng.integers(0, (3, 3, 3, 2), (env.n, 4)), 300)
     assert total[~big].mean() == pytest.approx(-1.05, abs=0.1)
     assert total[big].mean() == pytest.approx(-1.09, abs=0.1)

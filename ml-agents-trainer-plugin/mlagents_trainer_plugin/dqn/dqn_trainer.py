@@ -79,7 +79,7 @@ class DQNTrainer(ml.OffPolicyTrainer):
     """All branches on one body, and one goal for all of them. Tavakoli et al. 2018, arXiv:1711.08946, eq. 5."""
 
     Settings = DQNSettings
-    can = ml.Capabilities(continuous=False, hybrid=False, several_signals=False, demonstrations=True)
+    capabilities = ml.Capabilities(continuous=False, hybrid=False, several_signals=False, demonstrations=True)
     policy: GreedyActor
 
     def __init__(self, setup: ml.TrainerSetup, settings: Any) -> None:

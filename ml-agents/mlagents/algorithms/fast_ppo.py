@@ -47,7 +47,7 @@ def applies(trainer: PPOTrainer) -> bool:
         return False
     if not (is_exactly(actor, Actor) and is_exactly(critic, Critic)):
         return False
-    if not all(is_exactly(body, NetworkBody) and body.plain for body in (actor.body, critic.body)):
+    if not all(is_exactly(body, NetworkBody) and body.is_mlp for body in (actor.body, critic.body)):
         return False
     layers = [*actor.body.layers, actor.head, *critic.body.layers, critic.head]
     if not all(is_plain_linear(layer) for layer in layers):
@@ -115,33 +115,33 @@ class _Step:
         return policy, self._value(batch), -self.beta * entropy
 
     def _value(self, batch: Minibatch) -> float:
-        walked: fast.Walked = []
-        off = fast.forward(batch.x, self.critic_seen, walked) - batch.returns
-        pull = off * np.float32(2 * self.value_weight / off.size)
-        _set(self.critic, fast.backward(pull, self.critic_seen[::2], walked)[1])
+        saved: fast.Saved = []
+        off = fast.forward(batch.x, self.critic_seen, saved) - batch.returns
+        grad_out = off * np.float32(2 * self.value_weight / off.size)
+        _set(self.critic, fast.backward(grad_out, self.critic_seen[::2], saved)[1])
         return self.value_weight * float(np.vdot(off, off)) / off.size
 
     def _policy(self, batch: Minibatch) -> tuple[float, float]:
-        walked: fast.Walked = []
-        said = fast.forward(batch.x, self.actor_seen, walked)
+        saved: fast.Saved = []
+        said = fast.forward(batch.x, self.actor_seen, saved)
         heads: list[Any] = []
         if self.size:
             heads.append(_Gaussian(said[:, : self.size], self.sigma_seen, batch.continuous))
         if self.branches:
             heads.append(_Branches(said[:, self.size :], self.branches, batch))
         log_prob = heads[0].log_prob if len(heads) == 1 else np.hstack([head.log_prob for head in heads])
-        loss, pull = self._surrogate(log_prob, batch)
+        loss, grad_out = self._surrogate(log_prob, batch)
         gradient, start = [], 0
         for head in heads:
             stop = start + head.log_prob.shape[1]
-            gradient.append(head.gradient(pull[:, start:stop], np.float32(self.beta)))
+            gradient.append(head.gradient(grad_out[:, start:stop], np.float32(self.beta)))
             start = stop
         if self.size:
             self.log_sigma.grad = torch.from_numpy(heads[0].by_log_sigma)
         else:
             self.log_sigma.grad = None
         together = gradient[0] if len(gradient) == 1 else np.hstack(gradient)
-        _set(self.actor, fast.backward(together, self.actor_seen[::2], walked)[1])
+        _set(self.actor, fast.backward(together, self.actor_seen[::2], saved)[1])
         return loss, sum(head.entropy for head in heads)
 
     def _surrogate(self, log_prob: Array, batch: Minibatch) -> tuple[float, Array]:
@@ -158,12 +158,12 @@ class _Step:
 
 class _Gaussian:
     def __init__(self, mean: Array, log_sigma: Array, action: Array) -> None:
-        self.walked, self.log_prob, entropy = fast.gaussian_forward(mean, log_sigma, action)
+        self.saved, self.log_prob, entropy = fast.gaussian_forward(mean, log_sigma, action)
         self.entropy = float(entropy[0])
 
-    def gradient(self, pull: Array, beta: np.float32) -> Array:
+    def gradient(self, grad_out: Array, beta: np.float32) -> Array:
         """Return the (n, C) gradient of the means; `by_log_sigma` is the other one."""
-        by_mean, self.by_log_sigma = fast.gaussian_backward(pull, -beta, self.walked)
+        by_mean, self.by_log_sigma = fast.gaussian_backward(grad_out, -beta, self.saved)
         return by_mean
 
 
@@ -172,28 +172,28 @@ class _Branches:
         logits = np.where(batch.mask, logits, np.float32(-1e8))
         self.rows = np.arange(len(logits))
         self.choice = batch.discrete
-        self.chances, self.logs, start = [], [], 0
+        self.probs, self.logs, start = [], [], 0
         for size in branches:
             own = logits[:, start : start + size]
-            chance = np.exp(own - own.max(1, keepdims=True))
-            chance /= chance.sum(1, keepdims=True)
-            self.chances.append(chance)
-            self.logs.append(np.log(chance + fast.EPSILON))
+            probs = np.exp(own - own.max(1, keepdims=True))
+            probs /= probs.sum(1, keepdims=True)
+            self.probs.append(probs)
+            self.logs.append(np.log(probs + fast.EPSILON))
             start += size
         taken = [log[self.rows, self.choice[:, i]] for i, log in enumerate(self.logs)]
         self.log_prob = np.stack(taken, 1)
         self.entropy = -sum(
-            float((chance * log).sum(1).mean()) for chance, log in zip(self.chances, self.logs, strict=True)
+            float((probs * log).sum(1).mean()) for probs, log in zip(self.probs, self.logs, strict=True)
         )
 
-    def gradient(self, pull: Array, beta: np.float32) -> Array:
+    def gradient(self, grad_out: Array, beta: np.float32) -> Array:
         """Return the (n, K) gradient of the logits."""
         found = []
-        for i, (chance, log) in enumerate(zip(self.chances, self.logs, strict=True)):
+        for i, (probs, log) in enumerate(zip(self.probs, self.logs, strict=True)):
             # first by the probabilities, then through the softmax
-            slope = (beta / len(self.rows)) * (log + chance / (chance + fast.EPSILON))
-            slope[self.rows, self.choice[:, i]] += pull[:, i] / (chance[self.rows, self.choice[:, i]] + fast.EPSILON)
-            found.append(chance * (slope - (slope * chance).sum(1, keepdims=True)))
+            slope = (beta / len(self.rows)) * (log + probs / (probs + fast.EPSILON))
+            slope[self.rows, self.choice[:, i]] += grad_out[:, i] / (probs[self.rows, self.choice[:, i]] + fast.EPSILON)
+            found.append(probs * (slope - (slope * probs).sum(1, keepdims=True)))
         return found[0] if len(found) == 1 else np.hstack(found)
 
 

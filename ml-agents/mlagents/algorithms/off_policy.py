@@ -18,8 +18,8 @@ from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_losses
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
 from mlagents.data.rollout import Segments, Tick
+from mlagents.demonstrations.buffer import DemonstrationBuffer
 from mlagents.demonstrations.sources import make_source
-from mlagents.demonstrations.stock import Stock
 from mlagents.nn.policy import Actor
 
 IMITATED_AT_ONCE = 100  # gradient steps that imitate between two looks at the world
@@ -33,7 +33,7 @@ class OffPolicyTrainer:
     """
 
     Settings: ClassVar[type[OffPolicyHyperparamSettings]] = OffPolicyHyperparamSettings
-    can: ClassVar[Capabilities] = Capabilities(demonstrations=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(demonstrations=True)
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         self.settings = settings
@@ -44,7 +44,7 @@ class OffPolicyTrainer:
         self.updates = 0  # gradient steps
         self.imitated = 0  # gradient steps that only imitated, before the others
         self._seen = 0  # rows that came home, of which the first are for warm-up
-        self._owed = 0.0  # rows after warm-up that no update has answered yet
+        self._pending_updates = 0.0  # rows after warm-up that no update has answered yet
         self._episodes = EpisodeSums(len(setup.signals))
         self._ended: list[Tensor] = []  # (k, S) sums of episodes that no metric has told yet
         returns = partial(
@@ -54,16 +54,16 @@ class OffPolicyTrainer:
             ignores_done=[signal.ignores_done for signal in setup.signals],
         )
         self._waiting = returns()
-        self.demonstrations: Stock | None = None
+        self.demonstrations: DemonstrationBuffer | None = None
         self._imitations = 0  # gradient steps that are to imitate
         if (said := setup.demonstrations) is not None:
             linear, steps = said.ratio_schedule == "linear", said.ratio_steps or setup.max_steps
             self.schedules["demonstration_ratio"] = Schedule(said.ratio, said.ratio_final, steps, linear)
             self._imitations = said.bc_init_steps
-            self.demonstrations = Stock(
+            self.demonstrations = DemonstrationBuffer(
                 [make_source(source, setup.spec) for source in said.sources],
                 capacity=None if said.protect else settings.buffer_size,
-                as_sampled=self.policy.as_sampled,
+                from_env_action=self.policy.from_env_action,
                 reward=self._reward,
                 returns=partial(returns, demonstrated=True),
             )
@@ -139,7 +139,7 @@ class OffPolicyTrainer:
         self.policy.observe(tick.rows.input.obs)
         self._seen += rows
         warm = max(self.settings.buffer_init_steps, self.settings.batch_size)
-        self._owed += min(rows, max(self._seen - warm, 0))
+        self._pending_updates += min(rows, max(self._seen - warm, 0))
 
     def learn(self, step: int) -> Metrics | None:
         """Make one update per `steps_per_update` rows that came home after the first `buffer_init_steps`."""
@@ -150,19 +150,19 @@ class OffPolicyTrainer:
             if self.imitated < self._imitations and len(self.demonstrations):
                 return self._imitate(self.demonstrations)
         enough = min(self.settings.batch_size, self.settings.buffer_size)
-        if self._owed < self.settings.steps_per_update or len(self.memory) < enough:
+        if self._pending_updates < self.settings.steps_per_update or len(self.memory) < enough:
             return None
         for module in self.modules().values():
             for group in module.param_groups if isinstance(module, torch.optim.Optimizer) else ():
                 group["lr"] = self.now["learning_rate"]
         told: list[Metrics] = []
-        while self._owed >= self.settings.steps_per_update:
+        while self._pending_updates >= self.settings.steps_per_update:
             batch = self._batch()
             losses = self.update(batch)
             check_losses(losses)
             told.append({**losses, **self._origins(batch)})
             self.updates += 1
-            self._owed -= self.settings.steps_per_update
+            self._pending_updates -= self.settings.steps_per_update
         metrics = _means(told)
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
         return {**metrics, **self._episode_rewards()}
@@ -182,7 +182,7 @@ class OffPolicyTrainer:
         if self.demonstrations is not None:
             state["demonstrations"] = {"imitated": self.imitated, "observed": self.demonstrations.state_dict()}
         if self.settings.save_replay_buffer:
-            state["replay"] = {"memory": self.memory.state_dict(), "seen": self._seen, "owed": self._owed}
+            state["replay"] = {"memory": self.memory.state_dict(), "seen": self._seen, "owed": self._pending_updates}
         return state
 
     def load_state_dict(self, state: State) -> None:
@@ -195,7 +195,7 @@ class OffPolicyTrainer:
         if self.settings.save_replay_buffer and "replay" in state:
             replay = state["replay"]
             self.memory.load_state_dict(replay["memory"])
-            self._seen, self._owed = replay["seen"], replay["owed"]
+            self._seen, self._pending_updates = replay["seen"], replay["owed"]
         # Otherwise the memory begins empty, and the pace with warm-up.
 
     def _batch(self) -> Transition:
@@ -204,8 +204,9 @@ class OffPolicyTrainer:
         if self.demonstrations is None:
             return self.memory.sample(size)
         shown = self.demonstrations.share(self.now["demonstration_ratio"], size)
-        parts: list[tuple[ReplayBuffer | Stock, int]] = [(self.memory, size - shown), (self.demonstrations, shown)]
-        return Transition.concat([memory.sample(rows) for memory, rows in parts if rows])
+        parts = [self.memory.sample(size - shown)] if shown < size else []
+        parts += [self.demonstrations.sample(shown)] if shown else []
+        return Transition.concat(parts)
 
     def _origins(self, batch: Transition) -> Metrics:
         """Return where the rows of a batch, and all that are remembered, came from."""
@@ -218,7 +219,7 @@ class OffPolicyTrainer:
             **{f"Replay/Rows of {source}": rows for source, rows in self.demonstrations.rows_of.items()},
         }
 
-    def _imitate(self, shown: Stock) -> Metrics:
+    def _imitate(self, shown: DemonstrationBuffer) -> Metrics:
         """Imitate for a while."""
         turns = min(IMITATED_AT_ONCE, self._imitations - self.imitated)
         self.imitated += turns

@@ -37,7 +37,7 @@ class OnPolicyTrainer:
     """Collect a rollout, set its targets once, then walk it `num_epoch` times. Subclasses write `loss`."""
 
     Settings: ClassVar[type[OnPolicyHyperparamSettings]] = OnPolicyHyperparamSettings
-    can: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities()
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         self.settings = settings

@@ -26,7 +26,7 @@ class Trainer(Protocol):
 
     Settings: ClassVar[type[HyperparamSettings]]
     """What the YAML's `hyperparameters` may say."""
-    can: ClassVar[Capabilities]
+    capabilities: ClassVar[Capabilities]
     """What it can learn."""
     policy: Actor
     """What acts, and what is exported."""

@@ -36,7 +36,7 @@ class Behavior:
         self._memory_size, self._time_horizon = memory_size, time_horizon
         self._free = FreeLanes()  # teams share lanes, for the trainer knows rows by their lane
         self._collectors: dict[str, Collector] = {}  # by team
-        self._warns = training and not trainer.can.groups  # of group rewards, once
+        self._warns = training and not trainer.capabilities.groups  # of group rewards, once
 
     def receive(self, step: StepBatch, team: str = "") -> Episodes | None:
         """Bring rows home; return the episodes that ended, if any. team: whose agents these are, by any name."""

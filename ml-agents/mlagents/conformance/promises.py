@@ -13,8 +13,10 @@ def it_takes_some_kind_of_actions(subject: Subject, actions: ActionSpec) -> str:
     """Look at what it says that it can learn."""
     taken = [space.name for space in ALL if subject.lacks(space.actions) is None]
     if not taken:
-        raise Fault(f"some kind of actions must be taken, but `can` refuses all of them: {subject.can}; usually a "
-                    "capability is switched off that was meant for another trainer")  # fmt: skip
+        raise Fault(
+            f"some kind of actions must be taken, but `capabilities` refuses all of them: {subject.capabilities}; "
+            "usually a capability is switched off that was meant for another trainer"
+        )
     return ", ".join(taken)
 
 

@@ -58,9 +58,9 @@ class Subject:
     seed: int = 0
 
     @property
-    def can(self) -> Capabilities:
+    def capabilities(self) -> Capabilities:
         """What the trainer says it can learn."""
-        said: Capabilities = getattr(self.kind.trainer(), "can", Capabilities())
+        said: Capabilities = getattr(self.kind.trainer(), "capabilities", Capabilities())
         return said
 
     @property
@@ -70,7 +70,7 @@ class Subject:
 
     def lacks(self, actions: ActionSpec) -> str | None:
         """Return what the trainer says it does not take of these actions, None if it takes them."""
-        return self.can.lacks(Needs.of_actions(actions))
+        return self.capabilities.lacks(Needs.of_actions(actions))
 
     def settings(self) -> HyperparamSettings:
         """Return the trainer's defaults, then those of the kit that it has and admits, then what was given."""

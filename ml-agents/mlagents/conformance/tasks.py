@@ -63,19 +63,20 @@ class Echo(_Free):
     """
 
     gamma, best = 0.9, 1.0
-    REACH = 0.8  # numbers lie between this and its negative
+    LARGEST_TARGET = 0.8  # numbers lie between this and its negative
 
     def __init__(self, actions: ActionSpec, *, length: float = 1.0) -> None:
         self.length = length
         self.branches, self.numbers = actions.discrete_branches, actions.continuous_size
         shown = sum(self.branches) + self.numbers
         self.spec = BehaviorSpec([vector_sensor(shown, "wish"), vector_sensor(1, "noise")], actions)
-        parts = [1 / size for size in self.branches] + [1 - self.REACH / 2] * self.numbers  # a number's is for saying 0
+        parts = [1 / size for size in self.branches]
+        parts += [1 - self.LARGEST_TARGET / 2] * self.numbers  # for saying 0
         self.chance = float(np.mean(parts))
 
     def born(self, n: int, draw: Draw) -> Array:
         right = [draw.integers(size, size=n) for size in self.branches]
-        numbers = draw.uniform(-self.REACH, self.REACH, (n, self.numbers))
+        numbers = draw.uniform(-self.LARGEST_TARGET, self.LARGEST_TARGET, (n, self.numbers))
         return np.column_stack([*right, numbers, draw.uniform(-1, 1, n)])
 
     def seen(self, state: Array) -> tuple[Array, ...]:

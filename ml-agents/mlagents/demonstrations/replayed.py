@@ -16,9 +16,9 @@ from mlagents_envs.demonstrations.file import Array, Demonstration, Transitions,
 class ReplayedDemonstration:
     """One demonstration, piece by piece. Its episodes are walked side by side, each in a lane of its own."""
 
-    def __init__(self, as_sampled: Callable[[Actions], Actions]) -> None:
-        """as_sampled: from what the world was told to what the policy would have said."""
-        self._as_sampled = as_sampled
+    def __init__(self, from_env_action: Callable[[Actions], Actions]) -> None:
+        """from_env_action: from what the world was told to what the policy would have said."""
+        self._as_sampled = from_env_action
         self._last: Demonstration | None = None  # the record of an episode that goes on
         self._lane = 0  # where that episode sits
 

@@ -116,12 +116,12 @@ def make_source(settings: SourceSettings, spec: BehaviorSpec) -> Source:
 
 def check_fit(file: Path, records: Demonstration | None, spec: BehaviorSpec) -> None:
     """Raise DemonstrationException, with what differs, if records are those of other agents."""
-    difference = None if records is None else misfit(records.spec, spec)
+    difference = None if records is None else incompatibility(records.spec, spec)
     if difference is not None:
         raise DemonstrationException(f"{file} does not fit this behavior: {difference}")
 
 
-def misfit(shown: BehaviorSpec, own: BehaviorSpec) -> str | None:
+def incompatibility(shown: BehaviorSpec, own: BehaviorSpec) -> str | None:
     """Return which sensor or action of a demonstration differs from the behavior's, None if none does."""
     sensors = shown.observation_specs
     if len(sensors) != len(own.observation_specs):

@@ -53,7 +53,7 @@ class Order(Enum):
 
 
 @dataclass(frozen=True)
-class Told:
+class StepReport:
     """What an environment said: its rows lie in the blocks."""
 
     exchange: int  # number of the order that this answers
@@ -73,7 +73,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Line:
+class LogRecord:
     """A line for the log."""
 
     level: int
@@ -91,16 +91,16 @@ def serve(connection: Connection, make: Make, world: int) -> None:
     logging.getLogger("mlagents_envs").setLevel(logging.INFO)
     with suppress(EOFError, ConnectionError):  # nobody listens any more
         try:
-            with closing(Station(make(), world)) as station:
+            with closing(EnvHost(make(), world)) as host:
                 while (order := connection.recv()) is not Order.CLOSE:
-                    station.obey(order)
-                    say(station.report(order.exchange))
+                    host.obey(order)
+                    say(host.report(order.exchange))
         except UnityException as error:
             stopped = isinstance(error, UnityCommunicatorStoppedException)
             say(Failed(str(error), stopped, final=isinstance(error, (UnityObservationException, NoRoom))))
 
 
-class Station:
+class EnvHost:
     """An environment, and the blocks in which it says and is told everything."""
 
     def __init__(self, env: BaseEnv, world: int) -> None:
@@ -120,9 +120,9 @@ class Station:
             self._env.set_actions(name, self._blocks[name].actions(n))
         self._env.step()
 
-    def report(self, exchange: int) -> Told:
+    def report(self, exchange: int) -> StepReport:
         """Store what the environment says, making room where there is not enough. exchange: the order's number."""
-        told = Told(exchange, {}, {}, {}, list(self._env.stats()) if hasattr(self._env, "stats") else [])
+        told = StepReport(exchange, {}, {}, {}, list(self._env.stats()) if hasattr(self._env, "stats") else [])
         self._asking = {}
         for name, spec in self._env.behavior_specs.items():
             decision, terminal = self._env.get_steps(name)
@@ -168,7 +168,7 @@ class _Forward(logging.Handler):
         self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say(Line(record.levelno, record.getMessage()))
+        self._say(LogRecord(record.levelno, record.getMessage()))
 
 
 def _end_with_parent() -> None:

@@ -17,7 +17,7 @@ from mlagents.envs.blocks import Block, join
 from mlagents.envs.pool import EnvLost, MakeWorker, Stat
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.steps import StepBatch
-from mlagents.envs.worker import Failed, Line, Order, Reset, Step, Told, serve
+from mlagents.envs.worker import Failed, LogRecord, Order, Reset, Step, StepReport, serve
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Worker:
         context = get_context("spawn")  # the same everywhere, and free of the learner's threads
         self.index = index
         self.world = world
-        self.told: Told | None = None  # what it said last, until it is answered
+        self.told: StepReport | None = None  # what it said last, until it is answered
         self.spoke = False  # did it ever say something?
         self._exchange = 0  # number of the newest order
         self._blocks: dict[str, Block] = {}
@@ -57,14 +57,14 @@ class Worker:
         """Ask it to end."""
         self._order(Order.CLOSE)
 
-    def hear(self) -> Told | Failed | Line:
+    def hear(self) -> StepReport | Failed | LogRecord:
         """Return what it says; waits for it. `told` is what answers the newest order, None until that came."""
         try:
-            message: Told | Failed | Line = self.connection.recv()
+            message: StepReport | Failed | LogRecord = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(PATIENCE)
             return Failed(f"the process of the environment ended with status {self._process.exitcode}", stopped=False)
-        if isinstance(message, Told):
+        if isinstance(message, StepReport):
             self.spoke = True
             self._new_blocks |= message.blocks
             if message.exchange == self._exchange:
@@ -177,7 +177,7 @@ class WorkerPool:
         for worker in workers:
             worker.end(PATIENCE if worker.spoke else 0)  # one that waits for its player hears nothing else
 
-    def _listen(self) -> list[tuple[Worker, Told]]:
+    def _listen(self) -> list[tuple[Worker, StepReport]]:
         """Return who has spoken: at least one, unless all are silent for a while."""
         listening = {worker.connection: worker for worker in self._workers if worker.told is None}
         spoke = []
@@ -185,12 +185,12 @@ class WorkerPool:
             assert isinstance(connection, Connection)
             worker = listening[connection]
             message = worker.hear()
-            if isinstance(message, Told):
+            if isinstance(message, StepReport):
                 self._meet(worker, message.specs)
                 self._stats += [stat for stat in message.stats if worker.index == 0 or stat[2] != MOST_RECENT]
                 if worker.told is message:
                     spoke.append((worker, message))
-            elif isinstance(message, Line):
+            elif isinstance(message, LogRecord):
                 log.log(message.level, message.text)
             else:
                 self._replace(worker, message)

@@ -34,7 +34,9 @@ def body(graph: Graph, network: NetworkBody, sensors: Sequence[ObservationSpec])
     for i, layer in enumerate(network.layers):
         weight, bias = (numbers(layer.get_parameter(name)) for name in ("weight", "bias"))
         features = graph.swish(graph.gemm(f"layer_{i}", features, weight, bias))
-    return features if network.steered is None else graph.swish(_steered(graph, network.steered, features, goal))
+    if network.conditioned is None:
+        return features
+    return graph.swish(_conditioned(graph, network.conditioned, features, goal))
 
 
 def _vectors(graph: Graph, network: NetworkBody, obs: list[str], sensors: Sequence[ObservationSpec]) -> list[str]:
@@ -133,7 +135,7 @@ def _attention(graph: Graph, layer: ResidualSelfAttention, x: str, absent: str, 
     return graph.add("Div", [total, graph.add("Add", [number, graph.number(EPSILON)])])
 
 
-def _steered(graph: Graph, layer: GoalLayer, x: str, goal: str) -> str:
+def _conditioned(graph: Graph, layer: GoalLayer, x: str, goal: str) -> str:
     """Write the network that says the weights, and the layer that has them."""
     for name in ("first", "second"):
         goal = graph.swish(graph.linear(f"goal_{name}", goal, getattr(layer, name)))

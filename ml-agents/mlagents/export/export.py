@@ -19,7 +19,7 @@ from mlagents.export.body import body
 from mlagents.export.graph import Array, Graph, numbers
 from mlagents.export.importers import OPSETS, unreadable
 from mlagents.nn.distributions import masked
-from mlagents.nn.policy import REACH, Actor
+from mlagents.nn.policy import ACTION_CLIP, Actor
 from mlagents.run.atomic import void, write_atomically
 from mlagents.run.errors import ExportError
 
@@ -133,12 +133,12 @@ def _continuous(graph: Graph, mean: str, log_sigma: Array, size: int) -> None:
     """Write the Gaussian: a sample and the mean, cut and scaled as the world is told."""
     noise = graph.add("RandomNormalLike", [mean], dtype=TensorProto.FLOAT)
     spread = graph.add("Mul", [noise, graph.constant("sigma", np.exp(log_sigma))])
-    reach = graph.constant("reach", np.array(REACH, np.float32))
+    reach = graph.constant("reach", np.array(ACTION_CLIP, np.float32))
     for source, name in ((graph.add("Add", [mean, spread]), "continuous_actions"),
                          (mean, "deterministic_continuous_actions")):  # fmt: skip
         if name.startswith("det"):
             graph.constant_output("continuous_action_output_shape", np.array([size], np.float32))
-        graph.add("Div", [graph.clip(source, REACH), reach], into=name)
+        graph.add("Div", [graph.clip(source, ACTION_CLIP), reach], into=name)
         graph.output(name, TensorProto.FLOAT, ["batch", size])
 
 
@@ -156,12 +156,12 @@ def _discrete(graph: Graph, logits: str, branches: tuple[int, ...], *, samples: 
             best.append(graph.add("ArgMax", [kept], axis=1, keepdims=1))
             start += size
             continue
-        chances = graph.add("Softmax", [kept], axis=1)
+        probs = graph.add("Softmax", [kept], axis=1)
         tiny = graph.constant(f"tiny_{start}", np.array(1e-7, np.float32))
         # forbidden choices stay impossible: their chance is 0, and the mask takes the rest of the logarithm's floor
-        weights = graph.add("Log", [graph.add("Add", [chances, graph.add("Mul", [mask, tiny])])])
+        weights = graph.add("Log", [graph.add("Add", [probs, graph.add("Mul", [mask, tiny])])])
         sampled.append(graph.add("Multinomial", [weights], dtype=TensorProto.INT64, sample_size=1))
-        best.append(graph.add("ArgMax", [chances], axis=1, keepdims=1))
+        best.append(graph.add("ArgMax", [probs], axis=1, keepdims=1))
         start += size
     graph.add("Concat", sampled if samples else best, into="discrete_actions", axis=1)
     graph.output("discrete_actions", TensorProto.INT64, ["batch", len(branches)])

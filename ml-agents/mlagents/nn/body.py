@@ -49,15 +49,15 @@ class NetworkBody(nn.Module):
         self.goals = _goals(sensors, self.kinds, sizes) if settings.goal_conditioning_type == "hyper" else []
         self._stacks: dict[nn.Linear, fast.Stack] = {}  # by head
         widths = list(itertools.pairwise([size] + [hidden] * max(settings.num_layers, 1)))
-        self.steered = None
+        self.conditioned = None
         if self.goals:
-            self.steered = GoalLayer(*widths.pop(), goal=sum(goal.stop - goal.start for goal in self.goals))
+            self.conditioned = GoalLayer(*widths.pop(), goal=sum(goal.stop - goal.start for goal in self.goals))
         self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in widths)
 
     @property
-    def plain(self) -> bool:
+    def is_mlp(self) -> bool:
         """Is it only a normalizer and linear layers? Then all that is learnt lies behind `encode`."""
-        return not self.images and self.entities is None and self.steered is None
+        return not self.images and self.entities is None and self.conditioned is None
 
     def forward(self, obs: tuple[Tensor, ...], head: nn.Linear) -> Tensor:
         """Return what `head` says of these observations, (n, outputs of the head).
@@ -65,7 +65,7 @@ class NetworkBody(nn.Module):
         The head is walked with the body: one small stack costs half of two.
         """
         x = self.encode(obs)
-        if self.steered is not None or type(self).reference is not NetworkBody.reference:
+        if self.conditioned is not None or type(self).reference is not NetworkBody.reference:
             return self.reference(x, head)
         layers = (*self.layers._modules.values(), head)
         stack = self._stacks.get(head)
@@ -103,8 +103,8 @@ class NetworkBody(nn.Module):
         goal = self.goal(x) if self.goals else x
         for layer in self.layers:
             x = nn.functional.silu(layer(x))
-        if self.steered is not None:
-            x = nn.functional.silu(self.steered(x, goal))
+        if self.conditioned is not None:
+            x = nn.functional.silu(self.conditioned(x, goal))
         return head(x)  # type: ignore[no-any-return]
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:

@@ -41,13 +41,13 @@ def probabilities(logits: Tensor, branches: tuple[int, ...]) -> list[Tensor]:
     return [torch.softmax(branch, 1) for branch in logits.split(branches, 1)]
 
 
-def categorical_log_prob(chances: list[Tensor], choice: Tensor) -> Tensor:
+def categorical_log_prob(probs: list[Tensor], choice: Tensor) -> Tensor:
     """(n, B) log probability of each branch's choice; choice: (n, B) int64."""
-    taken = [chance.gather(1, choice[:, i : i + 1]) for i, chance in enumerate(chances)]
+    taken = [chance.gather(1, choice[:, i : i + 1]) for i, chance in enumerate(probs)]
     return torch.log(torch.cat(taken, 1) + EPSILON)
 
 
-def categorical_entropy(chances: list[Tensor]) -> Tensor:
+def categorical_entropy(probs: list[Tensor]) -> Tensor:
     """(n,) entropy, summed over branches."""
-    each = [-(chance * torch.log(chance + EPSILON)).sum(1) for chance in chances]
+    each = [-(chance * torch.log(chance + EPSILON)).sum(1) for chance in probs]
     return each[0] if len(each) == 1 else torch.stack(each).sum(0)

@@ -28,10 +28,10 @@ class ImageEncoder(nn.Module):
                 f"sensor '{sensor.name}' has images of {height} x {width}: vis_encode_type '{kind}' needs at least "
                 f"{smallest} x {smallest}; {_fitting(min(height, width))}"
             )
-        convolutions, bend = make(sensor.shape[0])
+        convolutions, activation = make(sensor.shape[0])
         with torch.no_grad():
             size = nn.Sequential(*convolutions)(torch.zeros(1, *sensor.shape)).numel()
-        self.layers = nn.Sequential(*convolutions, nn.Flatten(), linear(size, outputs, GAIN), bend)
+        self.layers = nn.Sequential(*convolutions, nn.Flatten(), linear(size, outputs, GAIN), activation)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (n, outputs); image: (n, channels, height, width) float32, or uint8 that means 0 to 255 parts of 1."""
@@ -65,7 +65,7 @@ class ResidualBlock(nn.Module):
 Layers = tuple[list[nn.Module], nn.Module]  # convolutions, and what bends the output of the dense layer
 
 
-def _plain(*sizes: tuple[int, int, int]) -> Callable[[int], Layers]:
+def _convolutions(*sizes: tuple[int, int, int]) -> Callable[[int], Layers]:
     """Return what makes convolutions of these (channels, side, stride)."""
 
     def make(channels: int) -> Layers:
@@ -96,11 +96,12 @@ class Encoder(NamedTuple):
 
 
 ENCODERS = {
-    "simple": Encoder(20, _plain((16, 8, 4), (32, 4, 2))),
-    "nature_cnn": Encoder(36, _plain((32, 8, 4), (64, 4, 2), (64, 3, 1))),  # Mnih et al. 2015, doi:10.1038/nature14236
+    "simple": Encoder(20, _convolutions((16, 8, 4), (32, 4, 2))),
+    # Mnih et al. 2015, doi:10.1038/nature14236
+    "nature_cnn": Encoder(36, _convolutions((32, 8, 4), (64, 4, 2), (64, 3, 1))),
     "resnet": Encoder(15, _resnet),
-    "match3": Encoder(5, _plain((35, 3, 1), (144, 3, 1))),
-    "fully_connected": Encoder(1, _plain()),
+    "match3": Encoder(5, _convolutions((35, 3, 1), (144, 3, 1))),
+    "fully_connected": Encoder(1, _convolutions()),
 }
 
 

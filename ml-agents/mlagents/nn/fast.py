@@ -1,4 +1,4 @@
-"""Small pieces of a policy walked forward and backward in numpy, on the memory of the torch parameters.
+"""Small pieces of a policy saved forward and backward in numpy, on the memory of the torch parameters.
 
 For small networks autograd's dispatch costs more than the arithmetic; one Function for a whole piece pays it once.
 """
@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from mlagents.nn.layers import is_plain_linear
 
 Array = NDArray[Any]
-Walked = list[tuple[Array, Array | None]]  # what a walk forward leaves for the walk back
+Saved = list[tuple[Array, Array | None]]  # what a walk forward leaves for the walk back
 EPSILON = np.float32(1e-7)  # as in `distributions`
 TWO_PI_E = np.float32(2 * math.pi * math.e)
 HALF_LOG_TWO_PI = np.float32(0.5 * math.log(2 * math.pi))
@@ -30,7 +30,7 @@ class Stack:
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         self.layers = tuple(layers)
-        self._plain = all(is_plain_linear(layer) for layer in layers)
+        self._is_mlp = all(is_plain_linear(layer) for layer in layers)
         self._owned = [layer._parameters for layer in layers]
         self._look()
 
@@ -39,7 +39,7 @@ class Stack:
 
     def applies(self, x: Tensor) -> bool:
         """Are these plain layers on the CPU in float32, so that numpy sees their memory, and is nobody hooked in?"""
-        if not self._plain or x.device.type != "cpu" or x.dtype is not torch.float32:
+        if not self._is_mlp or x.device.type != "cpu" or x.dtype is not torch.float32:
             return False
         for layer in self.layers:
             if (
@@ -60,7 +60,7 @@ class Stack:
 
     def _look(self) -> None:
         """See the parameters where they are now."""
-        self.parameters = [p for layer in self.layers for p in (layer.weight, layer.bias)] if self._plain else []
+        self.parameters = [p for layer in self.layers for p in (layer.weight, layer.bias)] if self._is_mlp else []
         self._memory = [p.data_ptr() for p in self.parameters]
         self._on_cpu = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in self.parameters)
         self._seen = [p.detach().numpy() for p in self.parameters] if self._on_cpu else []
@@ -77,7 +77,7 @@ def gaussian(mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, T
 class _Gaussian(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mean: Tensor, log_sigma: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.walked, log_prob, entropy = gaussian_forward(
+        ctx.saved, log_prob, entropy = gaussian_forward(
             mean.detach().numpy(), log_sigma.detach().numpy(), action.detach().numpy()
         )
         return torch.from_numpy(log_prob), torch.from_numpy(entropy)
@@ -85,7 +85,7 @@ class _Gaussian(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor, entropy: Tensor) -> tuple[Tensor, Tensor, None]:
-        by_mean, by_log_sigma = gaussian_backward(gradient.numpy(), entropy.numpy()[:, None], ctx.walked)
+        by_mean, by_log_sigma = gaussian_backward(gradient.numpy(), entropy.numpy()[:, None], ctx.saved)
         return torch.from_numpy(by_mean), torch.from_numpy(by_log_sigma), None
 
 
@@ -101,59 +101,59 @@ def gaussian_forward(mean: Array, log_sigma: Array, action: Array) -> tuple[tupl
     return (sigma, off, width), log_prob, entropy.sum(1) / np.float32(entropy.shape[1])
 
 
-def gaussian_backward(pull: Array, entropy_pull: Any, walked: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+def gaussian_backward(grad_out: Array, entropy_grad: Any, saved: tuple[Array, Array, Array]) -> tuple[Array, Array]:
     """Return the gradients of the (n, C) means and the (1, C) log sigma.
 
-    pull: (n, C), what the log probabilities are pulled with; entropy_pull: a number, or (1, 1).
+    grad_out: (n, C), what the log probabilities are pulled with; entropy_grad: a number, or (1, 1).
     """
-    sigma, off, width = walked
+    sigma, off, width = saved
     variance = sigma * sigma
-    lean = pull * off
-    lean /= width
-    by_log_sigma = (lean * off).sum(0, keepdims=True) * (4 * variance / width)
-    by_log_sigma -= pull.sum(0, keepdims=True) * (sigma / (sigma + EPSILON))
+    grad_mean = grad_out * off
+    grad_mean /= width
+    by_log_sigma = (grad_mean * off).sum(0, keepdims=True) * (4 * variance / width)
+    by_log_sigma -= grad_out.sum(0, keepdims=True) * (sigma / (sigma + EPSILON))
     full = TWO_PI_E * variance
-    by_log_sigma += entropy_pull * (full / (full + EPSILON)) / np.float32(sigma.shape[1])
-    lean *= 2
-    return lean, by_log_sigma
+    by_log_sigma += entropy_grad * (full / (full + EPSILON)) / np.float32(sigma.shape[1])
+    grad_mean *= 2
+    return grad_mean, by_log_sigma
 
 
 class _MLP(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:
-        ctx.walked = []
+        ctx.saved = []
         ctx.save_for_backward(*parameters)
-        return torch.from_numpy(forward(x.detach().numpy(), [p.detach().numpy() for p in parameters], ctx.walked))
+        return torch.from_numpy(forward(x.detach().numpy(), [p.detach().numpy() for p in parameters], ctx.saved))
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         weights = [p.detach().numpy() for p in ctx.saved_tensors[::2]]
-        below, found = backward(gradient.numpy(), weights, ctx.walked, further=ctx.needs_input_grad[0])
+        below, found = backward(gradient.numpy(), weights, ctx.saved, further=ctx.needs_input_grad[0])
         return (None if below is None else torch.from_numpy(below), *(torch.from_numpy(part) for part in found))
 
 
-def forward(x: Array, parameters: Sequence[Array], walked: Walked | None) -> Array:
-    """Return the (n, out) output; `walked` receives each layer's input and the slope of the swish that made it."""
+def forward(x: Array, parameters: Sequence[Array], saved: Saved | None) -> Array:
+    """Return the (n, out) output; `saved` receives each layer's input and the slope of the swish that made it."""
     slope = None
     last = len(parameters) - 2
     for i in range(0, len(parameters), 2):
-        if walked is not None:
-            walked.append((x, slope))
+        if saved is not None:
+            saved.append((x, slope))
         x = x @ parameters[i].T
         x += parameters[i + 1]
         if i < last:
-            x, slope = _swish(x, walked is not None)
+            x, slope = _swish(x, saved is not None)
     return x
 
 
 def backward(
-    gradient: Array, weights: Sequence[Array], walked: Walked, *, further: bool = False
+    gradient: Array, weights: Sequence[Array], saved: Saved, *, further: bool = False
 ) -> tuple[Array | None, list[Array]]:
     """Return the gradient of the input, if asked `further`, and those of each layer's weight and bias in turn."""
     found: list[Array] = []
     for layer in range(len(weights) - 1, -1, -1):
-        below, slope = walked[layer]
+        below, slope = saved[layer]
         found += [gradient.sum(0), gradient.T @ below]
         if layer == 0 and not further:
             return None, found[::-1]

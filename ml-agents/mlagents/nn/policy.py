@@ -14,7 +14,7 @@ from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.settings import NetworkSettings
 from mlagents_envs.base_env import BehaviorSpec
 
-REACH = 3.0  # a sample beyond this is cut before the world sees it, and the rest is scaled to [-1, 1]
+ACTION_CLIP = 3.0  # a sample beyond this is cut before the world sees it, and the rest is scaled to [-1, 1]
 
 
 class Policy(Protocol):
@@ -29,7 +29,7 @@ class Policy(Protocol):
     def env_action(self, action: Actions) -> Actions:
         """Return what the world is told of sampled actions."""
 
-    def as_sampled(self, told: Actions) -> Actions:
+    def from_env_action(self, told: Actions) -> Actions:
         """Return the sampled actions of which the world would be told this: the inverse of `env_action`."""
 
 
@@ -66,23 +66,23 @@ class Actor(nn.Module):
     def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
         """Return actions; without `explore`, or where the settings say so, the most probable ones."""
         explore = explore and not self.deterministic
-        mean, chances = self._distribution(input)
+        mean, probs = self._distribution(input)
         continuous = mean
         if explore and self.continuous:
             continuous = torch.addcmul(mean, self.log_sigma.exp(), torch.randn_like(mean))
-        discrete = self._choose(chances, explore, len(mean))
+        discrete = self._choose(probs, explore, len(mean))
         action = Actions(continuous, discrete)
-        log_prob, entropy = self._judge(mean, chances, action)
+        log_prob, entropy = self._judge(mean, probs, action)
         return PolicyOutput(action, log_prob, entropy, input.memory)
 
     def evaluate(self, input: PolicyInput, action: Actions) -> tuple[Tensor, Tensor]:
         return self._judge(*self._distribution(input), action)
 
     def env_action(self, action: Actions) -> Actions:
-        return Actions(action.continuous.clamp(-REACH, REACH) / REACH, action.discrete)
+        return Actions(action.continuous.clamp(-ACTION_CLIP, ACTION_CLIP) / ACTION_CLIP, action.discrete)
 
-    def as_sampled(self, told: Actions) -> Actions:
-        return Actions(told.continuous * REACH, told.discrete)
+    def from_env_action(self, told: Actions) -> Actions:
+        return Actions(told.continuous * ACTION_CLIP, told.discrete)
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
         """Let the normalizer see more rows."""
@@ -96,23 +96,23 @@ class Actor(nn.Module):
         logits = distributions.masked(said[:, self.continuous :], input.mask)
         return said[:, : self.continuous], distributions.probabilities(logits, self.branches)
 
-    def _choose(self, chances: list[Tensor], explore: bool, n: int) -> Tensor:
+    def _choose(self, probs: list[Tensor], explore: bool, n: int) -> Tensor:
         """Return (n, B) choices."""
-        if not chances:
+        if not probs:
             return torch.zeros(n, 0, dtype=torch.int64)
         if not explore:
-            return torch.stack([chance.argmax(1) for chance in chances], 1)
+            return torch.stack([chance.argmax(1) for chance in probs], 1)
         if not n:
-            return torch.zeros(0, len(chances), dtype=torch.int64)
-        return torch.cat([torch.multinomial(chance, 1) for chance in chances], 1)
+            return torch.zeros(0, len(probs), dtype=torch.int64)
+        return torch.cat([torch.multinomial(chance, 1) for chance in probs], 1)
 
-    def _judge(self, mean: Tensor, chances: list[Tensor], action: Actions) -> tuple[Tensor, Tensor]:
+    def _judge(self, mean: Tensor, probs: list[Tensor], action: Actions) -> tuple[Tensor, Tensor]:
         """Return the (n, C + B) log probabilities of `action` and the (n,) entropy."""
         if not self.continuous:
-            entropy = distributions.categorical_entropy(chances)
-            return distributions.categorical_log_prob(chances, action.discrete), entropy
+            entropy = distributions.categorical_entropy(probs)
+            return distributions.categorical_log_prob(probs, action.discrete), entropy
         log_prob, entropy = distributions.gaussian(mean, self.log_sigma, action.continuous)
-        if not chances:
+        if not probs:
             return log_prob, entropy.expand(len(mean))
-        discrete = distributions.categorical_log_prob(chances, action.discrete)
-        return torch.cat([log_prob, discrete], 1), entropy + distributions.categorical_entropy(chances)
+        discrete = distributions.categorical_log_prob(probs, action.discrete)
+        return torch.cat([log_prob, discrete], 1), entropy + distributions.categorical_entropy(probs)

@@ -81,7 +81,7 @@ class Catalog:
             raise PluginError(f"'{name}' comes from {both}; uninstall one of them")
         return self._kind(name, holders[0]) if holders else None
 
-    def doubtful(self, name: str) -> list[str]:
+    def shadowed(self, name: str) -> list[str]:
         """Return a sentence for each plug-in that claims the name of a built-in trainer."""
         return [
             f"'{name}' is built in; that of {source.origin} is not used"

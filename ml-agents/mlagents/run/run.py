@@ -1,4 +1,4 @@
-"""The loop: the world moves, rows come home, behaviors learn, and the house is kept."""
+"""The loop: environments step, rows are collected, behaviors learn, and what is due is recorded and saved."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Resident:
-    """A behavior in the house: what it is, what it owes, and where its files go."""
+class TrainedBehavior:
+    """A behavior of a run: what it is, what is due, and where its files go."""
 
     name: str
     behavior: Behavior
@@ -77,15 +77,15 @@ class Run:
     """Owns the loop, the step budget and the end."""
 
     def __init__(
-        self, pool: EnvPool, admit: Callable[[str, BehaviorSpec], Resident], recorder: Recorder, display: Display,
-        plan: Plan,
+        self, pool: EnvPool, add_behavior: Callable[[str, BehaviorSpec], TrainedBehavior], recorder: Recorder,
+        display: Display, plan: Plan,
     ) -> None:  # fmt: skip
         self.pool = pool
-        self.admit = admit  # makes a resident of a behavior that showed up
+        self.add_behavior = add_behavior  # makes what a behavior that showed up needs
         self.recorder = recorder
         self.display = display
         self.plan = plan
-        self.residents: dict[str, Resident] = {}  # by the name of the behavior, without its team
+        self.behaviors: dict[str, TrainedBehavior] = {}  # by the name of the behavior, without its team
         self._stopped = False
         self._ended = 0  # episodes
 
@@ -96,7 +96,7 @@ class Run:
     def finished(self) -> bool:
         if self._stopped or 0 < self.plan.episodes <= self._ended:
             return True
-        return self.plan.train and bool(self.residents) and all(r.finished for r in self.residents.values())
+        return self.plan.train and bool(self.behaviors) and all(r.finished for r in self.behaviors.values())
 
     def run(self) -> None:
         """Loop until every behavior has taken its steps or someone asks to stop; then save, whatever ended it."""
@@ -104,25 +104,25 @@ class Run:
             self.pool.reset(self.plan.parameters)
             while not self.finished():
                 said = self.pool.recv()
-                self.forget_lost()
+                self.close_lost()
                 for name, step in said.items():
-                    resident = self.resident(name)
-                    self.record_episodes(resident, resident.behavior.receive(step, name))
+                    trained = self.trained(name)
+                    self.record_episodes(trained, trained.behavior.receive(step, name))
                 self.record_stats(said)
                 act = partial(self.act, said)
                 for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
                     stage()
-                self.keep_house()
+                self.end_tick()
         except BaseException:
             self.save_what_can_be()
             raise
         self.save_all()
 
-    def record_episodes(self, resident: Resident, ended: Episodes | None) -> None:
+    def record_episodes(self, trained: TrainedBehavior, ended: Episodes | None) -> None:
         if ended is not None:
             self._ended += len(ended.total)
-            self.recorder.add(resident.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
-            self.recorder.add(resident.name, {"Environment/Episode Length": ended.length})
+            self.recorder.add(trained.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
+            self.recorder.add(trained.name, {"Environment/Episode Length": ended.length})
 
     def record_stats(self, said: Iterable[str]) -> None:
         """Record the numbers that the environment gave, with every behavior that spoke."""
@@ -131,108 +131,108 @@ class Run:
             for name in names:
                 self.recorder.add(name, {stat: value}, Aggregation(how))
 
-    def forget_lost(self) -> None:
+    def close_lost(self) -> None:
         for world in self.pool.lost():
-            for resident in self.residents.values():
-                resident.behavior.close_environment(world)
+            for trained in self.behaviors.values():
+                trained.behavior.close_environment(world)
 
-    def resident(self, team: str) -> Resident:
+    def trained(self, team: str) -> TrainedBehavior:
         """Return the behavior of a team, `name?team=id`; all teams of a name are one behavior.
 
         Raises RunError if teams of a name see or do different things.
         """
         name, spec = behavior_name(team), self.pool.specs[team]
-        if name not in self.residents:
-            self.residents[name] = self.admit(name, spec)
-            self.display.track(name, self.residents[name].max_steps)
-        self.residents[name].add_team(team, spec)
-        return self.residents[name]
+        if name not in self.behaviors:
+            self.behaviors[name] = self.add_behavior(name, spec)
+            self.display.track(name, self.behaviors[name].max_steps)
+        self.behaviors[name].add_team(team, spec)
+        return self.behaviors[name]
 
     def act(self, said: Iterable[str]) -> None:
         """Answer the behaviors that spoke."""
         actions: dict[str, ActionTuple] = {}
         for name in said:
-            resident = self.residents[behavior_name(name)]
-            actions[name], metrics = resident.behavior.act(name)
+            trained = self.behaviors[behavior_name(name)]
+            actions[name], metrics = trained.behavior.act(name)
             if not np.isfinite(actions[name].continuous).all():
                 raise NonFiniteError(
-                    f"{resident.name}: the policy's actions at step {resident.behavior.step:,} are not finite. "
-                    f"{resident.checkpoints.last_good()}"
+                    f"{trained.name}: the policy's actions at step {trained.behavior.step:,} are not finite. "
+                    f"{trained.checkpoints.last_good()}"
                 )
-            self.recorder.add(resident.name, metrics)
+            self.recorder.add(trained.name, metrics)
         self.pool.send(actions)
 
     def learn(self) -> None:
         if not self.plan.train:
             return
-        for resident in self.residents.values():
-            if resident.finished:
+        for trained in self.behaviors.values():
+            if trained.finished:
                 continue
             try:
-                metrics = resident.behavior.learn()
+                metrics = trained.behavior.learn()
             except NotFinite as error:
                 raise NonFiniteError(
-                    f"{resident.name}: learning went to infinity at step {resident.behavior.step:,}: {error}. "
-                    f"{resident.checkpoints.last_good()} Try a smaller learning_rate, normalize: true, or look at the "
+                    f"{trained.name}: learning went to infinity at step {trained.behavior.step:,}: {error}. "
+                    f"{trained.checkpoints.last_good()} Try a smaller learning_rate, normalize: true, or look at the "
                     "rewards that the environment gives."
                 ) from error
             if metrics is not None:
-                self.recorder.add(resident.name, metrics)
+                self.recorder.add(trained.name, metrics)
 
-    def keep_house(self) -> None:
+    def end_tick(self) -> None:
         """Record, show and save what is due."""
-        for resident in self.residents.values():
-            step = resident.behavior.step
-            self.display.advance(resident.name, step, resident.behavior.mean_return)
-            if step >= resident.next_summary:
-                self.record_summary(resident)
-            if self.plan.train and step >= resident.next_checkpoint:
-                resident.next_checkpoint = after(step, resident.checkpoint_interval)
-                self.save_or_go_on(resident)
+        for trained in self.behaviors.values():
+            step = trained.behavior.step
+            self.display.advance(trained.name, step, trained.behavior.mean_return)
+            if step >= trained.next_summary:
+                self.record_summary(trained)
+            if self.plan.train and step >= trained.next_checkpoint:
+                trained.next_checkpoint = after(step, trained.checkpoint_interval)
+                self.save_or_go_on(trained)
 
-    def record_summary(self, resident: Resident) -> None:
-        self.recorder.add(resident.name, {"Is Training": float(self.plan.train)}, Aggregation.MOST_RECENT)
+    def record_summary(self, trained: TrainedBehavior) -> None:
+        self.recorder.add(trained.name, {"Is Training": float(self.plan.train)}, Aggregation.MOST_RECENT)
         for name, lesson in self.plan.lessons.items():
             self.recorder.add(
-                resident.name, {f"Environment/Lesson Number/{name}": float(lesson)}, Aggregation.MOST_RECENT
+                trained.name, {f"Environment/Lesson Number/{name}": float(lesson)}, Aggregation.MOST_RECENT
             )
-        due = resident.next_summary
-        resident.next_summary = after(resident.behavior.step, resident.summary_freq)
-        rewards = self.recorder.flush(resident.name, due).get("Environment/Cumulative Reward")
-        resident.last_summary = rewards or resident.last_summary
+        due = trained.next_summary
+        trained.next_summary = after(trained.behavior.step, trained.summary_freq)
+        rewards = self.recorder.flush(trained.name, due).get("Environment/Cumulative Reward")
+        trained.last_summary = rewards or trained.last_summary
 
-    def save(self, resident: Resident) -> None:
+    def save(self, trained: TrainedBehavior) -> None:
         """Write a checkpoint and the model beside it."""
-        state = resident.behavior.state_dict()
+        state = trained.behavior.state_dict()
         state["rng"] = {"torch": torch.get_rng_state()}
-        reward = resident.behavior.reward
-        resident.checkpoints.save(resident.behavior.step, state, reward=reward, export=resident.export)
+        reward = trained.behavior.reward
+        trained.checkpoints.save(trained.behavior.step, state, reward=reward, export=trained.export)
 
-    def save_or_go_on(self, resident: Resident) -> None:
+    def save_or_go_on(self, trained: TrainedBehavior) -> None:
         """Save; where the disk refuses, go on and try again at the next interval: what is learnt is not lost yet."""
         try:
-            self.save(resident)
+            self.save(trained)
         except NonFiniteError:
             raise
         except CheckpointError as error:
-            log.error(f"{error} Training goes on, and it is tried again at step {resident.next_checkpoint:,}.")
+            log.error(f"{error} Training goes on, and it is tried again at step {trained.next_checkpoint:,}.")
 
     def save_what_can_be(self) -> None:
         """Save after a failure: what cannot be saved is logged, so that the first cause stays the one that is told."""
         if not self.plan.train:
             return
-        for resident in self.residents.values():
-            for step in (partial(self.save, resident), resident.checkpoints.finish):
+        for trained in self.behaviors.values():
+            for step in (partial(self.save, trained), trained.checkpoints.finish):
                 if (problem := attempt(step)) is not None:
                     log.warning(problem)
 
     def save_all(self) -> None:
         if not self.plan.train:
             return
-        for resident in self.residents.values():
-            if not resident.checkpoints.holds(resident.behavior.step):
-                self.save(resident)
-            resident.checkpoints.finish()
+        for trained in self.behaviors.values():
+            if not trained.checkpoints.holds(trained.behavior.step):
+                self.save(trained)
+            trained.checkpoints.finish()
 
 
 def attempt(action: Callable[[], object]) -> str | None:

@@ -14,7 +14,7 @@ from mlagents.settings.options import TrainerSettings
 from mlagents.settings.reading import load
 
 MOST = 3  # tensors that are named
-_LAYER = re.compile(r"Policy\.body\.(layers\.\d+\.weight|steered\.first\.weight)")
+_LAYER = re.compile(r"Policy\.body\.(layers\.\d+\.weight|conditioned\.first\.weight)")
 
 
 def mismatch(path: Path, name: str, saved: Mapping[str, Any], built: Mapping[str, Any], now: TrainerSettings) -> str:

@@ -98,7 +98,7 @@ class Reader(SectionReader):
         except PluginError as error:
             self.mistake((*path, "trainer_type"), str(error))
             return None
-        for sentence in self.catalog.doubtful(name):
+        for sentence in self.catalog.shadowed(name):
             self.warn((*path, "trainer_type"), sentence)
         if found is None:
             names = self.catalog.names()

@@ -40,7 +40,7 @@ def unsupported(options: RunOptions) -> list[str]:
     return found
 
 
-def misfits(options: RunOptions, specs: Mapping[str, BehaviorSpec]) -> list[str]:
+def incompatibilities(options: RunOptions, specs: Mapping[str, BehaviorSpec]) -> list[str]:
     """Return a sentence for each behavior whose trainer cannot learn it; loads the trainers.
 
     specs: of behaviors that are known already, as the environment names them.
@@ -51,14 +51,14 @@ def misfits(options: RunOptions, specs: Mapping[str, BehaviorSpec]) -> list[str]
     for name, spec in known.items():
         if name not in options.behaviors and options.default_settings is not None:
             entries[f"default_settings, for {name}"] = (options.default_settings, spec)
-    found = (misfit(catalog, place, settings, spec) for place, (settings, spec) in entries.items())
+    found = (incompatibility(catalog, place, settings, spec) for place, (settings, spec) in entries.items())
     return [sentence for sentence in found if sentence is not None]
 
 
-def misfit(catalog: Catalog, place: str, settings: TrainerSettings, spec: BehaviorSpec | None) -> str | None:
+def incompatibility(catalog: Catalog, place: str, settings: TrainerSettings, spec: BehaviorSpec | None) -> str | None:
     """Return why a trainer cannot learn a behavior and which can, or None if it can. spec: None if not known yet."""
     needs = needs_of(settings, spec)
-    lacks = capabilities(catalog, settings.trainer_type).lacks(needs)
+    lacks = capabilities_of(catalog, settings.trainer_type).lacks(needs)
     if lacks is None:
         return None
     who = ", ".join(able(catalog, needs)) or "none"
@@ -82,15 +82,15 @@ def able(catalog: Catalog, needs: Needs) -> list[str]:
 
 def _does(catalog: Catalog, name: str, needs: Needs) -> bool:
     try:
-        return capabilities(catalog, name).lacks(needs) is None
+        return capabilities_of(catalog, name).lacks(needs) is None
     except PluginError:  # it is in nobody's way
         return False
 
 
-def capabilities(catalog: Catalog, name: str) -> Capabilities:
+def capabilities_of(catalog: Catalog, name: str) -> Capabilities:
     """Return what a trainer says of itself; raises PluginError if it cannot be loaded."""
     kind = catalog.find(name)
     if kind is None:
         raise PluginError(f"'{name}' is no known trainer")
-    said: Capabilities = getattr(kind.trainer(), "can", Capabilities())
+    said: Capabilities = getattr(kind.trainer(), "capabilities", Capabilities())
     return said

@@ -103,7 +103,7 @@ def test_the_share_may_follow_a_schedule(tick, file):
     trainer = made(sources=[{"file": file}], ratio=1.0, ratio_schedule="linear", ratio_final=0.2, ratio_steps=100)
     trainer.receive(tick(20))
     for step in (0, 50, 100, 900):
-        trainer._owed = 1.0
+        trainer._pending_updates = 1.0
         metrics = trainer.learn(step)
         assert metrics["Policy/Demonstration Ratio"] == pytest.approx({0: 1.0, 50: 0.6, 100: 0.2, 900: 0.2}[step])
     assert shown(trainer) == [10, 6, 2, 2]

@@ -55,16 +55,16 @@ SPACES = {
 
 @pytest.mark.parametrize("space", SPACES)
 def test_the_walk_by_hand_equals_autograd(space):
-    walked, reference = trainer(SPACES[space]), trainer(SPACES[space])
-    rows, same_rows = batch(walked), batch(reference)
+    saved, reference = trainer(SPACES[space]), trainer(SPACES[space])
+    rows, same_rows = batch(saved), batch(reference)
     torch.manual_seed(7)
-    got = walked.descend(rows)
+    got = saved.descend(rows)
     torch.manual_seed(7)
     want = OnPolicyTrainer.descend(reference, same_rows)
     assert got == pytest.approx(want, rel=1e-3, abs=1e-5)
-    for mine, theirs in zip(walked.policy.parameters(), reference.policy.parameters(), strict=True):
+    for mine, theirs in zip(saved.policy.parameters(), reference.policy.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=2e-3)
-    for mine, theirs in zip(walked.critic.parameters(), reference.critic.parameters(), strict=True):
+    for mine, theirs in zip(saved.critic.parameters(), reference.critic.parameters(), strict=True):
         assert torch.allclose(mine, theirs, atol=2e-3)
 
 
@@ -183,10 +183,10 @@ KINDS = [Smooth, OwnCritic, OwnNormalizer]
 def made_twice(kind=PPOTrainer, change=lambda made: None):
     found = []
     for _ in range(2):
-        plain = trainer(ActionSpec.create_continuous(3))
+        unchanged = trainer(ActionSpec.create_continuous(3))
         torch.manual_seed(3)
-        setup = TrainerSetup(plain.policy.spec, NETWORK, [Extrinsic(gamma=0.9, strength=1.0)], 1000)
-        made = kind(setup, plain.settings)
+        setup = TrainerSetup(unchanged.policy.spec, NETWORK, [Extrinsic(gamma=0.9, strength=1.0)], 1000)
+        made = kind(setup, unchanged.settings)
         rows = batch(made)
         change(made)
         found.append((made, rows))

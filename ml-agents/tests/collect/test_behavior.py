@@ -18,7 +18,7 @@ SPEC = BehaviorSpec([vector_sensor(1, "seen")], ActionSpec.create_continuous(1))
 
 
 class Together(PPOTrainer):
-    can = Capabilities(groups=True)
+    capabilities = Capabilities(groups=True)
 
 
 def step(group_reward):

@@ -142,7 +142,7 @@ def test_two_environments_may_have_agents_of_the_same_id():
 class Listener:
     """Stands in for a trainer; notes which lanes were closed."""
 
-    can = Capabilities(groups=True)
+    capabilities = Capabilities(groups=True)
 
     def __init__(self):
         self.policy, self.closed, self.rows = Counter(), [], 0

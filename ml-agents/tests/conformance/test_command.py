@@ -14,7 +14,7 @@ import os
 from mlagents.api import PPOTrainer
 
 class FragileTrainer(PPOTrainer):
-    can = PPOTrainer.can.__class__(hybrid=False, discrete=False)
+    capabilities = PPOTrainer.capabilities.__class__(hybrid=False, discrete=False)
 
     def state_dict(self):
         os._exit(3)

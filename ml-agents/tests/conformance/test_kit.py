@@ -63,7 +63,7 @@ def test_what_a_trainer_does_not_take_is_a_skipped_test():
 def test_a_plugins_own_test_file_runs_under_pytest_and_loads_nothing_before_it_must(tmp_path):
     (tmp_path / "choosy.py").write_text(
         "from dataclasses import replace\nfrom mlagents.api import PPOTrainer\n"
-        "class ChoosyTrainer(PPOTrainer):\n    can = replace(PPOTrainer.can, hybrid=False)\n"
+        "class ChoosyTrainer(PPOTrainer):\n    capabilities = replace(PPOTrainer.capabilities, hybrid=False)\n"
     )
     (tmp_path / "test_choosy.py").write_text(
         "import sys\nimport mlagents.conformance\nassert 'torch' not in sys.modules\nimport pytest\n"

@@ -351,7 +351,7 @@ class Loose(PPOTrainer):
 
 
 class Refusing(PPOTrainer):
-    can = replace(PPOTrainer.can, continuous=False, discrete=False, hybrid=False)
+    capabilities = replace(PPOTrainer.capabilities, continuous=False, discrete=False, hybrid=False)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from mlagents.demonstrations import sources
 from mlagents.demonstrations.settings import SourceSettings
-from mlagents.demonstrations.sources import LiveSource, make_source, misfit
+from mlagents.demonstrations.sources import LiveSource, incompatibility, make_source
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
 from mlagents_envs.demonstrations.layout import delimited
@@ -66,7 +66,7 @@ def test_a_file_of_other_agents_says_which_sensor_or_action_differs(shown, tmp_p
     ],
 )  # fmt: skip
 def test_what_differs_is_named(own, words):
-    assert misfit(SPEC, own) == words
+    assert incompatibility(SPEC, own) == words
 
 
 def test_a_file_that_is_still_being_made_is_followed(tmp_path):

@@ -10,7 +10,7 @@ from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.settings import NetworkSettings
 
 
-def plain(layer, x, goal):
+def unchanged(layer, x, goal):
     """Return what a goal layer says, row by row."""
     rows = [row @ layer.matrix(own[None])[0] + layer.bias for row, own in zip(x, goal, strict=True)]
     return torch.stack(rows)
@@ -20,11 +20,11 @@ def plain(layer, x, goal):
 def test_rows_that_share_a_goal_share_its_weights(goals):
     layer, x = GoalLayer(5, 8, 3), torch.randn(50, 5)
     goal = torch.randn(goals, 3)[torch.arange(50) % goals]
-    want = plain(layer, x, goal)
+    want = unchanged(layer, x, goal)
     assert torch.allclose(layer(x, goal), want, atol=1e-6)
-    pull = torch.randn(50, 8)
-    got = torch.autograd.grad((layer(x, goal) * pull).sum(), list(layer.parameters()))
-    for mine, theirs in zip(got, torch.autograd.grad((want * pull).sum(), list(layer.parameters())), strict=True):
+    grad_out = torch.randn(50, 8)
+    got = torch.autograd.grad((layer(x, goal) * grad_out).sum(), list(layer.parameters()))
+    for mine, theirs in zip(got, torch.autograd.grad((want * grad_out).sum(), list(layer.parameters())), strict=True):
         assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-5)
 
 
@@ -32,7 +32,7 @@ def test_many_goals_pass_in_parts_while_nothing_is_learnt(monkeypatch):
     monkeypatch.setattr(conditioning, "AT_ONCE", 16)
     layer, x, goal = GoalLayer(5, 8, 3), torch.randn(50, 5), torch.randn(50, 3)
     with torch.no_grad():
-        assert torch.allclose(layer(x, goal), plain(layer, x, goal), atol=1e-6)
+        assert torch.allclose(layer(x, goal), unchanged(layer, x, goal), atol=1e-6)
 
 
 def test_a_goal_layer_has_the_layers_of_unitys_trainers():
@@ -43,13 +43,13 @@ def test_a_goal_layer_has_the_layers_of_unitys_trainers():
     assert not layer.bias.any()
 
 
-@pytest.mark.parametrize(("layers", "steered"), [(1, 0), (2, 1), (3, 2), (0, 0)])
-def test_only_the_last_layer_is_steered(layers, steered, sensors):
+@pytest.mark.parametrize(("layers", "conditioned"), [(1, 0), (2, 1), (3, 2), (0, 0)])
+def test_only_the_last_layer_is_steered(layers, conditioned, sensors):
     settings = NetworkSettings(hidden_units=16, num_layers=layers)
     body = NetworkBody([sensors.vector(4), sensors.vector(2, "Goal", goal=True)], settings)
-    assert len(body.layers) == steered
-    assert isinstance(body.steered, GoalLayer)
-    assert not body.plain
+    assert len(body.layers) == conditioned
+    assert isinstance(body.conditioned, GoalLayer)
+    assert not body.is_mlp
 
 
 def test_a_goal_changes_the_answer_also_through_its_own_network(sensors):
@@ -60,15 +60,15 @@ def test_a_goal_changes_the_answer_also_through_its_own_network(sensors):
     seen, meant = x[:, :4], torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     one, other = (body((seen, goal[None]), head) for goal in meant)
     assert not torch.allclose(one, other, atol=1e-3)
-    weights = body.steered.matrix(meant)
+    weights = body.conditioned.matrix(meant)
     assert not torch.allclose(weights[0], weights[1], atol=1e-3)
 
 
 def test_without_conditioning_a_goal_is_seen_like_anything_else(sensors):
     goal = [sensors.vector(4), sensors.vector(2, "Goal", goal=True)]
     body = NetworkBody(goal, NetworkSettings(hidden_units=16, goal_conditioning_type="none"))
-    assert body.steered is None
-    assert body.plain
+    assert body.conditioned is None
+    assert body.is_mlp
     assert len(body.layers) == 2
 
 

@@ -111,7 +111,7 @@ def test_vectors_and_images_lie_side_by_side_and_only_vectors_are_normalized(sen
     assert torch.equal(x[:, :5], body.normalizer(torch.cat([obs[0], obs[2]], 1)))
     assert torch.allclose(x[:, 5:21], body.images[0](obs[1]))
     assert body(obs, linear(16, 2, 1.0)).shape == (5, 2)
-    assert not body.plain
+    assert not body.is_mlp
 
 
 def test_images_alone_need_no_normalizer(sensors):

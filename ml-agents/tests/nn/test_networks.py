@@ -42,11 +42,11 @@ def test_the_walk_in_numpy_equals_autograd():
     body, head = NetworkBody(SENSORS, NetworkSettings(hidden_units=16, num_layers=3)), linear(16, 4, 1.0)
     parameters = [*body.parameters(), *head.parameters()]
     x = torch.randn(9, 5, requires_grad=True)
-    pull = torch.randn(9, 4)
+    grad_out = torch.randn(9, 4)
     quick = body((x[:, :3], x[:, 3:]), head)
-    got = torch.autograd.grad((quick * pull).sum(), [x, *parameters])
+    got = torch.autograd.grad((quick * grad_out).sum(), [x, *parameters])
     slow = body.reference(x, head)
-    want = torch.autograd.grad((slow * pull).sum(), [x, *parameters])
+    want = torch.autograd.grad((slow * grad_out).sum(), [x, *parameters])
     assert torch.allclose(quick, slow, atol=1e-6)
     for mine, theirs in zip(got, want, strict=True):
         assert torch.allclose(mine, theirs, atol=1e-5)
@@ -103,16 +103,16 @@ def test_the_gaussian_equals_the_numbers_of_the_official_trainers():
 
 def test_the_categorical_equals_the_numbers_of_the_official_trainers():
     known = vectors("categorical")
-    for logits, mask, chances, logs, entropy in zip(
+    for logits, mask, probs, logs, entropy in zip(
         *(known[name] for name in ("logits", "mask", "probs", "all_log_prob", "entropy")), strict=True
     ):
         kept = distributions.masked(torch.tensor(logits), torch.tensor(mask).bool())
-        (chance,) = distributions.probabilities(kept, (kept.shape[1],))
-        assert chance[0].tolist() == pytest.approx(chances[0], abs=1e-5)
+        (probs,) = distributions.probabilities(kept, (kept.shape[1],))
+        assert probs[0].tolist() == pytest.approx(probs[0], abs=1e-5)
         for choice, log in enumerate(logs[0]):
-            got = distributions.categorical_log_prob([chance], torch.tensor([[choice]]))
+            got = distributions.categorical_log_prob([probs], torch.tensor([[choice]]))
             assert got.item() == pytest.approx(log, abs=1e-4)
-        assert distributions.categorical_entropy([chance]).item() == pytest.approx(entropy[0][0], abs=1e-5)
+        assert distributions.categorical_entropy([probs]).item() == pytest.approx(entropy[0][0], abs=1e-5)
 
 
 def test_a_forbidden_action_is_never_taken():

@@ -81,7 +81,7 @@ class World(NamedTuple):
     bodies: Array  # (areas, bodies) BODY, first those that meet all others
     touched: Array  # (moving, bodies) bool: in the area that moved last, what each of these first ones touched
     contacts: Array  # room for CONTACT of one area
-    chance: Array  # (areas,) uint64, each area's own random numbers
+    rng: Array  # (areas,) uint64, each area's own random numbers
     clock: Array  # (areas,) int32, physics steps of this episode
 
     @staticmethod
@@ -100,4 +100,4 @@ class World(NamedTuple):
 
     def seed(self, seed: int) -> None:
         """Begin every random number anew; those of an area do not depend on how many others there are."""
-        self.chance[:] = np.random.default_rng(seed).integers(1, 2**63, len(self.chance), dtype=np.uint64)
+        self.rng[:] = np.random.default_rng(seed).integers(1, 2**63, len(self.rng), dtype=np.uint64)

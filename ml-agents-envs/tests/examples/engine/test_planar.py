@@ -3,9 +3,9 @@ import pytest
 
 pytest.importorskip("numba")
 
-from mlagents_envs.examples.engine.chance_numba import uniform
 from mlagents_envs.examples.engine.planar import World, body
 from mlagents_envs.examples.engine.planar_numba import lift, push, steer, step, walk
+from mlagents_envs.examples.engine.rng_numba import uniform
 
 DT, GRAVITY, FRICTION = 0.02, 9.81, 0.6
 
@@ -224,8 +224,8 @@ def test_random_numbers_fill_their_range_and_belong_to_an_area():
     few, many = (World.of(areas, [body()], moving=1) for areas in (2, 5))
     few.seed(3)
     many.seed(3)
-    drawn = [uniform(few.chance, 1, -2.0, 6.0) for _ in range(2000)]
-    assert drawn == [uniform(many.chance, 1, -2.0, 6.0) for _ in range(2000)]
+    drawn = [uniform(few.rng, 1, -2.0, 6.0) for _ in range(2000)]
+    assert drawn == [uniform(many.rng, 1, -2.0, 6.0) for _ in range(2000)]
     assert -2.0 <= min(drawn) < -1.9
     assert 5.9 < max(drawn) < 6.0
     assert np.mean(drawn) == pytest.approx(2.0, abs=0.2)

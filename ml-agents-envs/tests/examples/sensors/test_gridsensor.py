@@ -124,17 +124,17 @@ def test_cells_spread_with_the_agents_scale_and_keep_their_width():
 
 @pytest.mark.parametrize("sensor", [SENSOR, AHEAD, GridSensor("Grid", 3, 7, 12, ahead=2.0)])
 def test_boxes_are_seen_as_by_trying_every_cell(sensor):
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     for _ in range(10):
-        agent = body(*chance.uniform(-3, 3, 2), yaw=chance.uniform(-7, 7), tag=0)
+        agent = body(*rng.uniform(-3, 3, 2), yaw=rng.uniform(-7, 7), tag=0)
         others = [
             body(
-                *chance.uniform(-9, 9, 2),
-                yaw=chance.uniform(-7, 7),
-                half=tuple(chance.uniform(0.2, 3, 2)),
+                *rng.uniform(-9, 9, 2),
+                yaw=rng.uniform(-7, 7),
+                half=tuple(rng.uniform(0.2, 3, 2)),
                 tag=int(tag),
             )
-            for tag in chance.integers(0, 3, 8)
+            for tag in rng.integers(0, 3, 8)
         ]
         expected = slowly(others, sensor, agent)
         assert expected.any()

@@ -84,8 +84,8 @@ def test_a_disc_is_met_on_its_circle():
 
 
 def test_it_does_not_matter_how_the_whole_world_is_turned():
-    chance = np.random.default_rng(0)
-    places, yaws = chance.uniform(-7, 7, (12, 2)), chance.uniform(0, 3, 12)
+    rng = np.random.default_rng(0)
+    places, yaws = rng.uniform(-7, 7, (12, 2)), rng.uniform(0, 3, 12)
 
     def seen(turn):
         c, s = np.cos(turn), np.sin(turn)

@@ -57,7 +57,7 @@ class TheNameTrainer(ml.OffPolicyTrainer):
 
     trainer_type = "the-name"  # as the YAML says it
     Settings = TheNameSettings
-    can = ml.Capabilities(continuous=False, hybrid=False, several_signals=False)  # what asks for more is refused
+    capabilities = ml.Capabilities(continuous=False, hybrid=False, several_signals=False)
     policy: TheNameActor
 
     def __init__(self, setup: ml.TrainerSetup, settings: Any) -> None:

@@ -27,7 +27,7 @@ class TheNameTrainer(OnPolicyTrainer):
 
     trainer_type = "the-name"  # as the YAML says it
     Settings = TheNameSettings
-    can = Capabilities()  # any actions, several reward signals; what asks for more is refused
+    capabilities = Capabilities()  # any actions, several reward signals; what asks for more is refused
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms whose sum is descended; each is a curve of its own in TensorBoard."""

@@ -17,18 +17,18 @@ from mlagents.demonstrations.sources import Piece, Source
 log = logging.getLogger(__name__)
 
 
-class Stock:
+class DemonstrationBuffer:
     """Rows of demonstrations, of every source."""
 
     def __init__(
-        self, sources: Iterable[Source], *, capacity: int | None,
-        as_sampled: Callable[[Actions], Actions], reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns],
+        self, sources: Iterable[Source], *, capacity: int | None, from_env_action: Callable[[Actions], Actions],
+        reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns],
     ) -> None:  # fmt: skip
         """capacity: rows that are kept, None for all; reward: (n, S) of a tick; returns: makes what counts n steps."""
         self.memory = ReplayBuffer(capacity)
         self.rows_of: dict[str, int] = {}  # source -> rows that came from it
         self._sources = list(sources)
-        self._as_sampled, self._reward, self._returns = as_sampled, reward, returns
+        self._as_sampled, self._reward, self._returns = from_env_action, reward, returns
         self._takes: dict[tuple[Path, int], tuple[ReplayedDemonstration, NStepReturns]] = {}
         self._observed: dict[str, int] = {}  # file -> rows that the normalizer has seen
         self._told: dict[str, int] = {}  # file -> rows that came from it

@@ -11,7 +11,7 @@ from mlagents.api import Capabilities, OffPolicyHyperparamSettings, OffPolicyTra
 
 
 class NarrowTrainer(OnPolicyTrainer):
-    can = Capabilities(discrete=False, hybrid=False, several_signals=False)
+    capabilities = Capabilities(discrete=False, hybrid=False, several_signals=False)
 
 
 class RecallTrainer(OffPolicyTrainer):
@@ -19,7 +19,7 @@ class RecallTrainer(OffPolicyTrainer):
 
 
 class ChoosyTrainer(OffPolicyTrainer):
-    can = Capabilities(continuous=False)
+    capabilities = Capabilities(continuous=False)
 '''
 
 
