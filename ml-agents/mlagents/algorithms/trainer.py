@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
@@ -59,6 +59,8 @@ class TrainerSetup:
     signals: Sequence[RewardSignal]
     max_steps: int  # where linear schedules reach their minimum
     demonstrations: DemonstrationSettings | None = None  # for trainers that can learn from them
+    device: torch.device = torch.device("cpu")  # where networks and rows lie  # noqa: RUF009
+    generator: torch.Generator = field(default_factory=torch.Generator)  # of every random number while it acts and learns
 
 
 def title(name: str) -> str:
