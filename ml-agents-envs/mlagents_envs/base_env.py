@@ -241,7 +241,8 @@ class ActionSpec(NamedTuple):
             discrete[:, branch] = np.random.randint(size, size=n_agents)
         return ActionTuple(continuous, discrete)
 
-    def _validate_action(self, actions: ActionTuple, n_agents: int, name: str) -> ActionTuple:
+    def validate_action(self, actions: ActionTuple, n_agents: int, name: str) -> ActionTuple:
+        """Return the actions if they fit n agents of the behavior `name`; raises UnityActionException if not."""
         for kind, got, size in (
             ("continuous", actions.continuous, self.continuous_size),
             ("discrete", actions.discrete, self.discrete_size),
@@ -252,16 +253,23 @@ class ActionSpec(NamedTuple):
                 )
         return actions
 
+    def _validate_action(self, actions: ActionTuple, n_agents: int, name: str) -> ActionTuple:
+        """Call `validate_action`, under the name that Unity's own package has."""
+        return self.validate_action(actions, n_agents, name)
+
     @staticmethod
     def create_continuous(continuous_size: int) -> ActionSpec:
+        """Return the spec of continuous actions only."""
         return ActionSpec(continuous_size, ())
 
     @staticmethod
     def create_discrete(discrete_branches: Sequence[int]) -> ActionSpec:
+        """Return the spec of discrete actions only, with these branch sizes."""
         return ActionSpec(0, tuple(discrete_branches))
 
     @staticmethod
     def create_hybrid(continuous_size: int, discrete_branches: Sequence[int]) -> ActionSpec:
+        """Return the spec of continuous and discrete actions together."""
         return ActionSpec(continuous_size, tuple(discrete_branches))
 
 

@@ -151,7 +151,7 @@ class UnityEnvironment(BaseEnv):
         spec = self._spec(behavior_name)
         if behavior_name in self._steps:
             asking = len(self._steps[behavior_name][0])
-            self._actions[behavior_name] = spec.action_spec._validate_action(action, asking, behavior_name)
+            self._actions[behavior_name] = spec.action_spec.validate_action(action, asking, behavior_name)
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
         """Answer one agent; the others of its behavior get zeros unless they are answered too."""
@@ -159,7 +159,7 @@ class UnityEnvironment(BaseEnv):
         if behavior_name not in self._steps:
             return
         decision = self._steps[behavior_name][0]
-        action = spec._validate_action(action, 1, behavior_name)
+        action = spec.validate_action(action, 1, behavior_name)
         row = decision.agent_id_to_index.get(agent_id)
         if row is None:
             raise IndexError(f"{behavior_name}: agent {agent_id} did not ask for an action")

@@ -102,7 +102,14 @@ def test_kinds_of_action_space():
 
 def test_actions_of_another_shape_are_refused():
     with pytest.raises(UnityActionException, match=r"B: discrete actions have shape \(2, 0\); 2 agents take \(2, 1\)"):
-        ActionSpec(2, (3,))._validate_action(ActionTuple(np.zeros((2, 2))), 2, "B")
+        ActionSpec(2, (3,)).validate_action(ActionTuple(np.zeros((2, 2))), 2, "B")
+
+
+def test_the_check_of_actions_keeps_the_name_that_unitys_package_has():
+    spec, action = ActionSpec.create_continuous(2), ActionTuple(np.zeros((3, 2)))
+    assert spec._validate_action(action, 3, "B") is action
+    with pytest.raises(UnityActionException, match="B: continuous actions have shape"):
+        spec._validate_action(action, 4, "B")
 
 
 def test_behaviors_cannot_be_changed_from_outside():

@@ -27,7 +27,7 @@ def still(decision):
     return ActionTuple(continuous=np.zeros((len(decision), 2), np.float32))
 
 
-def chance(seed):
+def random_policy(seed):
     generator = np.random.default_rng(seed)
     return lambda decision: ActionTuple(continuous=generator.uniform(-1, 1, (len(decision), 2)).astype(np.float32))
 
@@ -64,7 +64,7 @@ def test_there_are_as_many_agents_as_in_unitys_scene(name, areas):
 @pytest.mark.parametrize("name", ["3DBall", "3DBallHard"])
 def test_the_same_seed_gives_the_same_trajectory(name):
     def trajectory(seed):
-        return np.concatenate([d.obs[0] for d, _ in play(make(name, areas=4, seed=seed), 60, chance(0))])
+        return np.concatenate([d.obs[0] for d, _ in play(make(name, areas=4, seed=seed), 60, random_policy(0))])
 
     assert np.array_equal(trajectory(5), trajectory(5))
     assert not np.array_equal(trajectory(5), trajectory(6))
@@ -93,7 +93,7 @@ def test_agents_keep_their_ids_over_episodes_and_resets():
     env = make("3DBall", areas=8)
     for _ in range(2):
         ended = 0
-        for decision, terminal in play(env, 60, chance(1)):
+        for decision, terminal in play(env, 60, random_policy(1)):
             assert decision.agent_id.tolist() == list(range(8))
             assert set(terminal.agent_id.tolist()) <= set(range(8))
             ended += len(terminal)
@@ -103,7 +103,7 @@ def test_agents_keep_their_ids_over_episodes_and_resets():
 def test_on_demand_agents_get_a_new_id_for_each_episode():
     env = make("3DBall", areas=8, renew_ids=True)
     before, ids, ended = np.arange(8), set(range(8)), 0
-    for decision, terminal in play(env, 120, chance(1)):
+    for decision, terminal in play(env, 120, random_policy(1)):
         going_on = ~np.isin(before, terminal.agent_id)
         assert decision.agent_id[going_on].tolist() == before[going_on].tolist()
         assert not set(decision.agent_id[~going_on].tolist()) & ids
@@ -137,7 +137,7 @@ def test_both_numberings_tell_of_the_same_episodes(name):
 
 
 def test_the_last_observation_is_that_of_the_lost_ball():
-    for _, terminal in play(make("3DBall", areas=8), 120, chance(1)):
+    for _, terminal in play(make("3DBall", areas=8), 120, random_policy(1)):
         for row in range(len(terminal)):
             x, y, z = terminal.obs[0][row, 2:5]
             assert y < -2 or abs(x) > 3 or abs(z) > 3
@@ -148,8 +148,8 @@ def test_the_last_observation_is_that_of_the_lost_ball():
 def test_a_full_episode_is_interrupted_after_a_thousand_decisions_of_a_tenth_each():
     env = make("3DBall", areas=1)
     env.reset()
-    env._state[0, :4] = [1, 0, 0, 0]
-    env._state[0, 4:7] = [0, 3, 0]
+    env.state[0, :4] = [1, 0, 0, 0]
+    env.state[0, 4:7] = [0, 3, 0]
     total = 0.0
     decisions = 0
     terminal = ()
@@ -170,7 +170,7 @@ def test_compiled_and_plain_physics_agree():
     plain._kernel = importlib.import_module("mlagents_envs.examples.ball3d_numpy")
     assert quick._kernel is not plain._kernel
     for (one, its_end), (other, others_end) in zip(
-        play(quick, 200, chance(2)), play(plain, 200, chance(2)), strict=True
+        play(quick, 200, random_policy(2)), play(plain, 200, random_policy(2)), strict=True
     ):
         assert its_end.agent_id.tolist() == others_end.agent_id.tolist()
         assert np.allclose(one.obs[0], other.obs[0], atol=1e-3)
@@ -196,7 +196,7 @@ def resting_height(scale):
     env = make("3DBall", areas=1)
     env.set_parameters({"scale": scale})
     env.reset()
-    env._state[0, :4], env._state[0, 4:7] = [1, 0, 0, 0], [0, 4, 0]
+    env.state[0, :4], env.state[0, 4:7] = [1, 0, 0, 0], [0, 4, 0]
     for _ in range(60):
         env.set_actions(env.behavior, still([0]))
         env.step()
@@ -217,7 +217,7 @@ def test_a_sampled_scale_is_drawn_anew_for_each_episode():
 
     env = make("3DBall", areas=8)
     env.set_parameters({"scale": sampler})
-    ended = sum(len(terminal) for _, terminal in play(env, 60, chance(1)))
+    ended = sum(len(terminal) for _, terminal in play(env, 60, random_policy(1)))
     assert sum(asked) >= 8 + ended
 
 
@@ -308,20 +308,20 @@ import numpy as np
 from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import make
 
-env, chance, seen = make(sys.argv[1], areas=6, seed=9), np.random.default_rng(1), hashlib.sha256()
+env, rng, digest = make(sys.argv[1], areas=6, seed=9), np.random.default_rng(1), hashlib.sha256()
 env.reset()
 for _ in range(400):
     for behavior in env.behavior_specs:
         decision, _ = env.get_steps(behavior)
         for column in (*decision.obs, decision.reward):
-            seen.update(np.ascontiguousarray(column).tobytes())
+            digest.update(np.ascontiguousarray(column).tobytes())
         if len(decision):
             branches, spec = env.SPEC.action_spec.discrete_branches, env.SPEC.action_spec
-            continuous = chance.uniform(-1, 1, (len(decision), spec.continuous_size))
-            discrete = chance.integers(0, branches or 1, (len(decision), spec.discrete_size))
+            continuous = rng.uniform(-1, 1, (len(decision), spec.continuous_size))
+            discrete = rng.integers(0, branches or 1, (len(decision), spec.discrete_size))
             env.set_actions(behavior, ActionTuple(continuous, discrete))
     env.step()
-print(seen.hexdigest())
+print(digest.hexdigest())
 """
 
 

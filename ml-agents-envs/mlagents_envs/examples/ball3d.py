@@ -1,4 +1,4 @@
-"""3DBall: balance a ball on a platform. 3DBallHard: the same without being told velocities.
+"""3DBall: balance a ball on a platform. 3DBallHard: the same without observed velocities.
 
 The platform is a 5 x 5 x 5 box that turns about its middle; the ball, of radius 0.5 scale, falls onto it from 4 above.
 An agent decides every 5 physics steps of 0.02 s and turns the platform by up to 2 degrees a step about z and about x,
@@ -19,7 +19,11 @@ FRAMES = 9  # that 3DBallHard sees
 
 
 class Ball3D(ExampleEnv):
-    """Sees 8 numbers: the platform's quaternion z and x, the ball's position from its middle, the ball's velocity."""
+    """Sees 8 numbers: the platform's quaternion z and x, the ball's position from its middle, the ball's velocity.
+
+    state: (areas, 13) float32, platform quaternion w x y z, ball position (m), velocity (m/s), spin (rad/s).
+    radius: (areas,) float32, the ball's in this episode, in m.
+    """
 
     NAME = "3DBall"
     AREAS = 12
@@ -30,19 +34,20 @@ class Ball3D(ExampleEnv):
         super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.areas
         self._kernel = choose("ball3d")
-        self._state = np.zeros((n, 13), np.float32)  # quaternion w x y z, ball position, velocity, spin
+        self.state = np.zeros((n, 13), np.float32)  # quaternion w x y z, ball position, velocity, spin
         self._clock = np.zeros(n, np.int32)  # physics steps of this episode
-        self._radius = np.zeros(n, np.float32)  # of the ball in this episode
+        self.radius = np.zeros(n, np.float32)  # of the ball in this episode
         self._next_radius = np.zeros(n, np.float32)  # and in the next
         self.set_seed(seed)
 
     def set_seed(self, seed: int) -> None:
+        """Seed the random numbers of every area; takes effect at the next reset."""
         super().set_seed(seed)
-        self._chance = np.random.default_rng(seed).integers(1, 2**63, self.areas, dtype=np.uint64)  # each area's own
+        self._rng = np.random.default_rng(seed).integers(1, 2**63, self.areas, dtype=np.uint64)  # each area's own
 
     def _begin(self) -> list[Array]:
         self._next_radius[:] = self._draw_radius(self.areas)
-        self._kernel.begin(self._state, self._chance, self._clock, self._radius, self._next_radius)
+        self._kernel.begin(self.state, self._rng, self._clock, self.radius, self._next_radius)
         return self._see(self._look(), None)
 
     def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
@@ -50,7 +55,7 @@ class Ball3D(ExampleEnv):
         reward, done, interrupted = np.empty(n, np.float32), np.zeros(n, bool), np.zeros(n, bool)
         last, now = np.zeros((n, 8), np.float32), np.empty((n, 8), np.float32)
         self._kernel.decide(
-            self._state, self._chance, self._clock, self._radius, self._next_radius, action.continuous,
+            self.state, self._rng, self._clock, self.radius, self._next_radius, action.continuous,
             self._draw("gravity", 1)[0], reward, done, interrupted, last, now,
         )  # fmt: skip
         if not done.any():
@@ -63,7 +68,7 @@ class Ball3D(ExampleEnv):
         return (0.5 * self._draw("scale", n)).astype(np.float32)
 
     def _look(self) -> Array:
-        return np.ascontiguousarray(self._state[:, [3, 1, 4, 5, 6, 7, 8, 9]])
+        return np.ascontiguousarray(self.state[:, [3, 1, 4, 5, 6, 7, 8, 9]])
 
     def _see(self, now: Array, fresh: Array | None) -> list[Array]:
         """Return what agents see; fresh: (n,) bool, whose episode has just begun (None: nobody's)."""

@@ -13,26 +13,29 @@ STEP = np.array([0, -1, 1])  # stay, left, right
 
 
 class Basic(ExampleEnv):
-    """-0.01 for each decision, +0.1 at the small goal, +1 at the large one; both end the episode."""
+    """-0.01 for each decision, +0.1 at the small goal, +1 at the large one; both end the episode.
+
+    position: (areas,) int64, the agent's place on the line, from 0 to SIZE.
+    """
 
     NAME = "Basic"
     AREAS = 1
     SPEC = BehaviorSpec([vector_sensor(SIZE, "BasicSensor")], ActionSpec.create_discrete((3,)))
 
     def _begin(self) -> list[Array]:
-        self._place = np.full(self.areas, START)
+        self.position = np.full(self.areas, START)
         return [self._see()]
 
     def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
-        self._place = np.clip(self._place + STEP[action.discrete[:, 0]], 0, SIZE)
-        small, large = self._place == SMALL_GOAL, self._place == LARGE_GOAL
+        self.position = np.clip(self.position + STEP[action.discrete[:, 0]], 0, SIZE)
+        small, large = self.position == SMALL_GOAL, self.position == LARGE_GOAL
         reward = (-0.01 + 0.1 * small + large).astype(np.float32)
         last, done = self._see(), small | large
-        self._place[done] = START
+        self.position[done] = START
         return [self._see()], reward, done, np.zeros(self.areas, bool), [last]
 
     def _see(self) -> Array:
         """(n, SIZE) float32, one at the agent's place."""
         seen = np.zeros((self.areas, SIZE), np.float32)
-        seen[np.arange(self.areas), self._place] = 1.0
+        seen[np.arange(self.areas), self.position] = 1.0
         return seen

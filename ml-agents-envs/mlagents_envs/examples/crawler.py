@@ -66,35 +66,35 @@ class Crawler(Locomotion):
         targets[:, 0::3], targets[:, 1::3], targets[:, 2::3] = action[:, 0:8:2], action[:, 1:8:2], action[:, 8:12]
         strength = np.zeros((self.n, 9))
         strength[:, UPPERS], strength[:, LOWERS] = (action[:, 12:16] + 1.0) / 2.0, (action[:, 16:] + 1.0) / 2.0
-        self._dolls.aim(targets, strength)
+        self.ragdolls.aim(targets, strength)
 
     def _earn(self) -> Array:
-        looks = (self._ahead() * front(self._dolls.rotation[:, 0])).sum(axis=1)
-        earned: Array = self._match(self._dolls.velocity.mean(axis=1)) * (looks + 1.0) / 2.0
+        looks = (self._ahead() * front(self.ragdolls.rotation[:, 0])).sum(axis=1)
+        earned: Array = self._match(self.ragdolls.velocity.mean(axis=1)) * (looks + 1.0) / 2.0
         return earned
 
     def _fallen(self) -> Array:
-        return np.asarray(self._dolls.touching[:, (0, *UPPERS)].any(axis=1))
+        return np.asarray(self.ragdolls.touching[:, (0, *UPPERS)].any(axis=1))
 
     def _observe(self) -> list[Array]:
-        dolls = self._dolls
+        dolls = self.ragdolls
         mean, goal = dolls.velocity.mean(axis=1), self._goal()
-        told = [
+        columns = [
             np.linalg.norm(goal - mean, axis=1)[:, None],
             self._as_seen(mean),
             self._as_seen(goal),
             between(front(dolls.rotation[:, 0]), self._ahead()),
-            self._as_seen(self._target - dolls.position[:, 0]),
+            self._as_seen(self.target - dolls.position[:, 0]),
             (dolls.position[:, 0, 1] / 10.0).clip(0.0, 1.0)[:, None],
             dolls.touching[:, :1],
         ]
         for k in (k for legs in zip(UPPERS, LOWERS, strict=True) for k in legs):
-            told += [dolls.touching[:, k, None], dolls.strength[:, k, None]]
-        return [self._feel(), np.concatenate(told, axis=1, dtype=np.float32)]
+            columns += [dolls.touching[:, k, None], dolls.strength[:, k, None]]
+        return [self._feel(), np.concatenate(columns, axis=1, dtype=np.float32)]
 
     def _feel(self) -> Array:
         """Return (n, 126): place, rotation, bend and velocity of all parts in the body's own frame."""
-        dolls = self._dolls
+        dolls = self.ragdolls
         back = inverse(dolls.rotation[:, :1])
         place = turn(back, dolls.position - dolls.position[:, :1])
         rotation = after(back, dolls.rotation)

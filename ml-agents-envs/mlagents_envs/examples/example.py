@@ -146,11 +146,11 @@ class ExampleEnv(BaseEnv):
 
     def set_actions(self, behavior_name: str, action: ActionTuple) -> None:
         n = len(self._asked(behavior_name))
-        self._answer(self._rows[behavior_name], self.SPEC.action_spec._validate_action(action, n, behavior_name))
+        self._answer(self._rows[behavior_name], self.SPEC.action_spec.validate_action(action, n, behavior_name))
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
         asked = self._asked(behavior_name)
-        action = self.SPEC.action_spec._validate_action(action, 1, behavior_name)
+        action = self.SPEC.action_spec.validate_action(action, 1, behavior_name)
         row = asked.agent_id_to_index.get(agent_id)
         if row is None:
             raise IndexError(f"{behavior_name}: agent {agent_id} did not ask for an action")

@@ -28,7 +28,10 @@ FLOOR = 0.5  # height
 
 
 class FoodCollector(PlanarEnv):
-    """Continuous actions: forward, to the right, turn left; each from -1 to 1. Discrete: 1 shoots."""
+    """Continuous actions: forward, to the right, turn left; each from -1 to 1. Discrete: 1 shoots.
+
+    shooting: (n,) bool, who has shot in the last decision.
+    """
 
     NAME = "FoodCollector"
     AREAS = 4
@@ -40,28 +43,28 @@ class FoodCollector(PlanarEnv):
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
         super().__init__(bodies(), moving=kernel.AGENTS, areas=areas, seed=seed, renew_ids=renew_ids)
         self._wakes = np.zeros(self.n, np.int32)  # physics step in which a frozen agent acts again
-        self._shoots = np.zeros(self.n, bool)  # who has shot in the last decision
+        self.shooting = np.zeros(self.n, bool)  # who has shot in the last decision
         self._grid = grid(SENSOR)
         self._seen = []  # grids are looked at anew
 
     def _begin(self) -> list[Array]:
-        kernel.scatter(self._world)
+        kernel.scatter(self.state)
         return super()._begin()
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
-        kernel.decide(self._world, action.continuous, action.discrete, self._wakes, reward, done)
-        self._shoots = action.discrete[:, 0] == 1
+        kernel.decide(self.state, action.continuous, action.discrete, self._wakes, reward, done)
+        self.shooting = action.discrete[:, 0] == 1
         interrupted[:] = done
 
     def _begin_in(self, areas: Array) -> None:
         scale = self._draw("agent_scale", len(areas) * self.PER_AREA)
         self._draw("laser_length", len(areas) * self.PER_AREA)  # complains of an impossible one
-        kernel.begin(self._world, areas, scale, self._wakes)
-        self._shoots.reshape(self.areas, -1)[areas] = False
+        kernel.begin(self.state, areas, scale, self._wakes)
+        self.shooting.reshape(self.areas, -1)[areas] = False
 
     def _see(self) -> list[Array]:
         seen = np.zeros((self.n, *SENSOR.shape), np.float32)
-        kernel.look(self._world, self._grid, seen)
+        kernel.look(self.state, self._grid, seen)
         return [seen]
 
 

@@ -30,17 +30,17 @@ STEPS, LIMIT = 5, 5000  # physics steps of a decision, of an episode
 
 
 @compiled()
-def scatter(world):
+def scatter(state):
     """Put food everywhere."""
-    for i in range(len(world.clock)):
+    for i in range(len(state.clock)):
         for j in range(FIRST_FOOD, FIRST_WALL):
-            food = world.bodies[i, j]
-            rest(food, uniform(world.rng, i, -SPREAD, SPREAD), uniform(world.rng, i, -SPREAD, SPREAD))
+            food = state.bodies[i, j]
+            rest(food, uniform(state.rng, i, -SPREAD, SPREAD), uniform(state.rng, i, -SPREAD, SPREAD))
             lift(food, F(0.0))
 
 
 @compiled()
-def begin(world, areas, scale, wakes):
+def begin(state, areas, scale, wakes):
     """Begin the episodes of all agents in these areas.
 
     scale: of each of these agents; wakes: (n,) physics step of its episode in which an agent acts again.
@@ -48,31 +48,31 @@ def begin(world, areas, scale, wakes):
     for k in range(len(areas)):
         i = areas[k]
         for a in range(AGENTS):
-            agent, size = world.bodies[i, a], F(scale[k * AGENTS + a])
+            agent, size = state.bodies[i, a], F(scale[k * AGENTS + a])
             agent.half_x = agent.half_z = size / F(2.0)
             agent.low, agent.high = agent.floor, agent.floor + size
-            rest(agent, uniform(world.rng, i, -SPREAD, SPREAD), uniform(world.rng, i, -SPREAD, SPREAD))
+            rest(agent, uniform(state.rng, i, -SPREAD, SPREAD), uniform(state.rng, i, -SPREAD, SPREAD))
             lift(agent, max(F(0.0), AGENT_HEIGHT - size / F(2.0) - agent.floor))
-            agent.yaw = uniform(world.rng, i, 0.0, 2.0 * math.pi)
+            agent.yaw = uniform(state.rng, i, 0.0, 2.0 * math.pi)
             agent.tag, wakes[i * AGENTS + a] = FREE, 0
-        world.clock[i] = 0
+        state.clock[i] = 0
 
 
 @compiled()
-def decide(world, steering, trigger, wakes, reward, done):
+def decide(state, steering, trigger, wakes, reward, done):
     """Simulate one decision of every agent."""
-    for i in range(len(world.clock)):
-        bodies, first = world.bodies[i], i * AGENTS
+    for i in range(len(state.clock)):
+        bodies, first = state.bodies[i], i * AGENTS
         for _ in range(STEPS):
             for a in range(AGENTS):
                 row = first + a
-                act(bodies, a, steering[row], trigger[row, 0] == 1, world.clock[i], wakes[first : first + AGENTS])
+                act(bodies, a, steering[row], trigger[row, 0] == 1, state.clock[i], wakes[first : first + AGENTS])
             hang(bodies)
-            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
-            eat(world, i, reward[first : first + AGENTS])
+            step(bodies, state.touched, state.contacts, GRAVITY, FRICTION)
+            eat(state, i, reward[first : first + AGENTS])
             stop_at_walls(bodies)
-            world.clock[i] += 1
-        if world.clock[i] >= LIMIT:
+            state.clock[i] += 1
+        if state.clock[i] >= LIMIT:
             done[first : first + AGENTS] = True
 
 
@@ -134,7 +134,7 @@ def aim(bodies, a):
 
 @compiled(inline="always")
 def meet_ball(right, ahead, radius, above):
-    """Return how far off the beam meets a ball, whose middle is told as the agent looks; not positive: it does not."""
+    """Return how far off the beam meets a ball, whose middle is in the agent's frame; not positive: it does not."""
     around = (BEAM + radius) * (BEAM + radius) - above * above
     if right * right >= around or right * right + ahead * ahead <= around:
         return F(-1.0)
@@ -164,17 +164,17 @@ def hang(bodies):
 
 
 @compiled()
-def eat(world, i, reward):
+def eat(state, i, reward):
     """Give food to who touched it, and let it fall down elsewhere."""
     for j in range(FIRST_FOOD, FIRST_WALL):
-        food, eaten = world.bodies[i, j], False
+        food, eaten = state.bodies[i, j], False
         for a in range(AGENTS):
-            if food.solid and world.touched[a, j]:
+            if food.solid and state.touched[a, j]:
                 reward[a] += F(1.0) if food.tag == GOOD else F(-1.0)
                 eaten = True
         if eaten:
-            food.x = uniform(world.rng, i, -SPREAD, SPREAD)
-            food.z = uniform(world.rng, i, -SPREAD, SPREAD)
+            food.x = uniform(state.rng, i, -SPREAD, SPREAD)
+            food.z = uniform(state.rng, i, -SPREAD, SPREAD)
             lift(food, FOOD_HEIGHT - food.half_x - food.floor)
             brake(food, ROLLING)
 
@@ -192,9 +192,9 @@ def stop_at_walls(bodies):
 
 
 @compiled()
-def look(world, grid, seen):
+def look(state, grid, seen):
     """Let every agent see; in Unity the sensor's cells spread with its scale."""
-    for i in range(len(world.clock)):
+    for i in range(len(state.clock)):
         for a in range(AGENTS):
-            agent = world.bodies[i, a]
-            survey(world.bodies[i], a, grid, agent.high - agent.low, seen[i * AGENTS + a])
+            agent = state.bodies[i, a]
+            survey(state.bodies[i], a, grid, agent.high - agent.low, seen[i * AGENTS + a])

@@ -46,7 +46,12 @@ _SHAPES = ([box(1.0, 1.0, WALL)], _PLUS[0], _EX[0], _AGENT[0], _PLUS[1], _EX[1],
 
 
 class GridWorld(ExampleEnv):
-    """Sees a picture from above, red, green and blue, and which goal is meant: one of plus, ex."""
+    """Sees a picture from above, red, green and blue, and which goal is meant: one of plus, ex.
+
+    size, pluses, exes: (areas,) int64, cells along an edge and how many of each goal there are.
+    x, z: (areas, 1 + 2 MOST) int64, cells of the agent, then of pluses, then of exes; the rest is unused.
+    goal: (areas,) int64, which one is meant: 0 plus, 1 ex.
+    """
 
     NAME = "GridWorld"
     AREAS = 9
@@ -72,17 +77,18 @@ class GridWorld(ExampleEnv):
         super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.n
         self._painter = Painter(_SHAPES, FLOOR, height=HEIGHT, width=WIDTH)
-        self._size, self._pluses, self._exes = (np.zeros(n, np.int64) for _ in range(3))
-        self._x, self._z = (np.zeros((n, 1 + 2 * MOST), np.int64) for _ in range(2))  # the agent, pluses, exes
-        self._goal = np.zeros(n, np.int64)  # 0 plus, 1 ex
+        self.size, self.pluses, self.exes = (np.zeros(n, np.int64) for _ in range(3))
+        self.x, self.z = (np.zeros((n, 1 + 2 * MOST), np.int64) for _ in range(2))  # the agent, pluses, exes
+        self.goal = np.zeros(n, np.int64)  # 0 plus, 1 ex
         self._clock = np.zeros(n, np.int64)  # decisions of this episode
         self._things, self._many = np.zeros((n, 4 + 4 * MOST, 4), np.float32), np.zeros(n, np.int64)
         self._views = np.zeros((n, 3), np.float32)
         self.set_seed(seed)
 
     def set_seed(self, seed: int) -> None:
+        """Seed the random numbers of every area; takes effect at the next reset."""
         super().set_seed(seed)
-        self._chance = np.random.default_rng(seed).integers(1, 2**63, self.n, dtype=np.uint64)  # each area's own
+        self._rng = np.random.default_rng(seed).integers(1, 2**63, self.n, dtype=np.uint64)  # each area's own
 
     def _begin(self) -> list[Array]:
         self._renew(np.ones(self.n, bool))
@@ -91,7 +97,7 @@ class GridWorld(ExampleEnv):
     def _decide(self, action: ActionTuple) -> tuple[list[Array], Array, Array, Array, list[Array]]:
         reward, done, interrupted = np.empty(self.n, np.float32), np.empty(self.n, bool), np.empty(self.n, bool)
         move(
-            action.discrete[:, 0], self._size, self._pluses, self._exes, self._x, self._z, self._goal, self._clock,
+            action.discrete[:, 0], self.size, self.pluses, self.exes, self.x, self.z, self.goal, self._clock,
             reward, done, interrupted,
         )  # fmt: skip
         last: list[Array] = []
@@ -102,7 +108,7 @@ class GridWorld(ExampleEnv):
 
     def _allowed(self) -> Array:
         """Return which moves do not lead into a wall."""
-        x, z, end = self._x[:, 0], self._z[:, 0], self._size - 1
+        x, z, end = self.x[:, 0], self.z[:, 0], self.size - 1
         return np.stack([np.ones(self.n, bool), z < end, z > 0, x > 0, x < end], axis=1)
 
     def _renew(self, fresh: Array) -> None:
@@ -116,15 +122,15 @@ class GridWorld(ExampleEnv):
                 f"GridWorld: {pluses[i]} numPlusGoals, {exes[i]} numExGoals and the agent do not fit into a gridSize "
                 f"of {size[i]}; set a larger gridSize or fewer goals"
             )
-        self._size[fresh], self._pluses[fresh], self._exes[fresh] = size, pluses, exes
+        self.size[fresh], self.pluses[fresh], self.exes[fresh] = size, pluses, exes
         begin(
-            fresh, self._chance, self._size, self._pluses, self._exes, self._x, self._z, self._goal, self._clock,
+            fresh, self._rng, self.size, self.pluses, self.exes, self.x, self.z, self.goal, self._clock,
         )  # fmt: skip
 
     def _see(self, wanted: Array) -> list[Array]:
         """Return what the wanted agents see; the pictures of others hold anything."""
         arrange(
-            self._size, self._pluses, self._exes, self._x, self._z, self._things, self._many, self._views,
+            self.size, self.pluses, self.exes, self.x, self.z, self._things, self._many, self._views,
         )  # fmt: skip
         images = self._painter.paint(self._things, self._many, views=self._views, wanted=wanted)
-        return [images, np.eye(2, dtype=np.float32)[self._goal]]
+        return [images, np.eye(2, dtype=np.float32)[self.goal]]

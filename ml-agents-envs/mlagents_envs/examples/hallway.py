@@ -38,7 +38,7 @@ def bodies() -> list[Array]:
 
 
 class Hallway(PlanarEnv):
-    """Action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left. Told which share of the episode has passed."""
+    """Action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left. Observes the episode's elapsed share."""
 
     NAME = "Hallway"
     AREAS = 17
@@ -50,18 +50,18 @@ class Hallway(PlanarEnv):
         super().__init__(bodies(), moving=1, areas=areas, seed=seed, renew_ids=renew_ids)
         self._goal = np.zeros(self.n, np.int64)  # the goal that is right, 0 for O and 1 for X
         self._rays = rays(RAYS)
-        self._reached = {"Goal/Correct": 0, "Goal/Wrong": 0}  # since somebody last asked
+        self._reached = {"Goal/Correct": 0, "Goal/Wrong": 0}  # since `stats` was last called
 
     def stats(self) -> list[tuple[str, float, int]]:
         """Return how often either goal was reached since the last call, to be summed."""
-        told = [(name, float(count), StatsAggregationMethod.SUM.value) for name, count in self._reached.items()]
+        stats = [(name, float(count), StatsAggregationMethod.SUM.value) for name, count in self._reached.items()]
         self._reached = dict.fromkeys(self._reached, 0)
-        return told
+        return stats
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
-        kernel.decide(self._world, action.discrete, self._goal, self._rays, reward, done, interrupted, *self._seen)
+        kernel.decide(self.state, action.discrete, self._goal, self._rays, reward, done, interrupted, *self._seen)
         self._reached["Goal/Correct"] += int((done & (reward > 0)).sum())
         self._reached["Goal/Wrong"] += int((done & (reward < 0) & ~interrupted).sum())
 
     def _begin_in(self, areas: Array) -> None:
-        kernel.begin(self._world, areas, self._goal, self._rays, *self._seen)
+        kernel.begin(self.state, areas, self._goal, self._rays, *self._seen)

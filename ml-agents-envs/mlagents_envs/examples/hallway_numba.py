@@ -24,11 +24,11 @@ FRAME = 35  # numbers that the ray sensor tells at once
 
 
 @compiled()
-def begin(world, who, goal, rays, seen, told):
+def begin(state, who, goal, rays, seen, elapsed):
     """Begin episodes in the areas `who`; goal: (areas,) which goal is right, 0 for O and 1 for X."""
-    rng = world.rng
+    rng = state.rng
     for i in who:
-        bodies = world.bodies[i]
+        bodies = state.bodies[i]
         goal[i] = 0 if uniform(rng, i, 0.0, 1.0) < 0.5 else 1
         for kind in range(2):
             bodies[SYMBOLS[kind]].on = kind == goal[i]
@@ -41,34 +41,34 @@ def begin(world, who, goal, rays, seen, told):
             rest(bodies[PADS[kind]], side, PAD_Z)
             rest(bodies[SIGNS[kind]], side, SIGN_Z)
             side = -side
-        world.clock[i] = 0
-        seen[i] = told[i] = F(0.0)
-        look(world, i, rays, seen[i], told[i])
+        state.clock[i] = 0
+        seen[i] = elapsed[i] = F(0.0)
+        look(state, i, rays, seen[i], elapsed[i])
 
 
 @compiled()
-def decide(world, action, goal, rays, reward, done, interrupted, seen, told):
+def decide(state, action, goal, rays, reward, done, interrupted, seen, elapsed):
     """Simulate one decision of every agent; an area whose episode ends stands still."""
-    for i in range(len(world.clock)):
-        bodies = world.bodies[i]
+    for i in range(len(state.clock)):
+        bodies = state.bodies[i]
         for _ in range(STEPS):
             walk(bodies[AGENT], action[i, 0], PUSH, TURN)
-            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
-            world.clock[i] += 1
+            step(bodies, state.touched, state.contacts, GRAVITY, FRICTION)
+            state.clock[i] += 1
             reward[i] -= F(1.0 / LIMIT)
             for kind in range(2):
-                if world.touched[AGENT, PADS[kind]]:
+                if state.touched[AGENT, PADS[kind]]:
                     reward[i] = F(1.0) if kind == goal[i] else F(-0.1)
                     done[i] = True
-            if not done[i] and world.clock[i] >= LIMIT:
+            if not done[i] and state.clock[i] >= LIMIT:
                 done[i] = interrupted[i] = True
             if done[i]:
                 break
-        look(world, i, rays, seen[i], told[i])
+        look(state, i, rays, seen[i], elapsed[i])
 
 
 @compiled()
-def look(world, i, rays, seen, told):
+def look(state, i, rays, seen, elapsed):
     """Let an agent see, and tell it which share of its time has passed."""
-    cast_next(world.bodies[i], AGENT, rays, seen, FRAME)
-    told[0], told[1], told[2] = told[1], told[2], F(world.clock[i]) / F(LIMIT)
+    cast_next(state.bodies[i], AGENT, rays, seen, FRAME)
+    elapsed[0], elapsed[1], elapsed[2] = elapsed[1], elapsed[2], F(state.clock[i]) / F(LIMIT)

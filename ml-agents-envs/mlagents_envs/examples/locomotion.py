@@ -1,8 +1,8 @@
 """What Unity's scenes of walking bodies have in common: a target, a wanted velocity, and a reward for going there.
 
 A body begins in the middle of wide level ground, turned at random, and should move to a target cube; one that it
-reaches appears elsewhere, up to 40 m from the middle. What it sees is told as if from its root it looked *ahead*, which
-is level and to the target. It decides every 5 physics steps of 1/75 s; after 5000 the episode is interrupted.
+reaches appears elsewhere, up to 40 m from the middle. Observations are in its root's frame, whose z, *ahead*, is
+level and to the target. It decides every 5 physics steps of 1/75 s; after 5000 the episode is interrupted.
 
 The cards are Unity's, the physics is MuJoCo's, with springs of its own: Unity's policies cannot walk here, and what an
 agent earns here says nothing about Unity.
@@ -28,7 +28,11 @@ LEVEL = np.array([1.0, 0.0, 1.0], np.float32)
 
 
 class Locomotion(ExampleEnv):
-    """Bodies of one build. A subclass says how they are built, what actions mean, what they see and what they earn."""
+    """Bodies of one build. A subclass defines the parts, the actions, the observations and the reward.
+
+    ragdolls: the simulated bodies; part_index: name of a part -> its index k in the columns of `ragdolls`.
+    target: (n, 3) float32, m; wanted_speed: (n,) float32, m/s, towards the target.
+    """
 
     AREAS = 10
     DRIVE: ClassVar[Drive]
@@ -39,10 +43,10 @@ class Locomotion(ExampleEnv):
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
         super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.n
-        self._dolls = Ragdolls(self._parts(), self.DRIVE, n)
-        self._which_part = {part.name: k for k, part in enumerate(self._dolls.parts)}
-        self._target = np.full((n, 3), HEIGHT, np.float32)
-        self._wanted = np.zeros(n, np.float32)  # m/s
+        self.ragdolls = Ragdolls(self._parts(), self.DRIVE, n)
+        self.part_index = {part.name: k for k, part in enumerate(self.ragdolls.parts)}
+        self.target = np.full((n, 3), HEIGHT, np.float32)
+        self.wanted_speed = np.zeros(n, np.float32)  # m/s
         self._clock = np.zeros(n, np.int64)  # physics steps of this episode
         self.set_seed(seed)
 
@@ -72,8 +76,9 @@ class Locomotion(ExampleEnv):
     # what all have
 
     def set_seed(self, seed: int) -> None:
+        """Seed the random numbers of every area; takes effect at the next reset."""
         super().set_seed(seed)
-        self._chance = [np.random.default_rng((seed, area)) for area in range(self.n)]  # each area's own
+        self._rng = [np.random.default_rng((seed, area)) for area in range(self.n)]  # each area's own
 
     def _begin(self) -> list[Array]:
         everyone = np.arange(self.n)
@@ -86,9 +91,9 @@ class Locomotion(ExampleEnv):
         self._act(action.continuous.clip(-1.0, 1.0))
         for _ in range(STEPS):
             alive = ~done
-            self._dolls.step(np.flatnonzero(alive))
+            self.ragdolls.step(np.flatnonzero(alive))
             self._clock += alive
-            broken = self._dolls.broken()
+            broken = self.ragdolls.broken()
             reward += np.where(alive & ~broken, self._earn(), 0.0)
             fallen = alive & (self._fallen() | broken)
             if self.FALLEN is not None:
@@ -101,34 +106,34 @@ class Locomotion(ExampleEnv):
         return self._observe(), reward, done, interrupted, last
 
     def _begin_in(self, who: Array) -> None:
-        draws = np.array([self._chance[i].random(2) for i in who]).reshape(-1, 2)
-        self._wanted[who] = self.SLOWEST + (self.FASTEST - self.SLOWEST) * draws[:, 0]
+        draws = np.array([self._rng[i].random(2) for i in who]).reshape(-1, 2)
+        self.wanted_speed[who] = self.SLOWEST + (self.FASTEST - self.SLOWEST) * draws[:, 0]
         self._clock[who] = 0
-        self._dolls.begin(who, 2 * np.pi * draws[:, 1])
+        self.ragdolls.begin(who, 2 * np.pi * draws[:, 1])
 
     def _move_targets(self, who: Array) -> None:
         """Let targets appear anywhere in a ball that is then pressed flat."""
         for i in who:
-            way = self._chance[i].normal(size=3)
-            place = FIELD * self._chance[i].random() ** (1 / 3) * way / np.linalg.norm(way)
-            self._target[i, 0], self._target[i, 2] = place[0], place[2]
+            way = self._rng[i].normal(size=3)
+            place = FIELD * self._rng[i].random() ** (1 / 3) * way / np.linalg.norm(way)
+            self.target[i, 0], self.target[i, 2] = place[0], place[2]
 
     def _reached(self) -> Array:
-        apart = np.linalg.norm(self._dolls.position - self._target[:, None], axis=2)
+        apart = np.linalg.norm(self.ragdolls.position - self.target[:, None], axis=2)
         reached: Array = (apart < REACH).any(axis=1)
         return reached
 
-    # what agents are told of
+    # parts of observations
 
     def _ahead(self) -> Array:
         """Return (n, 3) the level directions to the targets."""
-        way = (self._target - self._dolls.position[:, 0]) * LEVEL
+        way = (self.target - self.ragdolls.position[:, 0]) * LEVEL
         ahead: Array = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-6)
         return ahead
 
     def _goal(self) -> Array:
         """Return (n, 3) the wanted velocities."""
-        goal: Array = self._ahead() * self._wanted[:, None]
+        goal: Array = self._ahead() * self.wanted_speed[:, None]
         return goal
 
     def _as_seen(self, vectors: Array) -> Array:
@@ -141,5 +146,5 @@ class Locomotion(ExampleEnv):
     def _match(self, velocity: Array) -> Array:
         """Return in 0..1 how near (n, 3) velocities are to what is wanted: (1 - (off / wanted)^2)^2."""
         off = np.linalg.norm(velocity - self._goal(), axis=1)
-        near: Array = (1.0 - (np.minimum(off, self._wanted) / self._wanted) ** 2) ** 2
+        near: Array = (1.0 - (np.minimum(off, self.wanted_speed) / self.wanted_speed) ** 2) ** 2
         return near

@@ -37,6 +37,8 @@ class Match3(ExampleEnv):
     """Sees for each cell, row after row from the bottom, its kind (6 numbers) and its value (3), zeros off the board.
 
     Moves 0..62 swap a piece with the one to its right, moves 63..126 with the one above.
+    size: (areas, 2) int64, rows and columns of this episode's board.
+    kind, special: (areas, MOST_ROWS, MOST_COLUMNS) int8, of each piece, rows from the bottom; off the board anything.
     """
 
     NAME = "Match3"
@@ -51,21 +53,22 @@ class Match3(ExampleEnv):
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
         super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
         n = self.n
-        self._kind, self._special = (np.zeros((n, MOST_ROWS, MOST_COLUMNS), np.int8) for _ in range(2))
-        self._size = np.zeros((n, 2), np.int64)  # rows and columns of this episode
+        self.kind, self.special = (np.zeros((n, MOST_ROWS, MOST_COLUMNS), np.int8) for _ in range(2))
+        self.size = np.zeros((n, 2), np.int64)  # rows and columns of this episode
         self._clock = np.zeros(n, np.int64)  # moves of this episode
         self._mask = np.zeros((n, MOVES), bool)  # moves that make a line
         self._matched = np.zeros((MOST_ROWS, MOST_COLUMNS), bool)  # the kernel's notes on one board
         self.set_seed(seed)
 
     def set_seed(self, seed: int) -> None:
+        """Seed the random numbers of every area; takes effect at the next reset."""
         super().set_seed(seed)
-        self._chance = np.random.default_rng(seed).integers(1, 2**63, self.n, dtype=np.uint64)  # each area's own
+        self._rng = np.random.default_rng(seed).integers(1, 2**63, self.n, dtype=np.uint64)  # each area's own
 
     def _begin(self) -> list[Array]:
         obs, (kinds, specials) = self._blank()
         begin(
-            self._kind, self._special, self._size, self._clock, self._mask, self._matched, self._chance, kinds,
+            self.kind, self.special, self.size, self._clock, self._mask, self._matched, self._rng, kinds,
             specials,
         )  # fmt: skip
         return obs
@@ -74,8 +77,8 @@ class Match3(ExampleEnv):
         reward, done = np.empty(self.n, np.float32), np.empty(self.n, bool)
         (obs, now), (ended, last) = self._blank(), self._blank()
         decide(
-            action.discrete[:, 0], self._kind, self._special, self._size, self._clock, self._mask, self._matched,
-            self._chance, reward, done, *now, *last,
+            action.discrete[:, 0], self.kind, self.special, self.size, self._clock, self._mask, self._matched,
+            self._rng, reward, done, *now, *last,
         )  # fmt: skip
         return obs, reward, done, done.copy(), ended
 

@@ -55,7 +55,7 @@ class PushBlock(PlanarEnv):
         self._rays = rays(HIGH), rays(LOW)
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
-        kernel.decide(self._world, action.discrete, *self._rays, reward, done, interrupted, *self._seen)
+        kernel.decide(self.state, action.discrete, *self._rays, reward, done, interrupted, *self._seen)
 
     def _begin_in(self, areas: Array) -> None:
         n = len(areas)
@@ -63,4 +63,4 @@ class PushBlock(PlanarEnv):
             (DEFAULT_FRICTION + self._draw(f"{kind}_friction", n)) / 2 for kind in ("dynamic", "static")
         )
         scale, drag = self._draw("block_scale", n), self._draw("block_drag", n)
-        kernel.begin(self._world, areas, scale, drag, friction, stiction, *self._rays, *self._seen)
+        kernel.begin(self.state, areas, scale, drag, friction, stiction, *self._rays, *self._seen)

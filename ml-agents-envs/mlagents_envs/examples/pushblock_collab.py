@@ -69,12 +69,12 @@ class PushBlockCollab(PlanarEnv):
         self._shared = np.zeros(self.n, np.float32)  # reward of each agent's group
 
     def _begin_in(self, areas: Array) -> None:
-        kernel.begin(self._world, areas, self._grid, *self._seen)
+        kernel.begin(self.state, areas, self._grid, *self._seen)
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         self._shared = np.zeros(self.n, np.float32)
         kernel.decide(
-            self._world, action.discrete, self._worth, self._grid, self._shared, done, interrupted, *self._seen
+            self.state, action.discrete, self._worth, self._grid, self._shared, done, interrupted, *self._seen
         )  # fmt: skip
 
     def _group_reward(self) -> Array:

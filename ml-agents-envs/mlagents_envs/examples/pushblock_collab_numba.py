@@ -47,40 +47,40 @@ def place(bodies, which, rng, i):
 
 
 @compiled()
-def begin(world, who, grid, seen, felt):
+def begin(state, who, grid, seen, felt):
     """Begin episodes in the areas `who`."""
     for i in who:
         for which in range(GOAL):
-            place(world.bodies[i], which, world.rng, i)
-        world.clock[i] = 0
-        look(world.bodies[i], i, grid, seen, felt)
+            place(state.bodies[i], which, state.rng, i)
+        state.clock[i] = 0
+        look(state.bodies[i], i, grid, seen, felt)
 
 
 @compiled()
-def decide(world, action, value, grid, group_reward, done, interrupted, seen, felt):
+def decide(state, action, value, grid, group_reward, done, interrupted, seen, felt):
     """Simulate one decision of every agent; an area whose episode ends stands still.
 
     value: (blocks,) what each block in the goal is worth to the group.
     """
-    for i in range(len(world.clock)):
-        bodies, first = world.bodies[i], AGENTS * i
+    for i in range(len(state.clock)):
+        bodies, first = state.bodies[i], AGENTS * i
         mine = slice(first, first + AGENTS)
         for _ in range(STEPS):
             for k in range(AGENTS):
                 walk(bodies[k], action[first + k, 0], PUSH, TURN)
-            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
-            world.clock[i] += 1
+            step(bodies, state.touched, state.contacts, GRAVITY, FRICTION)
+            state.clock[i] += 1
             group_reward[mine] -= COST
             left = False
             for k in range(BLOCKS):
                 block = bodies[FIRST_BLOCK + k]
-                if world.touched[FIRST_BLOCK + k, GOAL]:
+                if state.touched[FIRST_BLOCK + k, GOAL]:
                     block.on = False
                     group_reward[mine] += value[k]
                 left = left or block.on
             if not left:
                 done[mine] = True
-            elif world.clock[i] >= LIMIT:
+            elif state.clock[i] >= LIMIT:
                 done[mine] = interrupted[mine] = True
             if done[first]:
                 break

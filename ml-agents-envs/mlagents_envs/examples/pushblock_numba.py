@@ -37,37 +37,37 @@ def place(body, rng, i, other):
 
 
 @compiled()
-def begin(world, who, scale, drag, friction, stiction, high, low, seen_high, seen_low):
+def begin(state, who, scale, drag, friction, stiction, high, low, seen_high, seen_low):
     """Begin episodes in the areas `who`; the four columns beside it are of the block."""
     for k in range(len(who)):
         i = who[k]
-        bodies = world.bodies[i]
+        bodies = state.bodies[i]
         agent, block = bodies[AGENT], bodies[BLOCK]
         block.half_x = block.half_z = F(scale[k] / 2.0)
         block.drag = F(drag[k])
         for body in (agent, block):
             body.friction, body.stiction = F(friction[k]), F(stiction[k])
-        place(block, world.rng, i, block)
-        place(agent, world.rng, i, block)
-        world.clock[i] = 0
+        place(block, state.rng, i, block)
+        place(agent, state.rng, i, block)
+        state.clock[i] = 0
         seen_high[i] = seen_low[i] = F(0.0)
         look(bodies, high, low, seen_high[i], seen_low[i])
 
 
 @compiled()
-def decide(world, action, high, low, reward, done, interrupted, seen_high, seen_low):
+def decide(state, action, high, low, reward, done, interrupted, seen_high, seen_low):
     """Simulate one decision of every agent; an area whose episode ends stands still."""
-    for i in range(len(world.clock)):
-        bodies = world.bodies[i]
+    for i in range(len(state.clock)):
+        bodies = state.bodies[i]
         for _ in range(STEPS):
             walk(bodies[AGENT], action[i, 0], PUSH, TURN)
-            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
-            world.clock[i] += 1
+            step(bodies, state.touched, state.contacts, GRAVITY, FRICTION)
+            state.clock[i] += 1
             reward[i] -= F(1.0 / LIMIT)
-            if world.touched[BLOCK, GOAL]:
+            if state.touched[BLOCK, GOAL]:
                 reward[i] += F(5.0)
                 done[i] = True
-            elif world.clock[i] >= LIMIT:
+            elif state.clock[i] >= LIMIT:
                 done[i] = interrupted[i] = True
             if done[i]:
                 break

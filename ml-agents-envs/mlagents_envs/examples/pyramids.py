@@ -5,7 +5,7 @@ switch, a cube of 4 that is pinned but spins, and six pyramids of stone; the nin
 An agent decides every 5 physics steps of 0.02 s. The gold gives 2, which takes the place of what was earned since the
 last decision, and ends the episode; each physics step costs 1/5000, and after 5000 the episode is interrupted.
 
-Pyramids are simplified: those of stone never move, and one of bricks that is touched at its foot falls apart by chance,
+Pyramids are simplified: those of stone never move, and one of bricks that is touched at its foot falls apart at random,
 its gold landing near its middle. Bricks that lie around can be pushed, and do not hinder each other.
 """
 
@@ -54,15 +54,16 @@ class Pyramids(PlanarEnv):
         self._seen = [np.zeros((self.n, LEVEL.size + RISING.size + STEEP.size), np.float32), self._seen[-1]]
 
     def set_seed(self, seed: int) -> None:
+        """Seed the random numbers of every area; takes effect at the next reset."""
         super().set_seed(seed)
         self._cells = np.tile(np.arange(9), (self.n, 1))  # that of agent, switch, bricks and stones
 
     def _begin_in(self, areas: Array) -> None:
-        kernel.begin(self._world, areas, self._cells, self._landing, self._rays, *self._seen)
+        kernel.begin(self.state, areas, self._cells, self._landing, self._rays, *self._seen)
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         kernel.decide(
-            self._world, action.discrete, self._cells, self._landing, self._rays, reward, done, interrupted, *self._seen
+            self.state, action.discrete, self._cells, self._landing, self._rays, reward, done, interrupted, *self._seen
         )  # fmt: skip
 
     def _see(self) -> list[Array]:

@@ -46,48 +46,48 @@ MIDDLE_X, MIDDLE_Z = F(0.45), F(0.8)  # of a pyramid, from its place
 
 
 @compiled()
-def spot(world, i, cell):
+def spot(state, i, cell):
     """Return a place in one of the nine cells."""
     x, z = CELL * (cell % 3 - 1), CELL * (cell // 3 - 1)
     return (
-        F(x) + uniform(world.rng, i, -SPREAD, SPREAD), F(z) + uniform(world.rng, i, -SPREAD, SPREAD)
+        F(x) + uniform(state.rng, i, -SPREAD, SPREAD), F(z) + uniform(state.rng, i, -SPREAD, SPREAD)
     )  # fmt: skip
 
 
 @compiled()
-def begin(world, who, cells, landing, rays, seen, felt):
+def begin(state, who, cells, landing, rays, seen, felt):
     """Begin episodes in the areas `who`: agent, switch, bricks to come and six stone pyramids in cells of their own.
 
     cells: (areas, 9) which cell each thing has; landing: (areas,) physics steps since the brick pyramid was bumped.
     """
     for i in who:
-        bodies, mine = world.bodies[i], cells[i]
+        bodies, mine = state.bodies[i], cells[i]
         for k in range(8, 0, -1):
-            other = int(uniform(world.rng, i, 0.0, k + 1.0))
+            other = int(uniform(state.rng, i, 0.0, k + 1.0))
             mine[k], mine[other] = mine[other], mine[k]
         agent, switch = bodies[AGENT], bodies[SWITCH]
-        x, z = spot(world, i, mine[0])
+        x, z = spot(state, i, mine[0])
         rest(agent, x, z)
         lift(agent, DROP)
-        agent.yaw = uniform(world.rng, i, 0.0, 2.0 * math.pi)
-        x, z = spot(world, i, mine[1])
+        agent.yaw = uniform(state.rng, i, 0.0, 2.0 * math.pi)
+        x, z = spot(state, i, mine[1])
         rest(switch, x, z)
         switch.yaw, switch.tag = F(0.0), OFF
         for stone in range(STONES):
-            x, z = spot(world, i, mine[3 + stone])
+            x, z = spot(state, i, mine[3 + stone])
             for tier in range(TIERS):
                 rest(bodies[FIRST_STONE + stone * TIERS + tier], x + TIER[tier, 0], z + TIER[tier, 1])
         for k in range(FIRST_BRICK, GOLD + 1):
             bodies[k].on = False
-        world.clock[i] = landing[i] = 0
+        state.clock[i] = landing[i] = 0
         look(bodies, rays, seen[i], felt[i])
 
 
 @compiled()
-def build(world, i, cell):
+def build(state, i, cell):
     """Let the brick pyramid appear, each tier as one, with the gold on top."""
-    bodies = world.bodies[i]
-    x, z = spot(world, i, cell)
+    bodies = state.bodies[i]
+    x, z = spot(state, i, cell)
     for tier in range(TIERS):
         brick = bodies[FIRST_BRICK + tier]
         rest(brick, x + TIER[tier, 0], z + TIER[tier, 1])
@@ -100,25 +100,25 @@ def build(world, i, cell):
 
 
 @compiled()
-def tumble(world, i):
+def tumble(state, i):
     """Let the brick pyramid fall apart, a little further where the agent goes."""
-    bodies = world.bodies[i]
+    bodies = state.bodies[i]
     agent, gold = bodies[AGENT], bodies[GOLD]
     x, z = gold.x, gold.z
     rest(
         gold,
-        x + F(0.06) * agent.vx + uniform(world.rng, i, -1.5, 1.5),
-        z + F(0.06) * agent.vz + uniform(world.rng, i, -1.5, 1.5),
+        x + F(0.06) * agent.vx + uniform(state.rng, i, -1.5, 1.5),
+        z + F(0.06) * agent.vz + uniform(state.rng, i, -1.5, 1.5),
     )
     for k in range(LOOSE):
         brick = bodies[FIRST_BRICK + k]
-        along = F(0.1) * uniform(world.rng, i, 0.0, 1.0)
+        along = F(0.1) * uniform(state.rng, i, 0.0, 1.0)
         rest(
             brick,
-            x + along * agent.vx + uniform(world.rng, i, -4.0, 4.0),
-            z + along * agent.vz + uniform(world.rng, i, -4.0, 4.0),
+            x + along * agent.vx + uniform(state.rng, i, -4.0, 4.0),
+            z + along * agent.vz + uniform(state.rng, i, -4.0, 4.0),
         )
-        brick.yaw = uniform(world.rng, i, 0.0, math.pi)
+        brick.yaw = uniform(state.rng, i, 0.0, math.pi)
         brick.half_x = brick.half_z = F(0.5)
         brick.low, brick.high = F(0.0), F(1.0)
         brick.on = brick.solid = True
@@ -127,12 +127,12 @@ def tumble(world, i):
 
 
 @compiled()
-def happen(world, i, cells, landing):
+def happen(state, i, cells, landing):
     """Obey what the agent touched in the last physics step, and return whether that was the gold."""
-    bodies, touched = world.bodies[i], world.touched[AGENT]
+    bodies, touched = state.bodies[i], state.touched[AGENT]
     if touched[SWITCH] and bodies[SWITCH].tag == OFF:
         bodies[SWITCH].tag = ON
-        build(world, i, cells[i, 2])
+        build(state, i, cells[i, 2])
     elif landing[i] > 0:
         landing[i] += 1
         gold = bodies[GOLD]
@@ -141,24 +141,24 @@ def happen(world, i, cells, landing):
         gold.high = gold.low + F(2.0)
     elif touched[FIRST_BRICK]:
         landing[i] = 1
-        tumble(world, i)
+        tumble(state, i)
     return touched[GOLD] and landing[i] >= LANDING
 
 
 @compiled()
-def decide(world, action, cells, landing, rays, reward, done, interrupted, seen, felt):
+def decide(state, action, cells, landing, rays, reward, done, interrupted, seen, felt):
     """Simulate one decision of every agent; an area whose episode ends stands still."""
-    for i in range(len(world.clock)):
-        bodies = world.bodies[i]
+    for i in range(len(state.clock)):
+        bodies = state.bodies[i]
         for _ in range(STEPS):
             walk(bodies[AGENT], action[i, 0], PUSH, TURN)
-            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
-            world.clock[i] += 1
+            step(bodies, state.touched, state.contacts, GRAVITY, FRICTION)
+            state.clock[i] += 1
             reward[i] -= F(1.0 / LIMIT)
-            if happen(world, i, cells, landing):
+            if happen(state, i, cells, landing):
                 reward[i] = F(2.0)
                 done[i] = True
-            elif world.clock[i] >= LIMIT:
+            elif state.clock[i] >= LIMIT:
                 done[i] = interrupted[i] = True
             if done[i]:
                 break

@@ -97,12 +97,12 @@ class SoccerTwos(PlanarEnv):
 
     def _begin_in(self, areas: Array) -> None:
         self._ball_touch[areas] = self._draw("ball_touch", len(areas))
-        kernel.begin(self._world, areas, self._touching, *self._rays, *self._seen)
+        kernel.begin(self.state, areas, self._touching, *self._rays, *self._seen)
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
         self._shared = np.zeros(self.n, np.float32)
         kernel.decide(
-            self._world, action.discrete, self._touching, self._ball_touch, *self._rays, reward, self._shared, done,
+            self.state, action.discrete, self._touching, self._ball_touch, *self._rays, reward, self._shared, done,
             interrupted, *self._seen,
         )  # fmt: skip
 

@@ -27,11 +27,11 @@ FORWARD, BACKWARD = 88, 24  # numbers that either ray sensor tells at once
 
 
 @compiled()
-def begin(world, who, touching, forward, backward, seen_forward, seen_backward):
+def begin(state, who, touching, forward, backward, seen_forward, seen_backward):
     """Begin episodes on the fields `who`; touching: (areas, players) who touched the ball in the last physics step."""
-    rng = world.rng
+    rng = state.rng
     for i in who:
-        bodies = world.bodies[i]
+        bodies = state.bodies[i]
         for k in range(PLAYERS):
             side = F(-1.0) if k < 2 else F(1.0)
             x = side * F(START_X) + uniform(rng, i, -SPREAD, SPREAD)
@@ -40,7 +40,7 @@ def begin(world, who, touching, forward, backward, seen_forward, seen_backward):
             touching[i, k] = False
         x = uniform(rng, i, -BALL_SPREAD, BALL_SPREAD)
         rest(bodies[BALL], x, uniform(rng, i, -BALL_SPREAD, BALL_SPREAD))
-        world.clock[i] = 0
+        state.clock[i] = 0
         seen_forward[PLAYERS * i : PLAYERS * (i + 1)] = F(0.0)
         seen_backward[PLAYERS * i : PLAYERS * (i + 1)] = F(0.0)
         look(bodies, i, forward, backward, seen_forward, seen_backward)
@@ -48,22 +48,22 @@ def begin(world, who, touching, forward, backward, seen_forward, seen_backward):
 
 @compiled()
 def decide(
-    world, action, touching, ball_touch, forward, backward, reward, group_reward, done, interrupted, seen_forward,
+    state, action, touching, ball_touch, forward, backward, reward, group_reward, done, interrupted, seen_forward,
     seen_backward,
 ):  # fmt: skip
     """Simulate one decision of every player; a field whose episode ends stands still.
 
     ball_touch: (areas,) what a player gets for touching the ball, in fifths; forward, backward: Rays of either team.
     """
-    for i in range(len(world.clock)):
-        bodies, first = world.bodies[i], PLAYERS * i
+    for i in range(len(state.clock)):
+        bodies, first = state.bodies[i], PLAYERS * i
         for _ in range(STEPS):
             for k in range(PLAYERS):
                 steer(bodies[k], action[first + k], AHEAD, ASIDE, TURN)
-            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
-            world.clock[i] += 1
+            step(bodies, state.touched, state.contacts, GRAVITY, FRICTION)
+            state.clock[i] += 1
             for k in range(PLAYERS):
-                touches = world.touched[k, BALL]
+                touches = state.touched[k, BALL]
                 if touches and not touching[i, k]:
                     reward[first + k] += TOUCH * ball_touch[i]
                     if action[first + k, 0] == 1:
@@ -71,9 +71,9 @@ def decide(
                 touching[i, k] = touches
             where = bodies[BALL].x
             if abs(where) > GOAL_LINE:
-                score(group_reward, first, where > 0, world.clock[i])
+                score(group_reward, first, where > 0, state.clock[i])
                 done[first : first + PLAYERS] = True
-            elif world.clock[i] >= LIMIT:
+            elif state.clock[i] >= LIMIT:
                 done[first : first + PLAYERS] = interrupted[first : first + PLAYERS] = True
             if done[first]:
                 break

@@ -26,7 +26,7 @@ from mlagents_envs.examples.example import Array, vector_sensor
 TILE = 0  # tag
 FLOOR = -0.208  # m
 WALLS, ROOM = 24, 22.0  # flat walls of a room that is round in Unity, and m from its middle to them
-TILE_WIDTH = kernel.SEEN + 1  # numbers that tell of a tile: one-hot, place, visited
+TILE_WIDTH = kernel.SEEN + 1  # numbers for a tile: one-hot, position, visited
 
 
 def bodies() -> list[Array]:
@@ -45,9 +45,10 @@ def bodies() -> list[Array]:
 class Sorter(PlanarEnv):
     """Actions: 1 forward, 2 back; 1 to the right, 2 to the left, instead of that; 1 turn left, 2 turn right.
 
-    An agent is told of each tile its number, where it is from there, in 20 m, and whether it was visited, one row per
-    tile; it feels its own velocity, x y z as it looks, after seven numbers that never change; it knows where it is and
-    looks, x z each.
+    Observations: for each tile a row with its number (one-hot), its position from the agent in units of 20 m, and
+    whether it was visited; seven constants and the agent's velocity, x y z in its own frame; its position and its
+    forward direction, x z each.
+    tiles: (n, TILES) int64, HIDDEN, SHOWN or VISITED for each tile, see `sorter_numba`.
     """
 
     NAME = "Sorter"
@@ -70,12 +71,12 @@ class Sorter(PlanarEnv):
 
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
         super().__init__(bodies(), moving=1, areas=areas, seed=seed, renew_ids=renew_ids)
-        self._tiles = np.zeros((self.n, kernel.TILES), np.int64)  # what each tile is
+        self.tiles = np.zeros((self.n, kernel.TILES), np.int64)  # what each tile is
         self._seen[1][:, 6] = 1.0  # w of the quaternion of a body as it sees itself; the rest is zero
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
-        kernel.decide(self._world, action.discrete, self._tiles, reward, done, interrupted, *self._seen)
+        kernel.decide(self.state, action.discrete, self.tiles, reward, done, interrupted, *self._seen)
 
     def _begin_in(self, areas: Array) -> None:
         most = self._draw("num_tiles", len(areas)).astype(np.int64)
-        kernel.begin(self._world, areas, most, self._tiles, *self._seen)
+        kernel.begin(self.state, areas, most, self.tiles, *self._seen)

@@ -17,15 +17,15 @@ AGENT, FIRST_TILE = 0, 1
 GRAVITY = F(2.5 * planar.GRAVITY)
 FRICTION = F(planar.DEFAULT_FRICTION)  # between bodies
 PUSH, TURN = F(2.0), F(math.radians(4.0))
-AWAY, SCALE = 20.5, F(20.0)  # m: of tiles from the middle; of what is told as 1
+AWAY, SCALE = 20.5, F(20.0)  # m: of tiles from the middle; of what is observed as 1
 DROP = F(0.708)  # above the floor, from where agents fall when they begin
 STEPS, LIMIT = 5, 5000  # physics steps of a decision, of an episode
 HIDDEN, SHOWN, VISITED = range(3)  # what a tile is
-PLACE, SEEN = TILES, TILES + 2  # where a tile's row tells its place, and that it was visited
+PLACE, SEEN = TILES, TILES + 2  # columns of a tile's row: its position, whether it was visited
 
 
 @compiled()
-def begin(world, who, most, tiles, told, felt, known):
+def begin(state, who, most, tiles, tile_obs, body_obs, pose_obs):
     """Begin episodes in the rooms `who`; the agents keep the direction in which they look.
 
     most: tiles that there may be in each of these rooms; tiles: (areas, TILES) what each tile is.
@@ -33,14 +33,14 @@ def begin(world, who, most, tiles, told, felt, known):
     values, slots = np.arange(TILES), np.arange(TILES)
     for k in range(len(who)):
         i = who[k]
-        bodies = world.bodies[i]
+        bodies = state.bodies[i]
         tiles[i] = HIDDEN
         for tile in range(TILES):
             values[tile] = slots[tile] = tile
             bodies[FIRST_TILE + tile].on = False
-        for chosen in range(1 + draw(world.rng, i, most[k])):
-            value = take(values, chosen, world.rng, i)
-            angle = 2.0 * math.pi * take(slots, chosen, world.rng, i) / TILES
+        for chosen in range(1 + draw(state.rng, i, most[k])):
+            value = take(values, chosen, state.rng, i)
+            angle = 2.0 * math.pi * take(slots, chosen, state.rng, i) / TILES
             tiles[i, value] = SHOWN
             tile = bodies[FIRST_TILE + value]
             rest(tile, AWAY * math.sin(angle), AWAY * math.cos(angle))
@@ -48,9 +48,9 @@ def begin(world, who, most, tiles, told, felt, known):
             tile.on = True
         rest(bodies[AGENT], 0.0, 0.0)
         lift(bodies[AGENT], DROP)
-        world.clock[i] = 0
-        known[i] = F(0.0)
-        look(bodies, tiles[i], told[i], felt[i], known[i])
+        state.clock[i] = 0
+        pose_obs[i] = F(0.0)
+        look(bodies, tiles[i], tile_obs[i], body_obs[i], pose_obs[i])
 
 
 @compiled()
@@ -62,24 +62,24 @@ def take(deck, taken, rng, i):
 
 
 @compiled()
-def decide(world, action, tiles, reward, done, interrupted, told, felt, known):
+def decide(state, action, tiles, reward, done, interrupted, tile_obs, body_obs, pose_obs):
     """Simulate one decision of every agent; a room whose episode ends stands still."""
-    for i in range(len(world.clock)):
-        bodies = world.bodies[i]
+    for i in range(len(state.clock)):
+        bodies = state.bodies[i]
         for _ in range(STEPS):
             steer(bodies[AGENT], action[i], PUSH, PUSH, TURN)
-            step(bodies, world.touched, world.contacts, GRAVITY, FRICTION)
-            world.clock[i] += 1
+            step(bodies, state.touched, state.contacts, GRAVITY, FRICTION)
+            state.clock[i] += 1
             reward[i] -= F(1.0 / LIMIT)
-            earned, over = visit(tiles[i], world.touched[AGENT])
+            earned, over = visit(tiles[i], state.touched[AGENT])
             reward[i] += earned
             if over:
                 done[i] = True
-            elif world.clock[i] >= LIMIT:
+            elif state.clock[i] >= LIMIT:
                 done[i] = interrupted[i] = True
             if done[i]:
                 break
-        look(bodies, tiles[i], told[i], felt[i], known[i])
+        look(bodies, tiles[i], tile_obs[i], body_obs[i], pose_obs[i])
 
 
 @compiled()
@@ -102,22 +102,22 @@ def visit(tiles, touched):
 
 
 @compiled(fastmath=ORDINARY)
-def look(bodies, tiles, told, felt, known):
-    """Write what the agent is told of the tiles, in ascending order, what it feels, and what it knows of itself."""
+def look(bodies, tiles, tile_obs, body_obs, pose_obs):
+    """Write the observations: of the tiles in ascending order, of the body's velocity, of the agent's pose."""
     agent = bodies[AGENT]
-    told[:] = F(0.0)
+    tile_obs[:] = F(0.0)
     row = 0
     for value in range(TILES):
         if tiles[value] != HIDDEN:
             tile = bodies[FIRST_TILE + value]
-            told[row, value + 1] = F(1.0)  # as in Unity: of the highest one, its place takes the place
-            told[row, PLACE] = (tile.x - agent.x) / SCALE
-            told[row, PLACE + 1] = (tile.z - agent.z) / SCALE
-            told[row, SEEN] = F(1.0) if tiles[value] == VISITED else F(0.0)
+            tile_obs[row, value + 1] = F(1.0)  # as in Unity: of the highest one, its place takes the place
+            tile_obs[row, PLACE] = (tile.x - agent.x) / SCALE
+            tile_obs[row, PLACE + 1] = (tile.z - agent.z) / SCALE
+            tile_obs[row, SEEN] = F(1.0) if tiles[value] == VISITED else F(0.0)
             row += 1
     c, s = math.cos(agent.yaw), math.sin(agent.yaw)
-    felt[7] = c * agent.vx - s * agent.vz
-    felt[8] = agent.climb
-    felt[9] = s * agent.vx + c * agent.vz
-    known[:4] = known[4:]
-    known[4], known[5], known[6], known[7] = agent.x / SCALE, agent.z / SCALE, s, c
+    body_obs[7] = c * agent.vx - s * agent.vz
+    body_obs[8] = agent.climb
+    body_obs[9] = s * agent.vx + c * agent.vz
+    pose_obs[:4] = pose_obs[4:]
+    pose_obs[4], pose_obs[5], pose_obs[6], pose_obs[7] = agent.x / SCALE, agent.z / SCALE, s, c

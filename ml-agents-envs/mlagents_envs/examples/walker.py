@@ -80,14 +80,14 @@ class Walker(Locomotion):
 
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
         super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
-        which = self._which_part
-        owner = [part.name for part in self._dolls.parts for _ in part.joints]
-        given = [name for name in DRIVEN for _ in self._dolls.parts[which[name]].joints]  # whose angle each action is
+        which = self.part_index
+        owner = [part.name for part in self.ragdolls.parts for _ in part.joints]
+        given = [name for name in DRIVEN for _ in self.ragdolls.parts[which[name]].joints]  # whose angle each action is
         self._place_of_joint = np.argsort(np.argsort([owner.index(name) for name in given], kind="stable"))
         self._strong = [which[name] for name in STRONG]
         self._seen = [which[name] for name in ORDER]
         self._bent = [which[name] for name in ORDER if name in STRONG]
-        self._parent = [which.get(part.parent or "", 0) for part in self._dolls.parts]
+        self._parent = [which.get(part.parent or "", 0) for part in self.ragdolls.parts]
         self._head = which["head"]
         self._off_the_ground = [k for name, k in which.items() if name not in GROUNDED]
 
@@ -106,38 +106,38 @@ class Walker(Locomotion):
         ]  # fmt: skip
 
     def _act(self, action: Array) -> None:
-        joints = self._dolls.joints
+        joints = self.ragdolls.joints
         targets = np.empty((self.n, joints))
         targets[:, self._place_of_joint] = action[:, :joints]
-        strength = np.zeros((self.n, len(self._dolls.parts)))
+        strength = np.zeros((self.n, len(self.ragdolls.parts)))
         strength[:, self._strong] = (action[:, joints:] + 1.0) / 2.0
-        self._dolls.aim(targets, strength)
+        self.ragdolls.aim(targets, strength)
 
     def _earn(self) -> Array:
-        head = front(self._dolls.rotation[:, self._head])
+        head = front(self.ragdolls.rotation[:, self._head])
         looks = (self._ahead() * head).sum(axis=1)  # ahead is level, so only what is level of the head's counts
-        earned: Array = self._match(self._dolls.velocity.mean(axis=1)) * (looks + 1.0) / 2.0
+        earned: Array = self._match(self.ragdolls.velocity.mean(axis=1)) * (looks + 1.0) / 2.0
         return earned
 
     def _fallen(self) -> Array:
-        return np.asarray(self._dolls.touching[:, self._off_the_ground].any(axis=1))
+        return np.asarray(self.ragdolls.touching[:, self._off_the_ground].any(axis=1))
 
     def _observe(self) -> list[Array]:
-        dolls = self._dolls
+        dolls = self.ragdolls
         mean, goal, ahead = dolls.velocity.mean(axis=1), self._goal(), self._ahead()
-        told = [
+        columns = [
             np.linalg.norm(goal - mean, axis=1)[:, None],
             self._as_seen(mean),
             self._as_seen(goal),
             between(front(dolls.rotation[:, 0]), ahead),
             between(front(dolls.rotation[:, self._head]), ahead),
-            self._as_seen(self._target - dolls.position[:, 0]),
+            self._as_seen(self.target - dolls.position[:, 0]),
         ]
         velocity, spin = self._as_seen(dolls.velocity), self._as_seen(dolls.spin)
         place = self._as_seen(dolls.position - dolls.position[:, :1])
         bend = after(inverse(dolls.rotation[:, self._parent]), dolls.rotation)
         for k in self._seen:
-            told += [dolls.touching[:, k, None], velocity[:, k], spin[:, k], place[:, k]]
+            columns += [dolls.touching[:, k, None], velocity[:, k], spin[:, k], place[:, k]]
             if k in self._bent:
-                told += [bend[:, k], dolls.strength[:, k, None]]
-        return [np.concatenate(told, axis=1, dtype=np.float32)]
+                columns += [bend[:, k], dolls.strength[:, k, None]]
+        return [np.concatenate(columns, axis=1, dtype=np.float32)]

@@ -64,13 +64,13 @@ class WallJump(PlanarEnv):
         self._rays = rays(HIGH), rays(LOW)
 
     def _play(self, action: ActionTuple, reward: Array, done: Array, interrupted: Array) -> None:
-        kernel.decide(self._world, action.discrete, self._jump, *self._rays, reward, done, interrupted, *self._seen)
+        kernel.decide(self.state, action.discrete, self._jump, *self._rays, reward, done, interrupted, *self._seen)
 
     def _begin_in(self, areas: Array) -> None:
-        wall = kernel.choose_walls(self._world, areas)  # 0 none, 1 small, 2 big
+        wall = kernel.choose_walls(self.state, areas)  # 0 none, 1 small, 2 big
         height = np.zeros(len(areas))
         for kind, name in enumerate(self.PARAMETERS):
             if (such := wall == kind).any():
                 height[such] = self._draw(name, int(such.sum()))
         self._which[areas] = wall == 2
-        kernel.begin(self._world, areas, height, self._jump, *self._rays, *self._seen)
+        kernel.begin(self.state, areas, height, self._jump, *self._rays, *self._seen)

@@ -48,48 +48,48 @@ JUMP = np.dtype([("left", "i4"), ("start", "f4")], align=True)  # physics steps 
 
 
 @compiled()
-def choose_walls(world, who):
-    """Return what wall each area gets by chance: 0 none, 1 small, 2 big."""
+def choose_walls(state, who):
+    """Draw the wall of each area: 0 none, 1 small, 2 big."""
     walls = np.empty(len(who), np.int64)
     for k in range(len(who)):
-        walls[k] = min(2, int(uniform(world.rng, who[k], 0.0, 5.0)))
+        walls[k] = min(2, int(uniform(state.rng, who[k], 0.0, 5.0)))
     return walls
 
 
 @compiled()
-def begin(world, who, height, jump, high, low, seen_high, seen_low, felt):
+def begin(state, who, height, jump, high, low, seen_high, seen_low, felt):
     """Begin episodes in the areas `who`; height: (len(who),) of the wall."""
     for k in range(len(who)):
         i = who[k]
-        bodies = world.bodies[i]
+        bodies = state.bodies[i]
         agent, wall = bodies[AGENT], bodies[WALL]
-        block_x = uniform(world.rng, i, -BLOCK_X, BLOCK_X)
-        rest(bodies[BLOCK], block_x, BLOCK_MIDDLE + uniform(world.rng, i, -BLOCK_Z, BLOCK_Z))
-        rest(agent, uniform(world.rng, i, -SPREAD, SPREAD), START_Z)
+        block_x = uniform(state.rng, i, -BLOCK_X, BLOCK_X)
+        rest(bodies[BLOCK], block_x, BLOCK_MIDDLE + uniform(state.rng, i, -BLOCK_Z, BLOCK_Z))
+        rest(agent, uniform(state.rng, i, -SPREAD, SPREAD), START_Z)
         agent.low, agent.high, agent.climb, agent.floor = START_LOW, START_LOW + F(1.0), F(0.0), ABYSS
         wall.low, wall.high = F(-height[k] / 2.0), F(height[k] / 2.0)
         jump[i].left = 0
-        world.clock[i] = 0
+        state.clock[i] = 0
         seen_high[i] = seen_low[i] = felt[i] = F(0.0)
         look(bodies, high, low, seen_high[i], seen_low[i], felt[i])
 
 
 @compiled()
-def decide(world, action, jump, high, low, reward, done, interrupted, seen_high, seen_low, felt):
+def decide(state, action, jump, high, low, reward, done, interrupted, seen_high, seen_low, felt):
     """Simulate one decision of every agent; an area whose episode ends stands still."""
-    for i in range(len(world.clock)):
-        bodies = world.bodies[i]
+    for i in range(len(state.clock)):
+        bodies = state.bodies[i]
         for _ in range(STEPS):
             act(bodies, action[i], jump[i])
             reward[i] -= COST
-            world.clock[i] += 1
+            state.clock[i] += 1
             lost = beyond(bodies[AGENT]) or beyond(bodies[BLOCK])
             if not lost:
-                advance(bodies, world.touched, world.contacts)
-            if lost or reached(bodies, world.touched):
+                advance(bodies, state.touched, state.contacts)
+            if lost or reached(bodies, state.touched):
                 reward[i] = F(-1.0) if lost else F(1.0)
                 done[i] = True
-            elif world.clock[i] >= LIMIT:
+            elif state.clock[i] >= LIMIT:
                 done[i] = interrupted[i] = True
             if done[i]:
                 break
@@ -165,7 +165,7 @@ def act(bodies, action, jump):
 
 @compiled(inline="always")
 def pull(agent, to_x, to_y, to_z):
-    """Change the agent's velocity towards one that grows with the distance to where a jump aims, told from here."""
+    """Change the agent's velocity towards one that grows with the distance to where a jump aims, seen from here."""
     x, y, z = PULL * to_x - agent.vx, PULL * to_y - agent.climb, PULL * to_z - agent.vz
     share = min(F(1.0), MOST_PULL / (math.sqrt(x * x + y * y + z * z) + F(1e-9)))
     agent.vx += share * x

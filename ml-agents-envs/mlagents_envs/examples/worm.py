@@ -51,37 +51,37 @@ class Worm(Locomotion):
 
     def _act(self, action: Array) -> None:
         strength = np.concatenate([np.zeros((self.n, 1)), (action[:, 6:] + 1.0) / 2.0], axis=1)
-        self._dolls.aim(action[:, :6], strength)
+        self.ragdolls.aim(action[:, :6], strength)
 
     def _earn(self) -> Array:
         away = self._away()
-        earned: Array = self._match(self._dolls.velocity[:, 0]) * np.where(away < FACING, 1.0 - away / 180.0, 0.0)
+        earned: Array = self._match(self.ragdolls.velocity[:, 0]) * np.where(away < FACING, 1.0 - away / 180.0, 0.0)
         return earned
 
     def _fallen(self) -> Array:
-        fallen: Array = self._dolls.position[:, 0, 1] < START - FALL
+        fallen: Array = self.ragdolls.position[:, 0, 1] < START - FALL
         return fallen
 
     def _away(self) -> Array:
         """Return (n,) degrees by which heads are turned away from who looks ahead."""
         ahead = self._ahead()
-        return angle(self._dolls.rotation[:, 0], about_y(np.arctan2(ahead[:, 0], ahead[:, 2])))
+        return angle(self.ragdolls.rotation[:, 0], about_y(np.arctan2(ahead[:, 0], ahead[:, 2])))
 
     def _observe(self) -> list[Array]:
-        dolls = self._dolls
+        dolls = self.ragdolls
         height = dolls.position[:, 0, 1] / 10.0
-        told = [
+        columns = [
             height.clip(0.0, 1.0)[:, None],
             np.tile(np.array([0.0, 0.0, self.FASTEST], np.float32), (self.n, 1)),
             self._away()[:, None] / 180.0,
             between(front(dolls.rotation[:, 0]), self._ahead()),
-            self._as_seen(self._target - dolls.position[:, 0]),
+            self._as_seen(self.target - dolls.position[:, 0]),
         ]
         velocity, spin = self._as_seen(dolls.velocity), self._as_seen(dolls.spin)
         place = self._as_seen(dolls.position - dolls.position[:, :1])
         bend = after(inverse(dolls.rotation[:, :-1]), dolls.rotation[:, 1:])
         for k in range(len(SEGMENTS)):
-            told += [dolls.touching[:, k, None], velocity[:, k], spin[:, k]]
+            columns += [dolls.touching[:, k, None], velocity[:, k], spin[:, k]]
             if k:
-                told += [place[:, k], bend[:, k - 1], dolls.strength[:, k, None]]
-        return [np.concatenate(told, axis=1, dtype=np.float32)]
+                columns += [place[:, k], bend[:, k - 1], dolls.strength[:, k, None]]
+        return [np.concatenate(columns, axis=1, dtype=np.float32)]

@@ -26,7 +26,7 @@ def ball_errors(demo: Path, *, align: Align = "auto") -> dict[str, float]:
     rows = read(demo, align=align).transitions()
     env = Ball3D(areas=len(rows))
     env.reset()
-    env._state[:] = ball_states(rows.obs[0])
+    env.state[:] = ball_states(rows.obs[0])
     env.set_actions(env.behavior, rows.action)
     env.step()
     decision, _ = env.get_steps(env.behavior)
@@ -61,7 +61,7 @@ def foretold_velocities(demo: Path, *, align: Align = "auto") -> float:
     felt = rows.obs[3]
     env = Pyramids(areas=len(felt))
     env.reset()
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     bodies["on"][:, AGENT + 1 :] = False
     agent = bodies[:, AGENT]
     agent["yaw"] = 0.0

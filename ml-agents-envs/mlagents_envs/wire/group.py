@@ -19,6 +19,7 @@ if sys.platform == "win32":
     from ctypes import wintypes
 
     KILL_ON_JOB_CLOSE = 0x2000
+    SET_QUOTA_AND_TERMINATE = 0x0101  # access that a job needs to a process
     EXTENDED_LIMITS = 9
 
     class _Limits(ctypes.Structure):
@@ -51,8 +52,10 @@ if sys.platform == "win32":
             self._system.SetInformationJobObject(
                 self._job, EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
             )
-            handle = wintypes.HANDLE(int(self.process._handle))  # type: ignore[attr-defined]  # private to CPython
+            self._system.OpenProcess.restype = wintypes.HANDLE
+            handle = wintypes.HANDLE(self._system.OpenProcess(SET_QUOTA_AND_TERMINATE, False, self.process.pid))
             self._system.AssignProcessToJobObject(self._job, handle)
+            self._system.CloseHandle(handle)
 
         def ask(self) -> None:
             """Ask the processes to end; only those with a console hear it."""

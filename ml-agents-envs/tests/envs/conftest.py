@@ -136,7 +136,7 @@ class ScriptedEnv(BaseEnv):
 
     def set_actions(self, behavior_name, action):
         asked, _ = self._said[behavior_name]
-        self._answers[behavior_name] = self._specs[behavior_name].action_spec._validate_action(
+        self._answers[behavior_name] = self._specs[behavior_name].action_spec.validate_action(
             action, len(asked), behavior_name
         )
 

@@ -48,14 +48,14 @@ def test_pettingzoos_conversions_work_where_ids_are_kept():
 
 
 def test_agents_answer_in_turn_and_then_the_world_steps(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD), make_seat(GUARD))
-    env = UnityAECEnv(world)
+    scripted = make_scripted(make_seat(GUARD), make_seat(GUARD))
+    env = UnityAECEnv(scripted)
     first, second = env.agents
     assert env.agent_selection == first
     env.step([1, 0])
-    assert env.agent_selection == second and not world.heard
+    assert env.agent_selection == second and not scripted.heard
     env.step([1, 2])
-    assert world.heard[-1][2].discrete.tolist() == [[1, 0], [1, 2]]
+    assert scripted.heard[-1][2].discrete.tolist() == [[1, 0], [1, 2]]
     assert env.agent_selection == first
     seen, reward, terminated, truncated, info = env.last()
     assert seen is env.observe(first)
@@ -111,8 +111,8 @@ def test_random_play_through_the_iterator_ends(village, renew_ids, lives):
 
 
 def test_an_agent_that_keeps_its_id_ends_once_and_comes_back_with_a_reset(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=4))
-    env = UnityAECEnv(world)
+    scripted = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=4))
+    env = UnityAECEnv(scripted)
     everyone = list(env.agents)
     for _ in range(3):
         returns, ends = dict.fromkeys(everyone, 0.0), []
@@ -122,7 +122,7 @@ def test_an_agent_that_keeps_its_id_ends_once_and_comes_back_with_a_reset(make_s
             ends += [agent] if terminated else []
             env.step(None if terminated else [1, 2])
         assert ends == everyone and returns == {everyone[0]: 1 + 2, everyone[1]: 1 + 2 + 3 + 4}
-        ids, answers = zip(*[(ids, action.discrete.tolist()) for _, ids, action in world.heard[-4:]], strict=True)
+        ids, answers = zip(*[(ids, action.discrete.tolist()) for _, ids, action in scripted.heard[-4:]], strict=True)
         assert list(ids) == [[0, 1]] * 4
         assert list(answers) == [[[1, 2], [1, 2]]] * 2 + [[[0, 0], [1, 2]]] * 2  # who has left does nothing
         env.reset()

@@ -74,11 +74,11 @@ def test_an_agent_that_is_silent_for_a_while_is_waited_for(make_scripted, make_s
 
 
 def test_what_is_answered_arrives(make_scripted, make_seat):
-    world = make_scripted(make_seat(SCOUT))
-    env = UnityToGymWrapper(world)
+    scripted = make_scripted(make_seat(SCOUT))
+    env = UnityToGymWrapper(scripted)
     env.reset()
     env.step((np.array([0.5, -1], np.float32), 2))
-    _, _, action = world.heard[-1]
+    _, _, action = scripted.heard[-1]
     assert action.continuous.tolist() == [[0.5, -1]]
     assert action.discrete.tolist() == [[2]]
 
@@ -103,11 +103,11 @@ def test_flat_actions_count_with_the_last_branch_fastest(make_scripted, make_sea
     flattener = ActionFlattener((2, 3))
     assert flattener.action_space == spaces.Discrete(6)
     assert [flattener.lookup_action(number) for number in (0, 1, 3)] == [[0, 0], [0, 1], [1, 0]]
-    world = make_scripted(make_seat(GUARD))
-    env = UnityToGymWrapper(world, flatten_branched=True)
+    scripted = make_scripted(make_seat(GUARD))
+    env = UnityToGymWrapper(scripted, flatten_branched=True)
     env.reset()
     env.step(4)
-    assert world.heard[-1][2].discrete.tolist() == [[1, 1]]
+    assert scripted.heard[-1][2].discrete.tolist() == [[1, 1]]
 
 
 def test_images_come_first_and_vectors_are_joined(make_scripted, make_seat):
@@ -160,16 +160,16 @@ def test_no_action_of_numbers_or_of_combinations_gets_a_sentence(make_scripted, 
 
 
 def test_a_seed_reaches_environments_that_take_one(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD))
-    env = UnityToGymWrapper(world, action_space_seed=3)
+    scripted = make_scripted(make_seat(GUARD))
+    env = UnityToGymWrapper(scripted, action_space_seed=3)
     env.reset(seed=5)
     env.reset()
-    assert world.seeds == [5]
+    assert scripted.seeds == [5]
     assert np.array_equal(
-        env.action_space.sample(), UnityToGymWrapper(world, action_space_seed=3).action_space.sample()
+        env.action_space.sample(), UnityToGymWrapper(scripted, action_space_seed=3).action_space.sample()
     )
     env.close()
-    assert world.closed
+    assert scripted.closed
 
 
 def test_its_exception_is_of_both_families():

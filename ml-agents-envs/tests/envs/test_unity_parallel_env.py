@@ -75,8 +75,8 @@ def test_where_ids_are_renewed_an_agent_that_ends_is_followed_by_one_of_another_
 
 
 def test_where_ids_are_kept_an_agent_that_ends_stays_away_until_a_reset(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=5, interrupted=True))
-    env = UnityParallelEnv(world)
+    scripted = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, life=5, interrupted=True))
+    env = UnityParallelEnv(scripted)
     everyone = list(env.agents)
     first, second = everyone
     spaces_before = [env.observation_space(agent) for agent in everyone]
@@ -91,7 +91,7 @@ def test_where_ids_are_kept_an_agent_that_ends_stays_away_until_a_reset(make_scr
         for step in (3, 4):  # the first one plays on and asks, and is not heard of
             columns = env.step({second: [1, 1]})
             assert [list(column) for column in columns] == [[second]] * 5
-            assert world.heard[-1][2].discrete.tolist() == [[0, 0], [1, 1]]
+            assert scripted.heard[-1][2].discrete.tolist() == [[0, 0], [1, 1]]
             assert columns[1] == {second: step}
         *_, truncations, _ = env.step({second: [1, 1]})
         assert truncations == {second: True} and env.agents == []
@@ -168,8 +168,8 @@ def test_wrappers_that_know_their_agents_once_and_for_all_work():
 
 
 def test_silent_agents_keep_what_they_saw_and_are_not_answered(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=2, life=90))
-    env = UnityParallelEnv(world)
+    scripted = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=2, life=90))
+    env = UnityParallelEnv(scripted)
     env.reset()
     always, seldom = env.agents
     seen, rewards, _, _, infos = env.step(zeros(env))
@@ -177,7 +177,7 @@ def test_silent_agents_keep_what_they_saw_and_are_not_answered(make_scripted, ma
     assert (rewards[always], rewards[seldom]) == (1, 0)
     assert seen[seldom]["observation"][1] == 0
     seen, rewards, *_ = env.step({always: [1, 1]})  # the silent one may be left out
-    assert world.heard[-1][2].discrete.tolist() == [[1, 1]]
+    assert scripted.heard[-1][2].discrete.tolist() == [[1, 1]]
     assert rewards[seldom] == 2
     assert seen[seldom]["observation"][1] == 2
 
@@ -197,14 +197,14 @@ def test_masks_are_beside_the_observation_and_say_what_is_allowed(make_scripted,
 
 
 def test_continuous_actions_are_numbers_between_minus_one_and_one(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUIDE))
-    env = UnityParallelEnv(world, 7)
+    scripted = make_scripted(make_seat(GUIDE))
+    env = UnityParallelEnv(scripted, 7)
     (agent,) = env.agents
     assert env.action_space(agent) == spaces.Box(-1, 1, (2,), np.float32)
     assert sorted(env.observation_space(agent).spaces) == ["felt", "seen"]
     assert env.action_spaces == {agent: env.action_space(agent)}
     env.step({agent: [0.25, -0.5]})
-    assert world.heard[-1][2].continuous.tolist() == [[0.25, -0.5]]
+    assert scripted.heard[-1][2].continuous.tolist() == [[0.25, -0.5]]
     assert np.array_equal(
         env.action_space(agent).sample(),
         UnityParallelEnv(make_scripted(make_seat(GUIDE)), 7).action_space(agent).sample(),
@@ -223,8 +223,8 @@ def test_mistakes_get_a_sentence(make_scripted, make_seat):
 
 
 def test_when_all_have_gone_steps_say_nothing_until_a_reset(village):
-    world = village(end=2)
-    env = UnityParallelEnv(world)
+    scripted = village(end=2)
+    env = UnityParallelEnv(scripted)
     actions = {agent: env.action_space(agent).sample() for agent in env.agents}
     env.step(actions)
     *_, truncations, _ = env.step({agent: env.action_space(agent).sample() for agent in env.agents})
@@ -232,9 +232,9 @@ def test_when_all_have_gone_steps_say_nothing_until_a_reset(village):
     assert env.agents == []
     assert env.step({}) == ({}, {}, {}, {}, {})
     env.reset(seed=4)
-    assert env.agents and world.seeds == [4]
+    assert env.agents and scripted.seeds == [4]
     env.close()
-    assert world.closed
+    assert scripted.closed
 
 
 def test_side_channels_are_found_by_the_name_of_their_class(make_scripted, make_seat):
@@ -244,7 +244,7 @@ def test_side_channels_are_found_by_the_name_of_their_class(make_scripted, make_
     class Channels:
         _side_channels_dict = {1: Channel()}  # as UnityEnvironment keeps them
 
-    world = make_scripted(make_seat(GUARD))
-    assert UnityParallelEnv(world).side_channel == {}
-    world._side_channel_manager = Channels()
-    assert list(UnityParallelEnv(world).side_channel) == ["Channel"]
+    scripted = make_scripted(make_seat(GUARD))
+    assert UnityParallelEnv(scripted).side_channel == {}
+    scripted._side_channel_manager = Channels()
+    assert list(UnityParallelEnv(scripted).side_channel) == ["Channel"]

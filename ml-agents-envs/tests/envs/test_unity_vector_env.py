@@ -14,21 +14,21 @@ GUARD, SCOUT, GUIDE = "Guard?team=0", "Scout?team=0", "Guide?team=1"
 
 @pytest.mark.parametrize("renew_ids", [False, True])
 def test_lanes_say_what_the_environment_says(renew_ids):
-    face, world = (make("3DBall", areas=5, seed=2, renew_ids=renew_ids) for _ in range(2))
+    face, scripted = (make("3DBall", areas=5, seed=2, renew_ids=renew_ids) for _ in range(2))
     face = UnityVectorEnv(face)
-    world.reset()
-    world.reset()  # as often as the face did
+    scripted.reset()
+    scripted.reset()  # as often as the face did
     seen, _ = face.reset()
     chance = np.random.default_rng(0)
     ends = 0
     for _ in range(120):
-        decision, _ = world.get_steps(world.behavior)
+        decision, _ = scripted.get_steps(scripted.behavior)
         assert np.array_equal(seen, decision.obs[0])
         action = chance.uniform(-1, 1, (5, 2)).astype(np.float32)
-        world.set_actions(world.behavior, ActionTuple(action))
-        world.step()
+        scripted.set_actions(scripted.behavior, ActionTuple(action))
+        scripted.step()
         seen, reward, terminated, truncated, info = face.step(action)
-        decision, terminal = world.get_steps(world.behavior)
+        decision, terminal = scripted.get_steps(scripted.behavior)
         ended = terminated | truncated
         assert np.array_equal(reward[~ended], decision.reward[~ended])
         assert np.array_equal(reward[ended], terminal.reward)
@@ -67,13 +67,13 @@ def test_a_limit_truncates_and_an_end_terminates(make_scripted, make_seat):
 
 @pytest.mark.parametrize("renew_ids", [False, True])
 def test_a_silent_lane_is_waited_for_while_the_other_repeats_its_action(make_scripted, make_seat, renew_ids):
-    world = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=3, life=90), renew_ids=renew_ids)
-    env = UnityVectorEnv(world)
+    scripted = make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, period=3, life=90), renew_ids=renew_ids)
+    env = UnityVectorEnv(scripted)
     env.reset()
     seen, reward, *_, info = env.step([[1, 2], [0, 1]])
     assert seen[:, 1].tolist() == [3, 3]
     assert reward.tolist() == [1 + 2 + 3, 3]
-    ids, answers = zip(*[(ids, action.discrete.tolist()) for _, ids, action in world.heard], strict=True)
+    ids, answers = zip(*[(ids, action.discrete.tolist()) for _, ids, action in scripted.heard], strict=True)
     first, second = info["agent_id"].tolist()
     assert list(ids) == [[first, second], [first], [first]]
     assert list(answers) == [[[1, 2], [0, 1]], [[1, 2]], [[1, 2]]]
@@ -81,14 +81,14 @@ def test_a_silent_lane_is_waited_for_while_the_other_repeats_its_action(make_scr
 
 @pytest.mark.parametrize(("renew_ids", "ids"), [(False, [0, 1]), (True, [5, 3])])
 def test_an_episode_that_begins_during_a_step_is_idle_until_the_next(make_scripted, make_seat, renew_ids, ids):
-    world = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, period=4, life=90), renew_ids=renew_ids)
-    env = UnityVectorEnv(world)
+    scripted = make_scripted(make_seat(GUARD, life=2), make_seat(GUARD, period=4, life=90), renew_ids=renew_ids)
+    env = UnityVectorEnv(scripted)
     env.reset()
     seen, reward, terminated, _, info = env.step([[1, 2], [1, 1]])  # two episodes of lane 0 end until lane 1 asks
     assert terminated.tolist() == [True, False]
     assert reward.tolist() == [1 + 2, 4]
     assert info["final_obs"][0].tolist() == [0, 2, 2]
-    assert [action.discrete.tolist() for _, _, action in world.heard[2:]] == [[[0, 0]], [[0, 0]]]
+    assert [action.discrete.tolist() for _, _, action in scripted.heard[2:]] == [[[0, 0]], [[0, 0]]]
     assert info["agent_id"].tolist() == ids
     assert seen[0].tolist() == [3, 0, 4]
 
@@ -193,16 +193,16 @@ def test_masks_are_rows_of_what_is_allowed(make_scripted, make_seat):
 
 
 def test_agents_of_other_behaviors_do_nothing(make_scripted, make_seat):
-    world = make_scripted(make_seat(GUARD), make_seat(SCOUT))
+    scripted = make_scripted(make_seat(GUARD), make_seat(SCOUT))
     with pytest.raises(UnityGymException, match="name one of these"):
-        UnityVectorEnv(world)
+        UnityVectorEnv(scripted)
     with pytest.raises(UnityGymException, match="no behavior 'Goat'"):
-        UnityVectorEnv(world, "Goat")
-    env = UnityVectorEnv(world, SCOUT)
+        UnityVectorEnv(scripted, "Goat")
+    env = UnityVectorEnv(scripted, SCOUT)
     env.reset()
     env.step((np.array([[0.5, 1]], np.float32), np.array([2])))
-    assert {name for name, _, _ in world.heard} == {SCOUT}
-    assert world.heard[-1][2].continuous.tolist() == [[0.5, 1]]
+    assert {name for name, _, _ in scripted.heard} == {SCOUT}
+    assert scripted.heard[-1][2].continuous.tolist() == [[0.5, 1]]
 
 
 def test_wrong_actions_and_a_missing_reset_get_a_sentence():

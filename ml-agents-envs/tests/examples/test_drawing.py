@@ -100,16 +100,16 @@ def test_3dball_stands_as_its_state_says():
     env = make("3DBall", areas=1)
     env.reset()
     drawing = draw(env, [0])
-    w, x, y, z = env._state[0, :4]
+    w, x, y, z = env.state[0, :4]
     assert drawing.boxes["quaternion"][-1] == pytest.approx([x, y, z, w])
-    assert drawing.spheres["position"][0] == pytest.approx(env._state[0, 4:7])
+    assert drawing.spheres["position"][0] == pytest.approx(env.state[0, 4:7])
     assert drawing.spheres["size"][0] == pytest.approx([1, 1, 1])
 
 
 def test_pushblock_shows_agent_and_block_where_they_are():
     env = make("PushBlock", areas=1)
     env.reset()
-    agent, block = env._world.bodies[0, :2]
+    agent, block = env.state.bodies[0, :2]
     drawing = draw(env, [0])
     assert drawing.agents[0, [0, 2]].tolist() == [agent["x"], agent["z"]]
     places = drawing.boxes["position"][:, [0, 2]].tolist()
@@ -120,7 +120,7 @@ def test_the_pressed_switch_of_pyramids_is_green():
     env = make("Pyramids", areas=1)
     env.reset()
     before = draw(env, [0]).boxes["color"].tolist()
-    env._world.bodies["tag"][0, 1] = 4  # on
+    env.state.bodies["tag"][0, 1] = 4  # on
     after = draw(env, [0]).boxes["color"].tolist()
     (changed,) = [k for k, (one, other) in enumerate(zip(before, after, strict=True)) if one != other]
     assert before[changed][0] > before[changed][1] and after[changed][1] > after[changed][0]
@@ -136,7 +136,7 @@ def test_the_laser_of_foodcollector_is_seen_while_it_shoots_and_ends_at_the_wall
 
     env = make("FoodCollector", areas=1)
     env.reset()
-    agents = env._world.bodies[0, : env.PER_AREA]
+    agents = env.state.bodies[0, : env.PER_AREA]
     agents["x"], agents["z"], agents["yaw"] = (-40, -20, 0, 20, 40), 0, (0, 0, 0, 0, np.pi / 2)
     assert lasers() == []
     action = env.SPEC.action_spec.empty_action(env.n)

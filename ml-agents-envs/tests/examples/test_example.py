@@ -30,7 +30,7 @@ class Duel(ExampleEnv):
         return self._see()
 
     def _decide(self, action):
-        self.said = action
+        self.received = action
         done = np.arange(self.n) < 2
         self._which[:2] = self._which[1::-1]
         self._group[:2] += 100
@@ -76,8 +76,8 @@ def test_answers_of_all_behaviors_reach_their_rows_and_silence_is_zeros(env):
     env.set_actions(BLUE, ActionTuple(np.array([[1.0], [3.0], [5.0]]), np.full((3, 2), 1)))
     env.set_action_for_agent(RED, 2, ActionTuple(np.array([[2.0]]), np.array([[0, 2]])))
     env.step()
-    assert env.said.continuous[:, 0].tolist() == [0, 1, 2, 3, 0, 5]
-    assert env.said.discrete.tolist() == [[0, 0], [1, 1], [0, 2], [1, 1], [0, 0], [1, 1]]
+    assert env.received.continuous[:, 0].tolist() == [0, 1, 2, 3, 0, 5]
+    assert env.received.discrete.tolist() == [[0, 0], [1, 1], [0, 2], [1, 1], [0, 0], [1, 1]]
 
 
 def test_an_answer_is_copied_so_that_it_can_be_used_again(env):

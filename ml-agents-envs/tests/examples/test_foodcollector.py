@@ -21,9 +21,9 @@ def begin(areas=1, seed=0, **parameters):
 
 
 def arrange(*agents, food=()):
-    """Return a world with agents, (x, z, yaw), and (food, x, z) on the ground; other agents stand aside, other food is gone."""
+    """Return an environment with agents, (x, z, yaw), and (food, x, z) on the ground; other agents stand aside, other food is gone."""
     env = begin()
-    bodies = env._world.bodies[0]
+    bodies = env.state.bodies[0]
     bodies["on"][FOOD] = False
     agents = (*agents, *((-40.0 - 2 * k, -40.0, 0.0) for k in range(len(agents), AGENTS)))
     for which, (x, z, yaw) in enumerate(agents):
@@ -41,7 +41,7 @@ def place(bodies, which, x, z):
 
 
 def act(env, *agents):
-    """Let agents act, each a mapping of what it does, others not; return what is said."""
+    """Let agents act, each a mapping of what it does, others not; return the steps."""
     steering, trigger = np.zeros((env.n, 3), np.float32), np.zeros((env.n, 1), np.int32)
     for k, does in enumerate(agents):
         for name, value in does.items():
@@ -181,18 +181,18 @@ def test_all_are_interrupted_after_a_thousand_decisions_and_food_stays():
     env = begin()
     for _ in range(999):
         assert len(act(env)[1]) == 0
-    food = env._world.bodies[0, FOOD].copy()
+    food = env.state.bodies[0, FOOD].copy()
     decision, terminal = act(env)
     assert terminal.interrupted.tolist() == [True] * 5
     assert terminal.obs[0].any()
     assert not np.array_equal(terminal.obs[0], decision.obs[0])
-    assert np.array_equal(env._world.bodies["x"][0, FOOD], food["x"])
+    assert np.array_equal(env.state.bodies["x"][0, FOOD], food["x"])
     assert decision.agent_id.tolist() == terminal.agent_id.tolist()
 
 
 def test_scale_is_obeyed_and_spreads_the_cells_of_the_sensor():
     env = begin(agent_scale=2.0)
-    bodies = env._world.bodies[0]
+    bodies = env.state.bodies[0]
     assert bodies["half_x"][:AGENTS].tolist() == [1.0] * AGENTS
     for _ in range(8):
         act(env)

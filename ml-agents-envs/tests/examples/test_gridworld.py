@@ -20,9 +20,9 @@ def begun(*, areas=1, seed=0, agent=None, plus=None, ex=None, goal=None, **param
     env.reset()
     for k, cell in enumerate((agent, plus, ex)):
         if cell is not None:
-            env._x[:, k], env._z[:, k] = cell
+            env.x[:, k], env.z[:, k] = cell
     if goal is not None:
-        env._goal[:] = goal
+        env.goal[:] = goal
     return env
 
 
@@ -79,13 +79,13 @@ def test_the_last_picture_shows_the_agent_on_its_goal_and_the_next_a_new_beginni
 def test_moves_lead_where_they_are_named_after(move, to):
     env = begun(agent=(2, 2), plus=(0, 0), ex=(4, 4))
     act(env, move)
-    assert (env._x[0, 0], env._z[0, 0]) == to
+    assert (env.x[0, 0], env.z[0, 0]) == to
 
 
 def test_walls_stop_the_agent_and_forbid_the_move():
     env = begun(agent=(0, 4), plus=(2, 2), ex=(3, 3))
     decision, _ = act(env, UP)
-    assert (env._x[0, 0], env._z[0, 0]) == (0, 4)
+    assert (env.x[0, 0], env.z[0, 0]) == (0, 4)
     assert decision.action_mask[0].tolist() == [[False, True, False, True, False]]  # not up, not left
     decision, _ = act(env, DOWN)
     assert decision.action_mask[0].tolist() == [[False, False, False, True, False]]
@@ -136,17 +136,17 @@ def test_everything_begins_on_a_cell_of_its_own_everywhere():
     env = GridWorld(areas=400, seed=1)
     env.set_parameters({"gridSize": 3, "numPlusGoals": 4, "numExGoals": 4})
     env.reset()
-    cells = env._x[:, :9] * 3 + env._z[:, :9]
+    cells = env.x[:, :9] * 3 + env.z[:, :9]
     assert (np.sort(cells, axis=1) == np.arange(9)).all()
     assert np.bincount(cells[:, 0], minlength=9).min() > 20  # 44 expected
-    assert 150 < env._goal.sum() < 250
+    assert 150 < env.goal.sum() < 250
 
 
 def test_every_goal_of_many_is_found():
     env = begun(numPlusGoals=2, numExGoals=2, agent=(0, 0), goal=1)
     for where, reward in ((2, -1.0), (3, 1.0), (4, 1.0)):
-        env._x[0, :5], env._z[0, :5] = [0, 4, 4, 4, 4], [0, 0, 1, 2, 3]
-        env._x[0, where], env._z[0, where], env._goal[0] = 1, 0, 1
+        env.x[0, :5], env.z[0, :5] = [0, 4, 4, 4, 4], [0, 0, 1, 2, 3]
+        env.x[0, where], env.z[0, where], env.goal[0] = 1, 0, 1
         _, terminal = act(env, RIGHT)
         assert terminal.reward.tolist() == [reward]
 
@@ -163,7 +163,7 @@ def test_parameters_may_change_from_episode_to_episode():
     env = GridWorld(areas=50)
     env.set_parameters({"gridSize": lambda n: np.linspace(3, 9, n)})
     env.reset()
-    assert set(env._size) == {3, 4, 5, 6, 7, 8, 9}
+    assert set(env.size) == {3, 4, 5, 6, 7, 8, 9}
     assert env.get_steps(env.behavior)[0].obs[0].shape == (50, 3, 64, 84)
 
 
@@ -211,7 +211,7 @@ def test_a_policy_that_was_trained_on_unitys_camera_finds_the_plus():
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     session = runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    env = begun(areas=256, seed=20, goal=0)  # the policy is not told a goal: it was trained to find the plus
+    env = begun(areas=256, seed=20, goal=0)  # the policy observes no goal: it was trained to find the plus
     total, running = np.zeros(256), np.ones(256, bool)
     decision, _ = env.get_steps(env.behavior)
     for _ in range(100):

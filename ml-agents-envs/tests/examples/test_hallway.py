@@ -24,7 +24,7 @@ def act(env, action):
 
 def send_to(env, kind):
     """Put every agent before the goal of this kind, looking at it."""
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     agent = bodies[:, AGENT]
     agent["x"], agent["z"], agent["yaw"] = bodies["x"][:, PADS[kind]], 19.0, 0.0
 
@@ -45,7 +45,7 @@ def test_the_right_goal_gives_one_and_the_wrong_one_takes_a_tenth():
 
 def test_only_the_symbol_that_is_asked_for_stands_in_the_hall():
     env = begin(areas=200)
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     for kind in range(2):
         assert (bodies["on"][:, SYMBOLS[kind]] == (env._goal == kind)).all()
     o, x = (bodies["x"][env._goal == kind, SYMBOLS[kind]] for kind in range(2))
@@ -54,7 +54,7 @@ def test_only_the_symbol_that_is_asked_for_stands_in_the_hall():
 
 
 def test_goals_are_on_either_side_and_never_on_the_same():
-    o, x = (begin(areas=200)._world.bodies["x"][:, pad] for pad in PADS)
+    o, x = (begin(areas=200).state.bodies["x"][:, pad] for pad in PADS)
     assert (o == -x).all()
     assert set(np.abs(o).tolist()) == {7.0}
     assert 0.3 < (o > 0).mean() < 0.7
@@ -86,7 +86,7 @@ def test_goals_symbols_and_walls_are_told_apart():
     assert decision.obs[0].reshape(64, 3, 5, 7)[:, 2, 0, 1].all()  # X's goal is ahead
     for kind in range(2):
         env = begin(areas=64)
-        agent, symbol = env._world.bodies[:, AGENT], env._world.bodies[:, SYMBOLS[kind]]
+        agent, symbol = env.state.bodies[:, AGENT], env.state.bodies[:, SYMBOLS[kind]]
         agent["x"], agent["z"], agent["yaw"] = symbol["x"], symbol["z"] - 5.0, 0.0
         decision, _ = act(env, 0)
         assert (decision.obs[0].reshape(64, 3, 5, 7)[:, 2, 0, 2 + kind] == (env._goal == kind)).all()

@@ -35,7 +35,7 @@ def act(env, action):
 
 
 def flail(env, decisions, seed=0):
-    """Play by chance; yield what is said."""
+    """Play at random; yield the steps."""
     rng = np.random.default_rng(seed)
     for _ in range(decisions):
         yield act(env, rng.uniform(-1, 1, (env.n, env.SPEC.action_spec.continuous_size)))
@@ -44,9 +44,9 @@ def flail(env, decisions, seed=0):
 def face(env, degrees):
     """Turn every body's target to lie this far to the right of where its root looks, 10 m off."""
     way = about_y(np.radians(np.full(env.n, degrees, np.float32)))
-    ahead = turn(way, turn(env._dolls.rotation[:, 0], np.tile([0.0, 0.0, 10.0], (env.n, 1))))
-    env._target[:] = env._dolls.position[:, 0] + ahead
-    env._target[:, 1] = 0.5
+    ahead = turn(way, turn(env.ragdolls.rotation[:, 0], np.tile([0.0, 0.0, 10.0], (env.n, 1))))
+    env.target[:] = env.ragdolls.position[:, 0] + ahead
+    env.target[:, 1] = 0.5
 
 
 def test_random_play_keeps_every_number_finite_and_mujoco_silent(name, tmp_path, monkeypatch, capfd):
@@ -86,42 +86,42 @@ def test_an_episode_is_interrupted_at_the_step_limit(name):
 
 def test_targets_appear_within_the_field_and_elsewhere_once_they_are_reached(name):
     env = begin(name, areas=20)
-    assert (np.linalg.norm(env._target[:, [0, 2]], axis=1) <= FIELD).all()
-    assert len(np.unique(env._target[:, 0])) == 20
-    before = env._target.copy()
-    env._target[4] = env._dolls.position[4, 0] + (0.0, 0.0, REACH / 2)
+    assert (np.linalg.norm(env.target[:, [0, 2]], axis=1) <= FIELD).all()
+    assert len(np.unique(env.target[:, 0])) == 20
+    before = env.target.copy()
+    env.target[4] = env.ragdolls.position[4, 0] + (0.0, 0.0, REACH / 2)
     act(env, 0.0)
-    moved = (env._target != before).any(axis=1)
+    moved = (env.target != before).any(axis=1)
     assert moved.tolist() == [k == 4 for k in range(20)]
 
 
 def test_a_target_stays_when_an_episode_ends(name):
     env = begin(name)
     env._clock[:] = LIMIT - STEPS
-    before = env._target.copy()
+    before = env.target.copy()
     _, terminal = act(env, 0.0)
-    assert len(terminal) == 2 and np.array_equal(env._target, before)
+    assert len(terminal) == 2 and np.array_equal(env.target, before)
 
 
 def test_bodies_begin_turned_by_chance_and_with_their_own_wishes(name):
     env = begin(name, areas=30)
-    assert len(np.unique(env._dolls.rotation[:, 0, 1])) == 30
-    assert ((env._wanted >= env.SLOWEST) & (env._wanted <= env.FASTEST)).all()
-    assert len(np.unique(env._wanted)) == (1 if name == "Worm" else 30)
+    assert len(np.unique(env.ragdolls.rotation[:, 0, 1])) == 30
+    assert ((env.wanted_speed >= env.SLOWEST) & (env.wanted_speed <= env.FASTEST)).all()
+    assert len(np.unique(env.wanted_speed)) == (1 if name == "Worm" else 30)
 
 
 def test_what_is_seen_does_not_depend_on_where_north_is(name):
     env = begin(name, areas=3)
     face(env, 40.0)
-    env._wanted[:] = env._wanted[0]
-    for told in env._observe():
-        assert told[1:] == pytest.approx(np.stack([told[0]] * 2), abs=1e-3)
+    env.wanted_speed[:] = env.wanted_speed[0]
+    for column in env._observe():
+        assert column[1:] == pytest.approx(np.stack([column[0]] * 2), abs=1e-3)
 
 
 def test_a_target_ahead_is_seen_ahead(name):
     env = begin(name, areas=3)
     face(env, 40.0)
-    seen = env._as_seen(env._target - env._dolls.position[:, 0])
+    seen = env._as_seen(env.target - env.ragdolls.position[:, 0])
     assert seen[:, 0] == pytest.approx(0, abs=1e-4)
     assert seen[:, 2] == pytest.approx(10, abs=1e-4)
 
@@ -129,9 +129,9 @@ def test_a_target_ahead_is_seen_ahead(name):
 def test_moving_as_wanted_earns_everything_and_standing_nothing():
     env = begin("Crawler")
     face(env, 0.0)
-    env._dolls.velocity[:] = env._goal()[:, None]
+    env.ragdolls.velocity[:] = env._goal()[:, None]
     assert env._earn() == pytest.approx([1.0, 1.0], abs=1e-4)
-    env._dolls.velocity[:] = 0.0
+    env.ragdolls.velocity[:] = 0.0
     assert env._earn() == pytest.approx([0.0, 0.0])
 
 
@@ -140,7 +140,7 @@ def test_a_crawler_and_a_walker_should_look_where_they_go(degrees, share):
     for name in ("Crawler", "Walker"):
         env = begin(name)
         face(env, degrees)
-        env._dolls.velocity[:] = env._goal()[:, None]
+        env.ragdolls.velocity[:] = env._goal()[:, None]
         assert env._earn() == pytest.approx([share] * 2, abs=1e-3)
 
 
@@ -148,7 +148,7 @@ def test_a_crawler_and_a_walker_should_look_where_they_go(degrees, share):
 def test_a_worm_should_turn_its_head_to_the_target(degrees, share):
     env = begin("Worm")
     face(env, degrees)
-    env._dolls.velocity[:, 0] = env._goal()
+    env.ragdolls.velocity[:, 0] = env._goal()
     assert env._earn() == pytest.approx([share] * 2, abs=1e-3)
 
 
@@ -156,22 +156,22 @@ def test_a_crawler_that_lands_on_its_body_loses_one_and_begins_anew():
     env = begin("Crawler")
     fallen = [terminal for _, terminal in flail(env, 60) if len(terminal)]
     assert fallen and all((terminal.reward == -1).all() and not terminal.interrupted.any() for terminal in fallen)
-    told = fallen[0].obs[1][0]
-    assert told[15] == 1 or told[16::4].any()  # what touches: the body, or one of the upper legs
+    seen = fallen[0].obs[1][0]
+    assert seen[15] == 1 or seen[16::4].any()  # what touches: the body, or one of the upper legs
 
 
 def test_a_walker_may_stand_on_its_feet():
     env = begin("Walker")
-    feet = [env._which_part[foot] for foot in ("footL", "footR")]
-    env._dolls.touching[:] = False
-    env._dolls.touching[0, feet] = True
-    env._dolls.touching[1, env._which_part["handL"]] = True
+    feet = [env.part_index[foot] for foot in ("footL", "footR")]
+    env.ragdolls.touching[:] = False
+    env.ragdolls.touching[0, feet] = True
+    env.ragdolls.touching[1, env.part_index["handL"]] = True
     assert env._fallen().tolist() == [False, True]
 
 
 def test_a_worm_that_falls_off_begins_anew_with_what_it_earned():
     env = begin("Worm")
-    env._dolls._data[0].qpos[1] = -5.0
+    env.ragdolls._data[0].qpos[1] = -5.0
     _, terminal = act(env, 0.0)
     assert len(terminal) == 1 and terminal.reward[0] >= 0
 
@@ -179,7 +179,7 @@ def test_a_worm_that_falls_off_begins_anew_with_what_it_earned():
 def test_a_body_whose_numbers_are_lost_begins_anew_and_tells_nobody(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # MuJoCo writes a warning into a file
     env = begin(name)
-    env._dolls._data[0].qpos[:] = np.nan
+    env.ragdolls._data[0].qpos[:] = np.nan
     decision, terminal = act(env, 0.0)
     assert len(terminal) == 1 and not terminal.interrupted.any()
     for steps in (decision, terminal):
@@ -192,15 +192,15 @@ def test_actions_reach_the_joints_that_they_name():
     action[24:26] = 1.0, 0.5  # the head, about x and z
     action[26 + 2] = 1.0  # and its strength
     env._act(np.tile(action, (2, 1)))
-    names = [part.name for part in env._dolls.parts for _ in part.joints]
-    control, low, high = env._dolls._data[0].ctrl, env._dolls._low, env._dolls._high
+    names = [part.name for part in env.ragdolls.parts for _ in part.joints]
+    control, low, high = env.ragdolls._data[0].ctrl, env.ragdolls._low, env.ragdolls._high
     share = (control - low) / (high - low)
     assert {name: share[names.index(name)] for name in ("chest", "head", "footR")} == {
         "chest": 0,
         "head": 1,
         "footR": 0,
     }
-    assert env._dolls.strength[0].nonzero()[0].tolist() == [env._which_part["head"]]
+    assert env.ragdolls.strength[0].nonzero()[0].tolist() == [env.part_index["head"]]
 
 
 def test_a_crawlers_parts_are_seen_from_its_body():
@@ -217,7 +217,7 @@ def test_strong_legs_carry_a_crawler_and_weak_ones_do_not():
     action[:, :12], action[0, 12:], action[1, 12:] = 0.3, 1.0, -1.0  # half bent
     ended = [set(np.flatnonzero(env._clock == 0)) for _ in range(20) if act(env, action)]
     assert set().union(*ended) == {1}
-    assert env._dolls.position[0, 0, 1] > 1.0
+    assert env.ragdolls.position[0, 0, 1] > 1.0
 
 
 def test_mujoco_is_loaded_only_for_those_who_need_it():

@@ -13,7 +13,7 @@ def begun(kind=CHECKERED, *, areas=1, seed=0, rows=9, columns=8):
     """Return an environment whose boards are as wanted, all pieces worth one point."""
     env = Match3(areas=areas, seed=seed)
     env.reset()
-    env._kind[:], env._special[:], env._size[:] = kind, 0, (rows, columns)
+    env.kind[:], env.special[:], env.size[:] = kind, 0, (rows, columns)
     return env
 
 
@@ -25,7 +25,7 @@ def act(env, moves):
 
 
 def rng(env, generator):
-    """Return moves by chance, of those that are allowed."""
+    """Return random moves, of those that are allowed."""
     allowed = ~env.get_steps(env.behavior)[0].action_mask[0]
     return (allowed * generator.random(allowed.shape)).argmax(axis=1)
 
@@ -46,7 +46,7 @@ def lines(kind):
 
 
 def board(env, i):
-    return env._kind[i, : env._size[i, 0], : env._size[i, 1]]
+    return env.kind[i, : env.size[i, 0], : env.size[i, 1]]
 
 
 def test_agents_see_vectors_and_have_unitys_moves():
@@ -67,8 +67,8 @@ def test_what_is_seen_is_the_board_row_after_row():
     env.reset()
     kinds, specials = env.get_steps(env.behavior)[0].obs
     for i in range(20):
-        rows, columns = env._size[i]
-        for seen, truth, channels in ((kinds, env._kind, 6), (specials, env._special, 3)):
+        rows, columns = env.size[i]
+        for seen, truth, channels in ((kinds, env.kind, 6), (specials, env.special, 3)):
             cells = seen[i].reshape(9, 8, channels)
             assert np.array_equal(cells[:rows, :columns].argmax(axis=2), truth[i, :rows, :columns])
             assert (cells.sum(axis=2) == np.outer(np.arange(9) < rows, np.arange(8) < columns)).all()
@@ -89,7 +89,7 @@ def test_the_pictures_are_the_vectors_with_channels_first():
 def test_boards_have_all_sizes_from_six_by_six_to_nine_by_eight():
     env = Match3(areas=300)
     env.reset()
-    assert {tuple(size) for size in env._size.tolist()} == {(r, c) for r in (6, 7, 8, 9) for c in (6, 7, 8)}
+    assert {tuple(size) for size in env.size.tolist()} == {(r, c) for r in (6, 7, 8, 9) for c in (6, 7, 8)}
 
 
 def test_a_board_begins_without_lines_and_with_a_move():
@@ -119,7 +119,7 @@ def test_a_line_pays_a_hundredth_for_each_point(special, points):
     kind = CHECKERED.copy()
     kind[8, 5:8], kind[7, 7] = [5, 5, 4], 5  # swapping (7, 7) with the one above makes a line of three at the top
     env = begun(kind, areas=30)
-    env._special[:, 8, 5], env._special[:, 8, 6], env._special[:, 7, 7] = special
+    env.special[:, 8, 5], env.special[:, 8, 6], env.special[:, 7, 7] = special
     env._mask[:] = True
     decision, _ = act(env, [63 + 7 * 8 + 7] * 30)
     assert decision.reward.min() == pytest.approx(points / 100)  # more where new pieces happen to line up
@@ -139,9 +139,9 @@ def test_pieces_fall_and_lines_that_form_pay_too():
 def test_a_move_that_is_not_allowed_changes_nothing_but_counts():
     env = Match3(areas=8, seed=6)
     env.reset()
-    before, clock = env._kind.copy(), env._clock.copy()
+    before, clock = env.kind.copy(), env._clock.copy()
     decision, _ = act(env, env._mask.argmin(axis=1))
-    assert np.array_equal(env._kind, before)
+    assert np.array_equal(env.kind, before)
     assert not decision.reward.any()
     assert (env._clock == clock + 1).all()
     assert not act(env, [-1, 127, 10**6, -(10**6)] * 2)[0].reward.any()
@@ -152,7 +152,7 @@ def test_pieces_are_dealt_anew_where_there_is_no_move():
     decision, terminal = act(env, 0)
     assert len(terminal) == 0
     assert decision.reward[0] == 0
-    assert not np.array_equal(env._kind[0], CHECKERED)
+    assert not np.array_equal(env.kind[0], CHECKERED)
     assert not decision.action_mask[0].all()
 
 
@@ -180,7 +180,7 @@ def test_chance_scores_on_full_boards_as_unitys_documentation_says():
 def test_three_of_ten_pieces_are_worth_more():
     env = Match3(areas=300, seed=8)
     env.reset()
-    share = np.bincount(np.concatenate([env._special[i, :6, :6].ravel() for i in range(300)]), minlength=3) / 10800
+    share = np.bincount(np.concatenate([env.special[i, :6, :6].ravel() for i in range(300)]), minlength=3) / 10800
     assert share == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
 
 

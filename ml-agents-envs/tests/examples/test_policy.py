@@ -57,9 +57,9 @@ def counting(tmp_path):
         [
             ("Add", ["recurrent_in", "tenth"], ["recurrent_out"], {}),
             ("Slice", ["recurrent_out", "zero", "two", "last"], ["part"], {}),
-            ("Squeeze", ["part", "middle"], ["told"], {}),
+            ("Squeeze", ["part", "middle"], ["counted"], {}),
             ("Mul", ["obs_0", "nothing"], ["silent"], {}),
-            ("Add", ["told", "silent"], ["continuous_actions"], {}),
+            ("Add", ["counted", "silent"], ["continuous_actions"], {}),
             ("Identity", ["size"], ["continuous_action_output_shape"], {}),
         ],
         {"tenth": [0.1], "nothing": [0.0], "size": [2]},
@@ -86,8 +86,8 @@ def test_deterministic_actions_are_taken_where_a_model_offers_them_and_samples_e
         model.graph.node.append(onnx.helper.make_node("Identity", ["sizes"], ["discrete_action_output_shape"]))
         onnx.save(model, tmp_path / "model.onnx")
         spec = BehaviorSpec([vector_sensor(1, name) for name in inputs], ActionSpec.create_discrete((3,)))
-        said = Model(tmp_path / "model.onnx", spec, behavior="B")(asked(0, obs=[[[1]], [[2]]]), ended())
-        assert said.discrete.tolist() == [[taken]]
+        action = Model(tmp_path / "model.onnx", spec, behavior="B")(asked(0, obs=[[[1]], [[2]]]), ended())
+        assert action.discrete.tolist() == [[taken]]
 
 
 def test_an_early_model_takes_joined_observations_and_lacks_outputs_that_it_promises(tmp_path):
@@ -102,8 +102,8 @@ def test_an_early_model_takes_joined_observations_and_lacks_outputs_that_it_prom
     )
     onnx.save(model, tmp_path / "early.onnx")
     spec = BehaviorSpec([vector_sensor(3, "a"), vector_sensor(1, "b")], ActionSpec.create_discrete((2, 2)))
-    said = Model(tmp_path / "early.onnx", spec, behavior="B")(asked(0, obs=[[[0, 1, 2]], [[1]]]), ended())
-    assert said.discrete.tolist() == [[1, 0]]
+    action = Model(tmp_path / "early.onnx", spec, behavior="B")(asked(0, obs=[[[0, 1, 2]], [[1]]]), ended())
+    assert action.discrete.tolist() == [[1, 0]]
 
 
 def counts(model, decision, terminal):

@@ -20,7 +20,7 @@ def begin(areas=1, seed=0, **parameters):
 
 def put(env, agent, block):
     """Put agent and block of every area on the ground at (x, z), the agent looking at the goal."""
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     for which, (x, z), height in ((AGENT, agent, 1.0), (BLOCK, block, 0.75)):
         body = bodies[:, which]
         body["x"], body["z"], body["low"], body["high"] = x, z, 0.0, height
@@ -28,7 +28,7 @@ def put(env, agent, block):
 
 
 def act(env, action):
-    """Let every agent do this and return what is said."""
+    """Let every agent do this and return the steps."""
     action = np.broadcast_to(np.asarray(action, np.int32).reshape(-1, 1), (env.n, 1))
     env.set_actions(env.behavior, ActionTuple(discrete=action))
     env.step()
@@ -52,7 +52,7 @@ def test_the_block_in_the_goal_gives_five_less_the_time_and_ends_the_episode():
 def test_the_end_is_seen_where_it_happened_and_the_next_episode_anew():
     env = begin()
     put(env, agent=(0.0, -3.0), block=(4.0, -7.36))  # the block is about to touch the goal by itself
-    env._world.bodies["vz"][:, BLOCK] = -2.0
+    env.state.bodies["vz"][:, BLOCK] = -2.0
     decision, terminal = act(env, 0)
     ahead, *_ = terminal.obs[1].reshape(3, 7, 5)[2]
     assert ahead.tolist() == pytest.approx([0, 1, 0, 0, (8.35 - 3.5) / 12], abs=1e-4)
@@ -91,7 +91,7 @@ def test_the_higher_sensor_sees_the_walls_only_and_nothing_while_the_agent_falls
 def test_the_lower_sensor_meets_a_wall_half_a_metre_before_the_higher_one():
     env = begin()
     put(env, agent=(0.0, 6.0), block=(5.0, -5.0))
-    env._world.bodies["yaw"][:, AGENT] = 0.0  # looks at the wall whose side is at 12.5
+    env.state.bodies["yaw"][:, AGENT] = 0.0  # looks at the wall whose side is at 12.5
     decision, _ = act(env, 0)
     high, low = (column.reshape(3, 7, 5)[2, 0, 4] * 12 for column in decision.obs)
     assert low == pytest.approx(6.0, abs=1e-3)
@@ -100,7 +100,7 @@ def test_the_lower_sensor_meets_a_wall_half_a_metre_before_the_higher_one():
 
 def test_things_begin_with_room_around_them_and_before_the_goal():
     env = begin(areas=500)
-    agent, block = env._world.bodies[:, AGENT], env._world.bodies[:, BLOCK]
+    agent, block = env.state.bodies[:, AGENT], env.state.bodies[:, BLOCK]
     for body in (agent, block):
         assert (np.abs(body["x"]) <= 6.25).all()
         assert ((body["z"] >= -5.85) & (body["z"] <= 6.25)).all()
@@ -136,7 +136,7 @@ def test_the_same_seed_gives_the_same_trajectory_however_many_areas_there_are():
     ],
 )
 def test_parameters_are_obeyed(parameters, column, expected):
-    assert begin(**parameters)._world.bodies[column][0, BLOCK] == pytest.approx(expected)
+    assert begin(**parameters).state.bodies[column][0, BLOCK] == pytest.approx(expected)
 
 
 def test_a_sampler_is_asked_once_for_each_episode_that_begins():

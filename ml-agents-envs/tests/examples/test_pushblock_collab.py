@@ -22,7 +22,7 @@ def begin(areas=1, seed=0):
 
 def put(env, *agents, blocks=()):
     """Put agents, (x, z, yaw), and (block, x, z) on the ground in every area; other agents stand aside, other blocks go."""
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     bodies["on"][:, BLOCKS] = False
     aside = ((10.0, 11.0, 0.0), (8.0, 11.0, 0.0), (6.0, 11.0, 0.0))
     agents = (*agents, *aside[len(agents) :])
@@ -35,7 +35,7 @@ def put(env, *agents, blocks=()):
 
 
 def act(env, *actions):
-    """Let agents do this, those not named nothing; return what is said."""
+    """Let agents do this, those not named nothing; return the steps."""
     discrete = np.zeros((env.areas, AGENTS, 1), np.int32)
     discrete[:, : len(actions), 0] = actions
     env.set_actions(env.behavior, ActionTuple(discrete=discrete.reshape(-1, 1)))
@@ -52,14 +52,14 @@ def test_three_agents_of_an_area_are_a_group():
 def test_a_block_in_the_goal_vanishes_and_pays_the_whole_group_what_it_is_worth(kind, worth):
     env = begin()
     which = FIRST[kind]
-    half = float(env._world.bodies["half_z"][0, which])
+    half = float(env.state.bodies["half_z"][0, which])
     put(env, blocks=[(which, 0.0, -8.3 + half), (which + 1, 0.0, 5.0)])
-    env._world.bodies["vz"][0, which] = -4.0
+    env.state.bodies["vz"][0, which] = -4.0
     decision, terminal = act(env)
     assert decision.group_reward == pytest.approx([worth - COST] * 3)
     assert decision.reward.tolist() == [0.0] * 3
     assert len(terminal) == 0
-    assert not env._world.bodies["on"][0, which]
+    assert not env.state.bodies["on"][0, which]
     decision, _ = act(env)
     assert decision.group_reward == pytest.approx([-COST] * 3)
 
@@ -67,7 +67,7 @@ def test_a_block_in_the_goal_vanishes_and_pays_the_whole_group_what_it_is_worth(
 def test_the_last_block_ends_the_episode_of_all_three_and_all_blocks_return():
     env = begin()
     put(env, blocks=[(FIRST[SMALL], 0.0, -7.95)])
-    env._world.bodies["vz"][0, FIRST[SMALL]] = -4.0
+    env.state.bodies["vz"][0, FIRST[SMALL]] = -4.0
     decision, terminal = act(env)
     assert terminal.agent_id.tolist() == [0, 1, 2]
     assert not terminal.interrupted.any()
@@ -75,12 +75,12 @@ def test_the_last_block_ends_the_episode_of_all_three_and_all_blocks_return():
     assert decision.agent_id.tolist() == [0, 1, 2]
     assert decision.group_id.tolist() == terminal.group_id.tolist() == [1, 1, 1]
     assert not decision.group_reward.any()
-    assert env._world.bodies["on"][0, BLOCKS].all()
+    assert env.state.bodies["on"][0, BLOCKS].all()
 
 
 def test_after_five_thousand_steps_the_group_is_interrupted():
     env = begin(areas=2)
-    env._world.clock[:] = (4995, 4990)
+    env.state.clock[:] = (4995, 4990)
     _, terminal = act(env)
     assert terminal.group_id.tolist() == [1, 1, 1]
     assert terminal.interrupted.all()
@@ -94,12 +94,12 @@ def test_after_five_thousand_steps_the_group_is_interrupted():
 def test_heavy_blocks_take_two_or_three_agents(kind, agents, moves):
     # a step's push is 10 kg * (3 - 0.353) m/s = 26.5 kg m/s; friction takes 3.5, 35.3 and 53.0 of the blocks' momentum
     env = begin()
-    half = float(env._world.bodies["half_z"][0, FIRST[kind]])
+    half = float(env.state.bodies["half_z"][0, FIRST[kind]])
     row = [(1.02 * (k - (agents - 1) / 2), half + 0.55, np.pi) for k in range(agents)]
     put(env, *row, blocks=[(FIRST[kind], 0.0, 0.0)])
     for _ in range(5):
         act(env, *([FORWARD] * agents))
-    went = -float(env._world.bodies["z"][0, FIRST[kind]])
+    went = -float(env.state.bodies["z"][0, FIRST[kind]])
     assert went > 0.5 if moves else went < 0.15
 
 
@@ -108,7 +108,7 @@ def test_a_block_that_is_pushed_beside_its_middle_turns():
     put(env, (0.7, 1.1, np.pi), blocks=[(FIRST[SMALL], 0.0, 0.0)])
     for _ in range(4):
         act(env, FORWARD)
-    assert abs(float(env._world.bodies["yaw"][0, FIRST[SMALL]])) > 0.2
+    assert abs(float(env.state.bodies["yaw"][0, FIRST[SMALL]])) > 0.2
 
 
 def test_the_grid_shows_what_is_ahead_up_to_twenty_metres():
@@ -143,7 +143,7 @@ def test_an_agent_feels_its_own_velocity_as_it_looks():
 
 def test_everything_begins_before_the_goal_and_turned_anyhow():
     env = begin(areas=200)
-    things = env._world.bodies[:, : FIRST_BLOCK + 6]
+    things = env.state.bodies[:, : FIRST_BLOCK + 6]
     assert np.abs(things["x"]).max() <= 6.25
     assert things["z"].max() <= 6.25
     assert np.mean(things["z"] > -6.86) > 0.99  # the goal's edge is at -8.35, and 1.5 is kept free

@@ -27,7 +27,7 @@ def act(env, action):
 
 def put_before(env, body, away):
     """Put every agent on the ground before a body, looking at it along z."""
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     agent = bodies[:, AGENT]
     agent["x"], agent["z"], agent["yaw"] = bodies["x"][:, body], bodies["z"][:, body] - away, 0.0
     agent["low"], agent["high"], agent["climb"], agent["vx"], agent["vz"] = 0.0, 1.0, 0.0, 0.0, 0.0
@@ -35,7 +35,7 @@ def put_before(env, body, away):
 
 def clear(env):
     """Take away all but the agent and the switch, so that the way is free."""
-    env._world.bodies["on"][:, SWITCH + 1 :] = False
+    env.state.bodies["on"][:, SWITCH + 1 :] = False
 
 
 def press(env):
@@ -46,7 +46,7 @@ def press(env):
 def test_the_way_from_the_switch_to_the_gold():
     env = begin(areas=8)
     clear(env)
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     decision, _ = press(env)
     assert decision.obs[3][:, 0].all()  # the switch is on
     assert bodies["on"][:, FIRST_BRICK : FIRST_BRICK + 4].all()
@@ -70,7 +70,7 @@ def test_gold_on_top_cannot_be_touched():
     env = begin()
     clear(env)
     press(env)
-    env._world.bodies["on"][:, FIRST_BRICK : FIRST_BRICK + 4] = False
+    env.state.bodies["on"][:, FIRST_BRICK : FIRST_BRICK + 4] = False
     put_before(env, GOLD, 2.0)
     for _ in range(5):
         assert len(act(env, FORWARD)[1]) == 0
@@ -87,7 +87,7 @@ def test_time_costs_a_thousandth_a_decision_and_is_up_after_a_thousand():
 
 def test_everything_begins_in_a_cell_of_its_own():
     env = begin(areas=50)
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     which = [AGENT, SWITCH, *range(FIRST_STONE, FIRST_BRICK, 4)]
     assert len(which) == 8
     cells = np.stack([np.round(bodies[axis][:, which] / 30.0) for axis in ("x", "z")], 2)
@@ -111,7 +111,7 @@ def test_the_switch_is_seen_as_off_and_then_as_on():
     assert decision.obs[0].reshape(7, 8)[0, :6].tolist() == [0, 0, 0, 1, 0, 0]
     press(env)
     put_before(env, SWITCH, 8.0)
-    env._world.bodies["on"][:, FIRST_BRICK:] = False
+    env.state.bodies["on"][:, FIRST_BRICK:] = False
     decision, _ = act(env, 0)
     assert decision.obs[0].reshape(7, 8)[0, :6].tolist() == [0, 0, 0, 0, 1, 0]
 

@@ -23,7 +23,7 @@ def begin(areas=1, seed=0, **parameters):
 
 def put(env, *players, ball=(0.0, 0.0), speed=(0.0, 0.0)):
     """Put players, (x, z, yaw) at rest, and the ball with a speed on every field; others stand in formation."""
-    bodies = env._world.bodies
+    bodies = env.state.bodies
     for k, (x, z, yaw) in enumerate((*players, *FORMATION[len(players) :])):
         for name, value in zip(("x", "z", "yaw", "vx", "vz"), (x, z, yaw, 0.0, 0.0), strict=True):
             bodies[name][:, k] = value
@@ -32,7 +32,7 @@ def put(env, *players, ball=(0.0, 0.0), speed=(0.0, 0.0)):
 
 
 def act(env, blue=STILL, purple=STILL):
-    """Let all of a team do the same; return what blue is told and what purple is."""
+    """Let all of a team do the same; return the steps of blue and of purple."""
     for behavior, action in ((BLUE, blue), (PURPLE, purple)):
         env.set_actions(behavior, ActionTuple(discrete=np.tile(np.array(action, np.int32), (2 * env.areas, 1))))
     env.step()
@@ -51,16 +51,16 @@ def test_there_are_two_teams_of_two_on_each_field_and_each_is_a_group():
 def test_a_goal_pays_its_scorers_less_the_time_and_costs_the_others_one(side, scorer, conceder):
     env = begin()
     put(env, ball=(side * 14.5, 0.0), speed=(side * 10.0, 0.0))
-    env._world.clock[0] = 1000
+    env.state.clock[0] = 1000
     # 14.5 + 0.196 + 0.192 + 0.188 + ..: beyond the line at 15.127 after the fourth step
-    told = act(env)
+    seen = act(env)
     for team, expected in ((scorer, 1 - 1004 / 5000), (conceder, -1.0)):
-        terminal = told[team][1]
+        terminal = seen[team][1]
         assert terminal.group_reward == pytest.approx([expected] * 2)
         assert terminal.reward.tolist() == [0.0, 0.0]
         assert not terminal.interrupted.any()
-    assert all(len(decision) == 2 and not decision.group_reward.any() for decision, _ in told)
-    assert env._world.clock[0] == 0
+    assert all(len(decision) == 2 and not decision.group_reward.any() for decision, _ in seen)
+    assert env.state.clock[0] == 0
 
 
 def test_the_ball_beside_the_goal_bounces_off_the_cut_corner():
@@ -69,7 +69,7 @@ def test_the_ball_beside_the_goal_bounces_off_the_cut_corner():
     for _ in range(4):
         (_, ended), _ = act(env)
         assert len(ended) == 0
-    ball = env._world.bodies[0, BALL]
+    ball = env.state.bodies[0, BALL]
     assert ball["vx"] < 5.0
     assert ball["vz"] < -3.0  # turned towards the middle
 
@@ -77,7 +77,7 @@ def test_the_ball_beside_the_goal_bounces_off_the_cut_corner():
 def test_after_five_thousand_steps_both_groups_are_interrupted_without_reward():
     env = begin(areas=2)
     put(env)
-    env._world.clock[:] = (4990, 0)
+    env.state.clock[:] = (4990, 0)
     for _, ended in act(env):
         assert len(ended) == 0
     for (_, ended), group in zip(act(env), (1, 2), strict=True):
@@ -89,9 +89,9 @@ def test_after_five_thousand_steps_both_groups_are_interrupted_without_reward():
 def ball_speed_after_a_touch(action):
     env = begin()
     put(env, (-1.3, 0.0, RIGHT))
-    env._world.bodies["vx"][0, 0] = 12.0
+    env.state.bodies["vx"][0, 0] = 12.0
     act(env, blue=action)
-    return float(env._world.bodies["vx"][0, BALL])
+    return float(env.state.bodies["vx"][0, BALL])
 
 
 def test_who_touches_the_ball_while_going_forward_kicks_it_by_a_third_of_40_metres_a_second():
@@ -105,7 +105,7 @@ def test_touching_the_ball_pays_once_per_touch_and_only_if_that_is_asked_for():
     for touch, expected in ((0.0, 0.0), (0.5, 0.1)):
         env = begin(ball_touch=touch)
         put(env, (-1.13, 0.0, RIGHT))
-        env._world.bodies["vx"][0, 0] = 2.0
+        env.state.bodies["vx"][0, 0] = 2.0
         (decision, _), (other, _) = act(env)
         assert decision.reward.tolist() == pytest.approx([expected, 0.0])
         assert not other.reward.any()
@@ -146,7 +146,7 @@ def test_a_player_tells_its_mate_from_opponents():
 
 def test_an_episode_begins_on_the_own_half_with_eyes_on_the_other_one():
     env = begin(areas=300)
-    players = env._world.bodies[:, :BALL]
+    players = env.state.bodies[:, :BALL]
     assert (np.abs(players["x"][:, :2] + 8.19) <= 5.0).all()
     assert (np.abs(players["x"][:, 2:] - 8.19) <= 5.0).all()
     assert players["x"].std(axis=0).min() > 2.5
@@ -154,7 +154,7 @@ def test_an_episode_begins_on_the_own_half_with_eyes_on_the_other_one():
     degrees = np.degrees(players["yaw"])
     assert (np.abs(degrees[:, :2] - 90) <= 10).all()
     assert (np.abs(degrees[:, 2:] + 90) <= 10).all()
-    ball = env._world.bodies[:, BALL]
+    ball = env.state.bodies[:, BALL]
     assert max(np.abs(ball["x"]).max(), np.abs(ball["z"]).max()) <= 2.5
     seen = env.get_steps(BLUE)[0].obs[0].reshape(-1, 3, 88)
     assert not seen[:, :2].any()
@@ -163,13 +163,13 @@ def test_an_episode_begins_on_the_own_half_with_eyes_on_the_other_one():
 
 def trajectory(areas, seed, decisions=60):
     env, rng = begin(areas, seed), np.random.default_rng(0)
-    told = []
+    seen = []
     for actions in rng.integers(0, 3, (decisions, 2, 20, 3)):
         for behavior, action in zip((BLUE, PURPLE), actions, strict=True):
             env.set_actions(behavior, ActionTuple(discrete=action[: 2 * areas].astype(np.int32)))
         env.step()
-        told.append(env.get_steps(PURPLE)[0].obs[0])
-    return np.stack(told)
+        seen.append(env.get_steps(PURPLE)[0].obs[0])
+    return np.stack(seen)
 
 
 def test_the_same_seed_gives_the_same_trajectory_however_many_fields_there_are():
@@ -186,7 +186,7 @@ def test_nobody_leaves_the_field_however_hard_the_ball_is_hit():
         for behavior, action in zip((BLUE, PURPLE), actions, strict=True):
             env.set_actions(behavior, ActionTuple(discrete=action.astype(np.int32)))
         env.step()
-        bodies = env._world.bodies[:, : BALL + 1]
+        bodies = env.state.bodies[:, : BALL + 1]
         assert np.abs(bodies["x"]).max() < 17.4
         assert np.abs(bodies["z"]).max() < 7.5
 

@@ -22,9 +22,9 @@ def begin(areas=1, seed=0, **parameters):
 
 
 def before_wall(height, *, agent=(0.0, -8.0), block=(-8.0, -10.0), low=float(GROUND)):
-    """Return a world whose wall has this height, agent and block at (x, z), the agent looking at the wall."""
+    """Return an environment whose wall has this height, agent and block at (x, z), the agent looking at the wall."""
     env = begin(**dict.fromkeys(HEIGHTS, height))
-    bodies = env._world.bodies[0]
+    bodies = env.state.bodies[0]
     for which, (x, z) in ((AGENT, agent), (BLOCK, block)):
         bodies["x"][which], bodies["z"][which] = x, z
     bodies["yaw"][AGENT], bodies["low"][AGENT], bodies["high"][AGENT] = 0.0, low, low + 1.0
@@ -43,13 +43,13 @@ def act(env, actions):
 def act_alone(env, action, decisions=1):
     """Let the only agent do this and return its decision and terminal steps, None where there are none."""
     for _ in range(decisions):
-        said = act(env, action)
-    return tuple(next((steps for steps in kind if len(steps)), None) for kind in zip(*said, strict=True))
+        steps_by_behavior = act(env, action)
+    return tuple(next((steps for steps in kind if len(steps)), None) for kind in zip(*steps_by_behavior, strict=True))
 
 
 def test_the_height_of_the_wall_decides_the_behavior_in_which_an_agent_lives():
     env = begin(areas=500)
-    top = env._world.bodies["high"][:, WALL]
+    top = env.state.bodies["high"][:, WALL]
     assert set(top.tolist()) == {0.0, 2.0, 4.0}
     assert (env._which == (top == 4.0)).all()
     assert [len(env.get_steps(name)[0]) for name in (SMALL, BIG)] == [(top < 4.0).sum(), (top == 4.0).sum()]
@@ -60,7 +60,7 @@ def test_the_height_of_the_wall_decides_the_behavior_in_which_an_agent_lives():
 def test_an_end_is_told_where_the_agent_lived_and_it_may_live_on_elsewhere():
     env = begin(areas=64)
     before = {name: set(env.get_steps(name)[0].agent_id.tolist()) for name in (SMALL, BIG)}
-    env._world.bodies["x"][:, AGENT] = 11.0
+    env.state.bodies["x"][:, AGENT] = 11.0
     (small, small_end), (big, big_end) = act(env, STILL)
     assert set(small_end.agent_id.tolist()) == before[SMALL]
     assert set(big_end.agent_id.tolist()) == before[BIG]
@@ -201,7 +201,7 @@ def test_a_sampler_is_asked_once_for_each_episode_before_such_a_wall():
 
     env = begin(areas=100, **{name: sampler(name, 1.0 + k) for k, name in enumerate(HEIGHTS)})
     assert sum(map(sum, asked.values())) == 100
-    top = env._world.bodies["high"][:, WALL]
+    top = env.state.bodies["high"][:, WALL]
     assert [int((top == (1.0 + k) / 2).sum()) for k in range(3)] == [asked[name][0] for name in HEIGHTS]
 
 
@@ -217,7 +217,7 @@ def test_the_same_seed_gives_the_same_trajectory_however_many_areas_there_are():
         env, rng, seen = begin(areas, seed), np.random.default_rng(0), []
         for actions in rng.integers(0, (3, 3, 3, 2), (80, 8, 4)):
             act(env, actions[:areas])
-            seen.append(env._world.bodies[["x", "z", "low", "yaw"]][:3].copy())
+            seen.append(env.state.bodies[["x", "z", "low", "yaw"]][:3].copy())
         return np.stack(seen)
 
     one = trajectory(3, 5)
@@ -228,7 +228,7 @@ def test_the_same_seed_gives_the_same_trajectory_however_many_areas_there_are():
 
 def plan(env):
     """Return what a simple player does: look ahead; bring the block to a big wall; jump; on the far side go to the goal."""
-    agent, block = env._world.bodies[:, AGENT], env._world.bodies[:, BLOCK]
+    agent, block = env.state.bodies[:, AGENT], env.state.bodies[:, BLOCK]
     big = env._which == 1
     yaw = np.mod(agent["yaw"] + np.pi, 2 * np.pi) - np.pi
     past = agent["z"] > -1.2

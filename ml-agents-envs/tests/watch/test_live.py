@@ -98,15 +98,15 @@ def test_keys_drive_the_agent_that_is_picked(live, server):
     server.take({"step": 3})
     for _ in range(6):
         made.turn()
-    assert made._play.example._place.tolist() == [10, 13]
+    assert made._play.example.position.tolist() == [10, 13]
     server.take({"keys": ["a"]})
     server.take({"step": 1})
     made.turn()
-    assert made._play.example._place.tolist() == [10, 12]
+    assert made._play.example.position.tolist() == [10, 12]
     server.take({"keys": []})
     server.take({"step": 1})
     made.turn()
-    assert made._play.example._place.tolist() == [10, 12]
+    assert made._play.example.position.tolist() == [10, 12]
 
 
 def test_a_tap_between_two_decisions_counts_for_one(live, server):
@@ -117,9 +117,9 @@ def test_a_tap_between_two_decisions_counts_for_one(live, server):
     server.take({"step": 2})
     server.waiting = 1
     made.turn()
-    assert made._play.example._place.tolist() == [11, 10]
+    assert made._play.example.position.tolist() == [11, 10]
     made.turn()
-    assert made._play.example._place.tolist() == [11, 10]
+    assert made._play.example.position.tolist() == [11, 10]
 
 
 def test_keys_are_not_heard_unless_that_was_asked_for(live, server):
@@ -127,7 +127,7 @@ def test_keys_are_not_heard_unless_that_was_asked_for(live, server):
     server.take({"keys": ["d"], "step": 2})
     for _ in range(3):
         made.turn()
-    assert made._play.example._place.tolist() == [10, 10]
+    assert made._play.example.position.tolist() == [10, 10]
 
 
 def test_the_page_is_told_which_keys_there_are_and_are_held(live, server):

@@ -252,10 +252,10 @@ def test_keys_drive_the_agent_that_is_picked(tab, show):
     until(lambda: shown.live._stage.picked == 2, lambda: "nobody else is picked")
     tab.press("ArrowRight")
     tab.until_text("#keys .held", "→ D")
-    until(lambda: shown.env._place[2] > 11, lambda: "the agent does not move")
+    until(lambda: shown.env.position[2] > 11, lambda: "the agent does not move")
     tab.release("ArrowRight")
     until(lambda: not shown.live._held, lambda: "the key stays down")
-    assert shown.env._place[[0, 1, 3]].tolist() == [10, 10, 10]
+    assert shown.env.position[[0, 1, 3]].tolist() == [10, 10, 10]
 
 
 def test_keys_that_are_tapped_fast_do_not_stay_down(tab, show):
@@ -282,7 +282,7 @@ def test_caps_are_pressed_as_keys_are(tab, show):
     shown = show("Basic", keyboard=True)
     tab.open(shown.address)
     tab.click("[data-key=left]")
-    until(lambda: shown.env._place[0] == 9, lambda: "the agent does not move")
+    until(lambda: shown.env.position[0] == 9, lambda: "the agent does not move")
     until(lambda: not shown.live._held, lambda: "the key stays down")
 
 

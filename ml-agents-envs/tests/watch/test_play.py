@@ -32,7 +32,7 @@ def test_players_decide_what_happens():
     play = Play(env, {env.behavior: Walker()})
     play.decide()
     play.decide()
-    assert env._place.tolist() == [12] * 3
+    assert env.position.tolist() == [12] * 3
 
 
 @pytest.mark.parametrize("renew_ids", [False, True])
@@ -67,7 +67,7 @@ def test_keys_drive_one_agent_and_leave_the_others():
     right = look_of(play.example).keys["right"]
     action = play.decide(driven=1, presses=[right])
     assert action.discrete[:, 0].tolist() == [0, 2, 0]
-    assert play.example._place.tolist() == [10, 11, 10]
+    assert play.example.position.tolist() == [10, 11, 10]
 
 
 def test_opposite_keys_cancel_on_an_axis():
@@ -82,7 +82,7 @@ def test_a_key_does_not_do_what_is_forbidden():
     pytest.importorskip("numba")
     play = still("GridWorld", areas=1, seed=4)
     env = play.example
-    env._x[0, 0] = 0  # at the western wall
+    env.x[0, 0] = 0  # at the western wall
     env._ask(env._see(np.ones(1, bool)), np.zeros(1, np.float32), np.zeros(1, np.float32))
     assert play.decide(driven=0, presses=[look_of(env).keys["left"]]).discrete.tolist() == [[0]]
 

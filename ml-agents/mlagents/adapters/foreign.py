@@ -116,11 +116,11 @@ class ForeignEnv(BaseEnv):
     def set_actions(self, behavior_name: str, action: ActionTuple) -> None:
         spec = self._spec_of(behavior_name).action_spec
         asked, _ = self.get_steps(behavior_name)
-        self._answers[behavior_name] = spec._validate_action(action, len(asked), behavior_name)
+        self._answers[behavior_name] = spec.validate_action(action, len(asked), behavior_name)
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
         spec = self._spec_of(behavior_name).action_spec
-        action = spec._validate_action(action, 1, behavior_name)
+        action = spec.validate_action(action, 1, behavior_name)
         asked, _ = self.get_steps(behavior_name)
         row = asked.agent_id_to_index.get(agent_id)
         if row is None:

@@ -1,6 +1,6 @@
 """Areas full of planar bodies: boxes and discs that slide and turn on level ground, each between two heights.
 
-Unity's example scenes are such worlds but for a few jumps and falls, so positions have x and z only (y is up, as in
+Unity's example scenes are planar but for a few jumps and falls, so positions have x and z only (y is up, as in
 Unity), yaw is about y, and yaw 0 looks along z. A body's extent in height is for rays, and for what falls to its floor
 at the beginning of an episode. The physics is in `planar_numba`.
 """
@@ -75,8 +75,8 @@ def body(
     return one
 
 
-class World(NamedTuple):
-    """The bodies of all areas, and what kernels need beside them. A kernel takes it as it is."""
+class PlanarState(NamedTuple):
+    """The bodies of all areas and the buffers that kernels need; kernels take the tuple as it is."""
 
     bodies: Array  # (areas, bodies) BODY, first those that meet all others
     touched: Array  # (moving, bodies) bool: in the area that moved last, what each of these first ones touched
@@ -85,12 +85,12 @@ class World(NamedTuple):
     clock: Array  # (areas,) int32, physics steps of this episode
 
     @staticmethod
-    def of(areas: int, bodies: Sequence[Array], *, moving: int) -> World:
-        """Return a world whose areas all have these bodies, of which the first `moving` meet all others.
+    def of(areas: int, bodies: Sequence[Array], *, moving: int) -> PlanarState:
+        """Return a state whose areas all have these bodies, of which the first `moving` meet all others.
 
         Others stand still, or if they have mass move when they are struck by these, through all else.
         """
-        return World(
+        return PlanarState(
             np.tile(np.stack(list(bodies)), (areas, 1)),
             np.zeros((moving, len(bodies)), bool),
             np.zeros(CONTACTS, CONTACT),
@@ -99,5 +99,5 @@ class World(NamedTuple):
         )
 
     def seed(self, seed: int) -> None:
-        """Begin every random number anew; those of an area do not depend on how many others there are."""
+        """Seed every area's random numbers; they do not depend on the number of areas."""
         self.rng[:] = np.random.default_rng(seed).integers(1, 2**63, len(self.rng), dtype=np.uint64)

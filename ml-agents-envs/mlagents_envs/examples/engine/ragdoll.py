@@ -1,8 +1,7 @@
-"""Bodies of jointed parts on level ground, simulated by MuJoCo, each in a world of its own.
+"""Bodies of jointed parts on level ground, simulated by MuJoCo, each on its own.
 
-Parts and what is known of them are in Unity's axes: x to the right, y up, z ahead, left-handed. MuJoCo's world is that
-one in a mirror: z points back. Joints are hinges with a spring that pulls to a target angle and a damper; how strong a
-spring may pull is up to who lives in the body.
+All columns are in Unity's axes: x to the right, y up, z ahead, left-handed. MuJoCo's axes mirror them: z points back.
+Joints are hinges with a spring that pulls to a target angle and a damper; actions set how strong each spring may pull.
 """
 
 from __future__ import annotations
@@ -101,10 +100,10 @@ class Ragdolls:
             data.ctrl[:] = np.clip(0.0, self._low, self._high)
             mujoco.mj_step1(self._model, data)
             self._read(i)
-        self._tell()
+        self._write_columns()
 
     def aim(self, targets: Array, strength: Array) -> None:
-        """Set what joints strive for.
+        """Set the target angles of the joints.
 
         targets: (n, joints) in -1..1, over each one's range; strength: (n, k) in 0..1, of each part's springs.
         """
@@ -125,7 +124,7 @@ class Ragdolls:
                 np.clip(turning, -FASTEST, FASTEST, out=turning)
                 mujoco.mj_step1(model, data)  # so that all is known of the new state
             self._read(i)
-        self._tell()
+        self._write_columns()
 
     def broken(self) -> Array:
         """Return whose numbers are not finite any more: (n,) bool."""
@@ -141,7 +140,7 @@ class Ragdolls:
             pairs = data.contact.geom
             touched[pairs[pairs[:, 0] == GROUND, 1] - 1] = True
 
-    def _tell(self) -> None:
+    def _write_columns(self) -> None:
         """Turn what MuJoCo knows into Unity's axes."""
         spin, drift = self._motion[..., :3], self._motion[..., 3:]  # as if all were fixed to the body's middle of mass
         self.position[:] = self._place * MIRROR
@@ -156,7 +155,7 @@ def describe(parts: Sequence[Part], drive: Drive) -> str:
     add(root, "compiler", angle="radian")
     option = add(root, "option", timestep=step, gravity=(0.0, -GRAVITY, 0.0), integrator="implicitfast",
                  iterations=8, ls_iterations=8)  # fmt: skip
-    add(option, "flag", autoreset="disable")  # who is broken is asked for, and not put elsewhere without a word
+    add(option, "flag", autoreset="disable")  # `broken` reports bad states; MuJoCo must not reset them
     add(root, "size", memory="1M")
     add(add(root, "default"), "geom", friction=(FRICTION, 0.005, 0.0001), condim=3)
     world, contact, actuator = add(root, "worldbody"), add(root, "contact"), add(root, "actuator")

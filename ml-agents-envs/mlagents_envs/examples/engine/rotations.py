@@ -1,4 +1,4 @@
-"""Unity's rotations, many at once: quaternions x, y, z, w in the last axis, in a left-handed world with y up."""
+"""Unity's rotations, many at once: quaternions x, y, z, w in the last axis, in left-handed axes with y up."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def turn(q: Array, v: Array) -> Array:
 
 
 def front(q: Array) -> Array:
-    """Return where what is turned by q looks, which is along z where it is not turned."""
+    """Return the forward direction after a rotation by q: z where q is the identity."""
     x, y, z, w = np.moveaxis(q, -1, 0)
     return np.stack([2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)], axis=-1)
 

@@ -14,7 +14,7 @@ EDGE = 5.0
 
 def draw(env: Ball3D, area: int) -> Drawing:
     """Return an area as it looks now."""
-    state, radius = env._state[area], float(env._radius[area])
+    state, radius = env.state[area], float(env.radius[area])
     w, x, y, z = state[:4]
     platform = shapes((0, 0, 0), size=(EDGE, EDGE, EDGE), color=BLUE, quaternion=(x, y, z, w))
     ball = shapes(state[4:7], size=(2 * radius,) * 3, color=ORANGE)

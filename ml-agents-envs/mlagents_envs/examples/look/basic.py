@@ -17,7 +17,7 @@ def draw(env: Basic, area: int) -> Drawing:
     goals = shapes(
         [(x - START, size / 2, 0) for x, size in GOALS], size=[(size,) * 3 for _, size in GOALS], color=GREEN
     )
-    agent = np.array([[env._place[area] - START, 0.4, 0]], np.float32)
+    agent = np.array([[env.position[area] - START, 0.4, 0]], np.float32)
     body = shapes(agent, size=(0.8, 0.8, 0.8), color=BLUE)
     return Drawing(np.concatenate([tiles, goals, body, faces(agent, np.array([np.pi]), width=0.8)]), agents=agent)
 

@@ -19,9 +19,9 @@ THIN = 0.3  # m, edges of a beam; what it meets is up to 2 m off its middle
 
 def draw(env: FoodCollector, area: int) -> Drawing:
     """Return an area as it looks now."""
-    bodies, rows = env._world.bodies[area], slice(area * env.PER_AREA, (area + 1) * env.PER_AREA)
+    bodies, rows = env.state.bodies[area], slice(area * env.PER_AREA, (area + 1) * env.PER_AREA)
     agents = bodies[: env.PER_AREA]
-    lasers = beams(agents, env._shoots[rows] & (agents["tag"] != FROZEN))
+    lasers = beams(agents, env.shooting[rows] & (agents["tag"] != FROZEN))
     ground = np.concatenate([floor(102, 102, top=FLOOR), lasers])
     return planar(cut(bodies, WALL, to=2.0), COLORS, ground, agents=range(env.PER_AREA))
 

@@ -13,12 +13,12 @@ SIZE = 10.0  # m, edge of the floor, however many cells it has
 
 def draw(env: GridWorld, area: int) -> Drawing:
     """Return an area as it looks now."""
-    cells, pluses = int(env._size[area]), int(env._pluses[area])
+    cells, pluses = int(env.size[area]), int(env.pluses[area])
     scale = SIZE / cells
-    many = 1 + pluses + int(env._exes[area])
-    at = np.stack([env._x[area, :many], np.zeros(many), env._z[area, :many]], axis=1) * scale
+    many = 1 + pluses + int(env.exes[area])
+    at = np.stack([env.x[area, :many], np.zeros(many), env.z[area, :many]], axis=1) * scale
     at += ((scale - SIZE) / 2, scale * 0.375, (scale - SIZE) / 2)
-    goal = GREEN if env._goal[area] == 0 else RED
+    goal = GREEN if env.goal[area] == 0 else RED
     over = shapes(at[0] + (0, scale * 0.7, 0), size=(scale * 0.3,) * 3, color=goal)
     agent = shapes(at[0], size=(scale * 0.75,) * 3, color=BLUE)
     crosses = [*(_cross(it, scale, GREEN, 0.0) for it in at[1 : 1 + pluses]),

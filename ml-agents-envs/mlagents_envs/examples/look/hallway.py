@@ -13,7 +13,7 @@ COLORS = {O_GOAL: ORANGE, O_SYMBOL: ORANGE, X_GOAL: PURPLE, X_SYMBOL: PURPLE, WA
 
 def draw(env: Hallway, area: int) -> Drawing:
     """Return an area as it looks now."""
-    return planar(cut(env._world.bodies[area], WALL, to=1.5), COLORS, floor(20, 50, top=0.45))
+    return planar(cut(env.state.bodies[area], WALL, to=1.5), COLORS, floor(20, 50, top=0.45))
 
 
 KEYS = {"up": choose(0, 1), "down": choose(0, 2), "right": choose(0, 3), "left": choose(0, 4)}

@@ -21,18 +21,18 @@ def locomotion(env: Locomotion, area: int, width: float, color: Color, head: str
 
     width: m, of the ground; head: the part with the eyes; eyes: (k, 2, 3) m, place in this part and edges of each.
     """
-    dolls = env._dolls
+    dolls = env.ragdolls
     here = dolls.position[area, 0] * LEVEL
     position, rotation = dolls.position[area] - here, dolls.rotation[area]
     parts = [muscle(*one, color) for one in zip(dolls.parts, position, rotation, strict=True)]
     boxed = [part.shape == "box" for part in dolls.parts]
-    which = env._which_part[head]
+    which = env.part_index[head]
     seeing = shapes(
         position[which] + turn(rotation[which], eyes[:, 0]), size=eyes[:, 1], color=DARK, quaternion=rotation[which]
     )
     boxes = [part for part, box in zip(parts, boxed, strict=True) if box]
     round = [part for part, box in zip(parts, boxed, strict=True) if not box]
-    around = [floor(width, width), stripes(here, width), target(env._target[area] - here, width)]
+    around = [floor(width, width), stripes(here, width), target(env.target[area] - here, width)]
     return Drawing(
         np.concatenate([*around, seeing, *boxes]),
         np.concatenate(round),

@@ -14,9 +14,9 @@ COLORS = np.array([RED, BLUE, GREEN, ORANGE, PURPLE, CYAN])  # of kinds
 
 def draw(env: Match3, area: int) -> Drawing:
     """Return an area as it looks now."""
-    rows, columns = env._size[area].tolist()
+    rows, columns = env.size[area].tolist()
     row, column = (cells.ravel() for cells in np.indices((rows, columns)))
-    kind, worth = (board[area, :rows, :columns].ravel() for board in (env._kind, env._special))
+    kind, worth = (board[area, :rows, :columns].ravel() for board in (env.kind, env.special))
     at = np.stack([column - (columns - 1) / 2, np.full(len(row), 0.15), row - (rows - 1) / 2], axis=1)
     board = shapes((0, -0.1, 0), size=(columns + 0.3, 0.2, rows + 0.3), color=DARK)
     tiles = shapes(at, size=(0.86, 0.3, 0.86), color=COLORS[kind])

@@ -13,7 +13,7 @@ COLORS = {BLOCK_TAG: ORANGE, GOAL_TAG: GREEN, WALL_TAG: WALL_COLOR}
 
 def draw(env: PushBlock, area: int) -> Drawing:
     """Return an area as it looks now."""
-    bodies = cut(cut(env._world.bodies[area], WALL_TAG), GOAL_TAG, to=FLAT)
+    bodies = cut(cut(env.state.bodies[area], WALL_TAG), GOAL_TAG, to=FLAT)
     return planar(bodies, COLORS, floor(26, 26))
 
 

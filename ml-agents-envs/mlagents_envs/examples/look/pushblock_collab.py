@@ -13,7 +13,7 @@ COLORS = {WALL: WALL_COLOR, GOAL: GREEN, SMALL: YELLOW, LARGE: ORANGE, VERY_LARG
 
 def draw(env: PushBlockCollab, area: int) -> Drawing:
     """Return an area as it looks now."""
-    bodies = cut(cut(env._world.bodies[area], WALL), GOAL, to=FLAT)
+    bodies = cut(cut(env.state.bodies[area], WALL), GOAL, to=FLAT)
     return planar(bodies, COLORS, floor(26, 26), agents=range(env.PER_AREA))
 
 

@@ -13,7 +13,7 @@ COLORS = {BRICK_TAG: BRICK, WALL_TAG: WALL_COLOR, GOLD_TAG: YELLOW, OFF_TAG: RED
 
 def draw(env: Pyramids, area: int) -> Drawing:
     """Return an area as it looks now."""
-    return planar(cut(env._world.bodies[area], WALL_TAG), COLORS, floor(101, 101))
+    return planar(cut(env.state.bodies[area], WALL_TAG), COLORS, floor(101, 101))
 
 
 KEYS = {"up": choose(0, 1), "down": choose(0, 2), "right": choose(0, 3), "left": choose(0, 4)}

@@ -16,7 +16,7 @@ COLORS = {BALL_TAG: WHITE, BLUE: BLUE_COLOR, BLUE_GOAL: BLUE_COLOR, PURPLE_TAG: 
 
 def draw(env: SoccerTwos, area: int) -> Drawing:
     """Return an area as it looks now."""
-    bodies = cut(cut(env._world.bodies[area], WALL, to=0.6), BLUE_GOAL, PURPLE_GOAL, to=0.9)
+    bodies = cut(cut(env.state.bodies[area], WALL, to=0.6), BLUE_GOAL, PURPLE_GOAL, to=0.9)
     return planar(bodies, COLORS, floor(38, 21, color=GRASS), agents=range(env.PER_AREA))
 
 

@@ -17,11 +17,11 @@ COLORS = np.linspace(YELLOW, RED, TILES)
 
 def draw(env: Sorter, area: int) -> Drawing:
     """Return an area as it looks now."""
-    bodies = env._world.bodies[area]
+    bodies = env.state.bodies[area]
     tiles, walls = bodies[FIRST_TILE : FIRST_TILE + TILES], bodies[FIRST_TILE + TILES :]
     at = np.stack([tiles["x"], HEIGHTS / 2 + FLOOR, tiles["z"]], axis=1)
     size = np.stack([np.full(TILES, 3.5), HEIGHTS, np.full(TILES, 1.52)], axis=1)
-    color = np.where(env._tiles[area, :, None] == VISITED, STONE, COLORS)
+    color = np.where(env.tiles[area, :, None] == VISITED, STONE, COLORS)
     numbers = shapes(at, size=size, color=color, quaternion=about_y(tiles["yaw"]))[tiles["on"]]
     around = shapes(
         np.stack([walls["x"], np.full(len(walls), 0.3), walls["z"]], axis=1),

@@ -17,7 +17,7 @@ EDGE = 21.0  # m, of the platform
 
 def draw(env: WallJump, area: int) -> Drawing:
     """Return an area as it looks now."""
-    bodies = env._world.bodies[area].copy()
+    bodies = env.state.bodies[area].copy()
     bodies["z"] -= MIDDLE_Z
     bodies["low"][GOAL], bodies["high"][GOAL] = GROUND, GROUND + FLAT
     bodies["low"][WALL] = np.minimum(GROUND, bodies["high"][WALL])  # the rest is below the ground

@@ -58,7 +58,7 @@ def show(body, width, x, z, c, s, spread, channel, nearest, shown, seen):
     across, along = nearest.shape
     dx, dz = body.x - x, body.z - z
     right, ahead = c * dx - s * dz, s * dx + c * dz
-    # the body's own axes and its extent, as the field lies (reach) and as the world does (around)
+    # the body's own axes and its extent, along the field's axes (reach) and along the area's (around)
     if body.round:
         bc, bs, reach_x, reach_z = F(1.0), F(0.0), width, width
         around_x = around_z = body.half_x

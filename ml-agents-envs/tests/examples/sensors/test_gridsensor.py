@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from mlagents_envs.examples.engine.planar import World, body
+from mlagents_envs.examples.engine.planar import PlanarState, body
 from mlagents_envs.examples.sensors.gridsensor import GridSensor, grid
 from mlagents_envs.examples.sensors.gridsensor_numba import survey
 
@@ -13,9 +13,9 @@ AHEAD = GridSensor("Grid", 3, 10, 10, ahead=5.0)
 
 def see(*others, sensor=SENSOR, agent=None, channels=None, spread=1.0):
     """Return what an agent, at the origin if none is given, sees, (tags, across, along)."""
-    world = World.of(1, [body(tag=0) if agent is None else agent, *others], moving=1)
+    state = PlanarState.of(1, [body(tag=0) if agent is None else agent, *others], moving=1)
     seen = np.zeros(sensor.shape, np.float32)
-    survey(world.bodies[0], 0, grid(sensor, channels=channels), np.float32(spread), seen)
+    survey(state.bodies[0], 0, grid(sensor, channels=channels), np.float32(spread), seen)
     return seen
 
 

@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from mlagents_envs.examples.engine.planar import World, body
+from mlagents_envs.examples.engine.planar import PlanarState, body
 from mlagents_envs.examples.sensors.rays import RaySensor, rays
 from mlagents_envs.examples.sensors.rays_numba import cast, cast_next
 
@@ -15,9 +15,9 @@ NOTHING = [0.0, 0.0, 1.0, 1.0]
 
 def see(*bodies, sensor=ONE, channels=None):
     """Return what each ray of an agent at the origin tells, (rays, tags + 2)."""
-    world = World.of(1, [body(), *bodies], moving=1)
+    state = PlanarState.of(1, [body(), *bodies], moving=1)
     seen = np.full(sensor.size, 7.0, np.float32)
-    cast(world.bodies[0], 0, rays(sensor, channels=channels), seen)
+    cast(state.bodies[0], 0, rays(sensor, channels=channels), seen)
     return seen.reshape(-1, sensor.tags + 2)
 
 
@@ -93,10 +93,10 @@ def test_it_does_not_matter_how_the_whole_world_is_turned():
             body(c * x + s * z, -s * x + c * z, yaw=yaw + turn, half=(0.3, 0.7), tag=k % 2)
             for k, ((x, z), yaw) in enumerate(zip(places, yaws, strict=True))
         ]
-        world = World.of(1, [body(yaw=turn), *others], moving=1)
-        told = np.zeros(SEVEN.size, np.float32)
-        cast(world.bodies[0], 0, rays(SEVEN), told)
-        return told
+        state = PlanarState.of(1, [body(yaw=turn), *others], moving=1)
+        seen = np.zeros(SEVEN.size, np.float32)
+        cast(state.bodies[0], 0, rays(SEVEN), seen)
+        return seen
 
     assert 0 < seen(0.0).reshape(7, 4)[:, 2].sum() < 7
     assert seen(0.7) == pytest.approx(seen(0.0), abs=1e-4)
@@ -109,21 +109,21 @@ def test_an_upright_box_is_met_alike_whether_it_is_turned_by_nothing_or_by_a_who
 
 def test_fans_that_are_cast_together_tell_what_each_tells_alone():
     up = RaySensor("Ray", 2, 3, 70.0, 10.0, end=4.0)
-    world = World.of(1, [body(), *(body(x, 6.0 + x, heights=(0, 3), tag=0) for x in (-3.0, 0.0, 2.0))], moving=1)
+    state = PlanarState.of(1, [body(), *(body(x, 6.0 + x, heights=(0, 3), tag=0) for x in (-3.0, 0.0, 2.0))], moving=1)
     together, one, other = np.zeros(SEVEN.size + up.size, np.float32), *np.zeros((2, SEVEN.size), np.float32)
-    cast(world.bodies[0], 0, rays(SEVEN, up), together)
-    cast(world.bodies[0], 0, rays(SEVEN), one)
-    cast(world.bodies[0], 0, rays(up), other)
+    cast(state.bodies[0], 0, rays(SEVEN, up), together)
+    cast(state.bodies[0], 0, rays(SEVEN), one)
+    cast(state.bodies[0], 0, rays(up), other)
     assert together.tolist() == [*one.tolist(), *other.tolist()]
 
 
 def test_a_stack_ends_with_the_newest_frame():
-    world = World.of(1, [body(), body(0.0, 5.0, tag=0)], moving=1)
+    state = PlanarState.of(1, [body(), body(0.0, 5.0, tag=0)], moving=1)
     frames, ready = np.zeros(3 * ONE.size, np.float32), rays(ONE)
-    cast_next(world.bodies[0], 0, ready, frames, ONE.size)
+    cast_next(state.bodies[0], 0, ready, frames, ONE.size)
     assert frames.reshape(3, 4).tolist() == [[0] * 4, [0] * 4, pytest.approx([1, 0, 0, 0.4])]
-    world.bodies["on"][0, 1] = False
-    cast_next(world.bodies[0], 0, ready, frames, ONE.size)
+    state.bodies["on"][0, 1] = False
+    cast_next(state.bodies[0], 0, ready, frames, ONE.size)
     assert frames.reshape(3, 4).tolist() == [[0] * 4, pytest.approx([1, 0, 0, 0.4]), NOTHING]
 
 
