@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from mlagents.cli import asked_for_schema, parse_command_line
@@ -17,8 +17,8 @@ from mlagents_envs import system_errors
 from mlagents_envs.output import command
 
 if TYPE_CHECKING:
-    from mlagents.build import Session
-    from mlagents.run.run import TrainedBehavior
+    from mlagents.run.outcome import BehaviorOutcome, Outcome
+    from mlagents.run.session import Session
     from mlagents.settings.options import RunOptions
 
 MISTAKE = 2  # exit status for what the user can mend
@@ -97,39 +97,30 @@ def run_cli(options: RunOptions) -> int:
 
 
 def _train(options: RunOptions) -> int:
-    from mlagents.build import PROTOCOL, VERSION, make_session, results_folder, with_seed  # loads torch
+    from mlagents.build import PROTOCOL, VERSION, make_session  # loads torch
     from mlagents.envs.pool import EnvLost
-    from mlagents.run.console import set_up_logging
+    from mlagents.run.console import Display, set_up_logging
     from mlagents.run.errors import RunError
     from mlagents_envs.exception import UnityException
 
-    set_up_logging(None, debug=options.debug)
+    display = Display()
+    set_up_logging(display.console, debug=options.debug)
     import torch
 
     print(f" Version information:\n  ml-agents: {VERSION},\n  ml-agents-envs: {VERSION},\n"
           f"  Communicator API: {PROTOCOL},\n  PyTorch: {torch.__version__}")  # fmt: skip
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    options = with_seed(options)
     try:
-        results = results_folder(options)
-        if results.root.exists() and not options.checkpoint_settings.only_looks:
-            results.lock()
-            results.clear_parts()
-        try:
-            session = make_session(options, results)
-            set_up_logging(session.display.console, debug=options.debug)
-            with stopping(session):
-                work(session, options)
-        finally:
-            results.unlock()
+        session = make_session(options, display=display)
+        with stopping(session):
+            outcome = session.run()
+        farewell(outcome, train=not options.checkpoint_settings.inference)
     except StoppedAtOnce as stop:
         print(stop, file=sys.stderr)
         return 128 + signal.SIGINT
     except EnvLost as error:
-        if not error.stopped:
-            log.error(str(error))
-            return FAILED
-        log.info(f"{error} Training ends.")
+        log.error(str(error))
+        return FAILED
     except (RunError, UnityException) as error:
         log.error(str(error))
         return MISTAKE if isinstance(error, RunError) else FAILED
@@ -142,68 +133,33 @@ def _train(options: RunOptions) -> int:
     return 0
 
 
-def work(session: Session, options: RunOptions) -> None:
-    """Run to the end; whatever ends it, leave the files in order. The first failure is the one that is told."""
-    with clean_up(session, options), session.timers.time("TrainerController.start_learning"):
-        session.run.run()
-    farewell(session, train=not options.checkpoint_settings.inference)
-
-
-@contextmanager
-def clean_up(session: Session, options: RunOptions) -> Iterator[None]:
-    """Close and write everything in the end; a step that fails keeps no other from being taken."""
-    from mlagents.run.atomic import write_text_atomically
-
-    with ExitStack() as stack:
-        if not options.checkpoint_settings.only_looks:
-            stack.callback(lambda: session.run.behaviors and session.status.write())
-            stack.callback(lambda: session.run.behaviors and session.timers.write(session.results.timers))
-            stack.callback(
-                lambda: (
-                    session.run.behaviors and write_text_atomically(session.results.configuration, options.to_yaml())
-                )
-            )
-        stack.callback(session.run.pool.close)
-        stack.callback(session.run.recorder.close)
-        stack.callback(session.display.close)
-        try:
-            yield
-        except BaseException as first:
-            try:
-                stack.close()
-            except Exception as second:
-                log.warning(f"In the end, too: {second}")
-            raise first
-        for name, lesson in session.run.plan.lessons.items() if session.run.behaviors else ():
-            session.status.set(name, lesson_num=lesson)
-
-
-def farewell(session: Session, *, train: bool) -> None:
-    """Say why the run ended, what the agents now score, and where everything lies."""
+def farewell(outcome: Outcome, *, train: bool) -> None:
+    """Print why the run ended, what the agents now score, and where everything lies."""
     from mlagents_envs.printable import printable
 
-    if not session.run.behaviors:
+    if outcome.why:
+        log.info(f"{outcome.why} {'Training' if train else 'Playing'} ends.")
+    if not outcome.behaviors:
         print(NOTHING)
         return
-    for trained in session.run.behaviors.values():
-        name = printable(trained.name)
-        if train and trained.finished:
-            print(f"{name} has taken its max_steps of {trained.max_steps:,}.")
+    for behavior in outcome.behaviors.values():
+        name = printable(behavior.name)
+        if train and behavior.finished:
+            print(f"{name} has taken its max_steps of {behavior.max_steps:,}.")
         elif train:
-            print(f"{name} was stopped before its max_steps of {trained.max_steps:,}; --resume goes on.")
-        print(f"{name}: {score(trained)}, after {trained.behavior.step:,} steps.")
-        model = session.results.model(trained.name)
-        print(f"  The model is {model}." if model.exists() else "  No model was written: the run played only.")
-    root = session.results.root
-    print(f"  See its curves with `tensorboard --logdir {root}`; its settings are in {session.results.configuration}.")
+            print(f"{name} was stopped before its max_steps of {behavior.max_steps:,}; --resume goes on.")
+        print(f"{name}: {score(behavior)}, after {behavior.step:,} steps.")
+        model = behavior.model
+        print("  No model was written: the run played only." if model is None else f"  The model is {model}.")
+    print(f"  See its curves with `tensorboard --logdir {outcome.folder}`; its settings are in {outcome.settings}.")
 
 
-def score(trained: TrainedBehavior) -> str:
+def score(behavior: BehaviorOutcome) -> str:
     """Return what the agents score: over the last episodes, and over those of the last point of the curve."""
-    behavior, summary = trained.behavior, trained.last_summary
+    summary = behavior.last_summary
     if behavior.mean_return is None:
         return "no episode ended"
-    text = f"mean reward {behavior.mean_return:.3f} over the last {len(behavior.recent)} episodes"
+    text = f"mean reward {behavior.mean_return:.3f} over the last {behavior.episodes} episodes"
     return text if summary is None else f"{text} ({summary.mean:.3f} over the {summary.num} of the last summary)"
 
 
@@ -212,9 +168,9 @@ def stopping(session: Session) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and a closed terminal end the loop after the present tick; a second one does not wait."""
 
     def stop(number: int, _: object) -> None:
-        if session.run.behaviors:
+        if session.begun:
             log.info("Learning was interrupted. Please wait while the graph is generated.")
-        session.run.stop()
+        session.stop()
         signal.signal(number, hurry if number == signal.SIGINT else signal.SIG_DFL)
 
     def hurry(*_: object) -> None:

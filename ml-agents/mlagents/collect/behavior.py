@@ -27,8 +27,13 @@ class Behavior:
     and learns from all of them.
     """
 
-    def __init__(self, trainer: Trainer, *, time_horizon: int, memory_size: int = 0, training: bool = True) -> None:
+    def __init__(
+        self, trainer: Trainer, *, time_horizon: int, memory_size: int = 0, training: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:  # fmt: skip
+        """generator: of every random number of the trainer; checkpoints keep its state."""
         self.trainer = trainer
+        self.generator = torch.Generator() if generator is None else generator
         self.training = training
         self.step = 0  # rows that came home, over all agents
         self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
@@ -96,9 +101,10 @@ class Behavior:
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain containers; module names and the step's key are those of Unity's checkpoints."""
         step = {"_GlobalSteps__global_step": torch.tensor([self.step])}
-        return {**self.trainer.state_dict(), "global_step": step}
+        return {**self.trainer.state_dict(), "global_step": step, "rng": {"torch": self.generator.get_state()}}
 
     def load_state_dict(self, state: dict[str, Any], *, keep_step: bool) -> None:
+        """Take weights, and with `keep_step` the step counter; random numbers stay where they are."""
         self.trainer.load_state_dict(state)
         if keep_step:
             self.step = int(state["global_step"]["_GlobalSteps__global_step"])

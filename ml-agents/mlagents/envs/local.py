@@ -14,8 +14,10 @@ from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec
 class LocalPool:
     """Steps a `BaseEnv` when it is asked for its next tick, in the caller's own thread."""
 
-    def __init__(self, env: BaseEnv) -> None:
+    def __init__(self, env: BaseEnv, *, owned: bool = True) -> None:
+        """owned: is it closed with the pool?"""
         self.env = env
+        self._owned = owned
         self._fresh = False  # was the environment reset since its last step?
         self._asked = False  # do agents of the last `recv` wait for an answer?
 
@@ -56,4 +58,5 @@ class LocalPool:
         return self.env.stats() if hasattr(self.env, "stats") else ()
 
     def close(self) -> None:
-        self.env.close()
+        if self._owned:
+            self.env.close()

@@ -53,7 +53,7 @@ class Checkpoints:
             raise NonFiniteError(
                 f"{self.behavior}: {place} at step {step}, so no checkpoint is written. {self.last_good()}"
             )
-        model = self.folder / f"{self.behavior}-{step}.onnx"
+        model = self.model_of(step)
         weights = model.with_suffix(".pt")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -69,9 +69,13 @@ class Checkpoints:
         log.info(f"Exported {model}")
         return model
 
+    def model_of(self, step: int) -> Path:
+        """Return where the model of the checkpoint of this step lies; the weights lie beside it, as `.pt`."""
+        return self.folder / f"{self.behavior}-{step}.onnx"
+
     def holds(self, step: int) -> bool:
         """Is there a checkpoint of this step, with all its files?"""
-        model = self.folder / f"{self.behavior}-{step}.onnx"
+        model = self.model_of(step)
         listed = any(entry["steps"] == step for entry in self.entries)
         return listed and all(file.is_file() for file in (model, model.with_suffix(".pt"), self.newest))
 

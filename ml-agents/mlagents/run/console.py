@@ -53,9 +53,10 @@ class AboveProgress(logging.Handler):
 class Display:
     """Progress of each behavior: share done, time left, steps per second, and mean reward."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, on: bool = True) -> None:
+        """on: False shows nothing; nor does a stream that is no terminal."""
         console = Console(file=stream)
-        self.console = console if console.is_terminal else None
+        self.console = console if on and console.is_terminal else None
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._next = 0.0

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from mlagents.collect.behavior import Behavior
 from mlagents.collect.collector import Episodes
 from mlagents.data.finite import NotFinite
 from mlagents.envs.pool import EnvPool, behavior_name, difference
+from mlagents.run.callbacks import Callbacks, CheckpointProgress, EpisodeProgress, SummaryProgress
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, NonFiniteError, RunError
@@ -49,6 +49,10 @@ class TrainedBehavior:
         """Has it taken all the steps it was given?"""
         return self.behavior.step > self.max_steps
 
+    def progress(self) -> tuple[str, int, int, float | None]:
+        """Return what every `Progress` record begins with."""
+        return self.name, self.behavior.step, self.max_steps, self.behavior.mean_return
+
     def add_team(self, team: str, spec: BehaviorSpec) -> None:
         """Take a team's agents in; raises RunError if they see or do other things than those of another team."""
         if team in self.teams:
@@ -78,13 +82,14 @@ class Run:
 
     def __init__(
         self, pool: EnvPool, add_behavior: Callable[[str, BehaviorSpec], TrainedBehavior], recorder: Recorder,
-        display: Display, plan: Plan,
+        display: Display, plan: Plan, callbacks: Callbacks | None = None,
     ) -> None:  # fmt: skip
         self.pool = pool
         self.add_behavior = add_behavior  # makes what a behavior that showed up needs
         self.recorder = recorder
         self.display = display
         self.plan = plan
+        self.callbacks = callbacks or Callbacks()
         self.behaviors: dict[str, TrainedBehavior] = {}  # by the name of the behavior, without its team
         self._stopped = False
         self._ended = 0  # episodes
@@ -93,7 +98,13 @@ class Run:
         """Ask the loop to end after the present tick; safe in a signal handler."""
         self._stopped = True
 
+    @property
+    def stopped(self) -> bool:
+        """Has somebody asked for the end?"""
+        return self._stopped
+
     def finished(self) -> bool:
+        """Is there nothing more to do?"""
         if self._stopped or 0 < self.plan.episodes <= self._ended:
             return True
         return self.plan.train and bool(self.behaviors) and all(r.finished for r in self.behaviors.values())
@@ -103,13 +114,13 @@ class Run:
         try:
             self.pool.reset(self.plan.parameters)
             while not self.finished():
-                said = self.pool.recv()
+                steps = self.pool.recv()
                 self.close_lost()
-                for name, step in said.items():
-                    trained = self.trained(name)
-                    self.record_episodes(trained, trained.behavior.receive(step, name))
-                self.record_stats(said)
-                act = partial(self.act, said)
+                for team, step in steps.items():
+                    trained = self.trained(team)
+                    self.record_episodes(trained, trained.behavior.receive(step, team))
+                self.record_stats(steps)
+                act = partial(self.act, steps)
                 for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
                     stage()
                 self.end_tick()
@@ -119,22 +130,33 @@ class Run:
         self.save_all()
 
     def record_episodes(self, trained: TrainedBehavior, ended: Episodes | None) -> None:
-        if ended is not None:
-            self._ended += len(ended.total)
-            self.recorder.add(trained.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
-            self.recorder.add(trained.name, {"Environment/Episode Length": ended.length})
+        """Record the episodes of a behavior that ended in this tick, if any."""
+        if ended is None:
+            return
+        self._ended += len(ended.total)
+        self.recorder.add(trained.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
+        self.recorder.add(trained.name, {"Environment/Episode Length": ended.length})
+        if self.callbacks:
+            how_far = trained.progress()
+            for total, length in zip(ended.total.tolist(), ended.length.tolist(), strict=True):
+                self._stop_if(self.callbacks.on_episode(EpisodeProgress(*how_far, total, length)))
 
-    def record_stats(self, said: Iterable[str]) -> None:
-        """Record the numbers that the environment gave, with every behavior that spoke."""
-        names = dict.fromkeys(behavior_name(name) for name in said)
+    def _stop_if(self, asked: bool) -> None:
+        if asked:
+            self.stop()
+
+    def record_stats(self, teams: Iterable[str]) -> None:
+        """Record the numbers that the environment gave, with every behavior that reported."""
+        names = dict.fromkeys(behavior_name(team) for team in teams)
         for stat, value, how in self.pool.stats():
             for name in names:
                 self.recorder.add(name, {stat: value}, Aggregation(how))
 
     def close_lost(self) -> None:
-        for world in self.pool.lost():
+        """End the open segments of environments that are gone."""
+        for environment in self.pool.lost():
             for trained in self.behaviors.values():
-                trained.behavior.close_environment(world)
+                trained.behavior.close_environment(environment)
 
     def trained(self, team: str) -> TrainedBehavior:
         """Return the behavior of a team, `name?team=id`; all teams of a name are one behavior.
@@ -148,13 +170,13 @@ class Run:
         self.behaviors[name].add_team(team, spec)
         return self.behaviors[name]
 
-    def act(self, said: Iterable[str]) -> None:
-        """Answer the behaviors that spoke."""
+    def act(self, teams: Iterable[str]) -> None:
+        """Answer the agents that reported."""
         actions: dict[str, ActionTuple] = {}
-        for name in said:
-            trained = self.behaviors[behavior_name(name)]
-            actions[name], metrics = trained.behavior.act(name)
-            if not np.isfinite(actions[name].continuous).all():
+        for team in teams:
+            trained = self.behaviors[behavior_name(team)]
+            actions[team], metrics = trained.behavior.act(team)
+            if not np.isfinite(actions[team].continuous).all():
                 raise NonFiniteError(
                     f"{trained.name}: the policy's actions at step {trained.behavior.step:,} are not finite. "
                     f"{trained.checkpoints.last_good()}"
@@ -163,6 +185,7 @@ class Run:
         self.pool.send(actions)
 
     def learn(self) -> None:
+        """Let every behavior learn that has steps left."""
         if not self.plan.train:
             return
         for trained in self.behaviors.values():
@@ -191,6 +214,7 @@ class Run:
                 self.save_or_go_on(trained)
 
     def record_summary(self, trained: TrainedBehavior) -> None:
+        """Make a point of a behavior's curves."""
         self.recorder.add(trained.name, {"Is Training": float(self.plan.train)}, Aggregation.MOST_RECENT)
         for name, lesson in self.plan.lessons.items():
             self.recorder.add(
@@ -198,27 +222,36 @@ class Run:
             )
         due = trained.next_summary
         trained.next_summary = after(trained.behavior.step, trained.summary_freq)
-        rewards = self.recorder.flush(trained.name, due).get("Environment/Cumulative Reward")
-        trained.last_summary = rewards or trained.last_summary
+        values = self.recorder.flush(trained.name, due)
+        trained.last_summary = values.get("Environment/Cumulative Reward") or trained.last_summary
+        if self.callbacks:
+            metrics = {name: summary.aggregated_value for name, summary in values.items()}
+            self._stop_if(self.callbacks.on_summary(SummaryProgress(*trained.progress(), metrics)))
 
     def save(self, trained: TrainedBehavior) -> None:
         """Write a checkpoint and the model beside it."""
-        state = trained.behavior.state_dict()
-        state["rng"] = {"torch": torch.get_rng_state()}
-        reward = trained.behavior.reward
-        trained.checkpoints.save(trained.behavior.step, state, reward=reward, export=trained.export)
+        behavior = trained.behavior
+        trained.checkpoints.save(behavior.step, behavior.state_dict(), reward=behavior.reward, export=trained.export)
+
+    def save_and_tell(self, trained: TrainedBehavior) -> None:
+        """Save, and call who wants to know."""
+        self.save(trained)
+        if self.callbacks:
+            model = trained.checkpoints.model_of(trained.behavior.step)
+            written = CheckpointProgress(*trained.progress(), model.with_suffix(".pt"), model)
+            self._stop_if(self.callbacks.on_checkpoint(written))
 
     def save_or_go_on(self, trained: TrainedBehavior) -> None:
         """Save; where the disk refuses, go on and try again at the next interval: what is learnt is not lost yet."""
         try:
-            self.save(trained)
+            self.save_and_tell(trained)
         except NonFiniteError:
             raise
         except CheckpointError as error:
             log.error(f"{error} Training goes on, and it is tried again at step {trained.next_checkpoint:,}.")
 
     def save_what_can_be(self) -> None:
-        """Save after a failure: what cannot be saved is logged, so that the first cause stays the one that is told."""
+        """Save after a failure; what cannot be saved is logged, so that the first cause is the one that is raised."""
         if not self.plan.train:
             return
         for trained in self.behaviors.values():
@@ -227,11 +260,12 @@ class Run:
                     log.warning(problem)
 
     def save_all(self) -> None:
+        """Save at the end, and make the last checkpoint's models the run's results."""
         if not self.plan.train:
             return
         for trained in self.behaviors.values():
             if not trained.checkpoints.holds(trained.behavior.step):
-                self.save(trained)
+                self.save_and_tell(trained)
             trained.checkpoints.finish()
 
 
