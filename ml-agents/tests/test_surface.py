@@ -93,3 +93,27 @@ def test_a_program_is_told_what_cannot_be(folder, capsys):
 
 def test_the_command_of_earlier_releases_is_the_command(folder):
     assert main(["basic.yaml", "--env", "builtin:Basic", "--run-id", "mine"]) == 0
+
+
+def test_what_the_package_offers_is_loaded_when_it_is_used():
+    program = """
+import sys, mlagents
+print(sorted({"torch", "onnxruntime", "numpy", "gymnasium", "mlagents_envs"} & sys.modules.keys()))
+print(sorted(name for name in dir(mlagents) if not name.startswith("_") and hasattr(mlagents, name)))
+import mlagents.schema
+try:
+    mlagents.Nothing
+except AttributeError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program]
+    light, names, refused = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert light == "[]"
+    assert "Model" in names
+    assert refused == "module 'mlagents' has no attribute 'Nothing'"
+
+
+def test_a_model_needs_no_torch():
+    program = "import sys, mlagents; mlagents.Model; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -27,7 +27,7 @@ from mlagents_envs.base_env import (
 )
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.policy import Model, Player
+from mlagents_envs.examples.policy import ModelPlayer, Player
 from mlagents_envs.exception import UnityPolicyException
 from mlagents_envs.fidelity.replay import ball_errors, foretold_velocities, likeness
 from mlagents_envs.output import command
@@ -224,7 +224,7 @@ def unity_policy(model: Path, name: str, *, told: bool = True) -> Player:
     spec = make(name, areas=1).SPEC
     goal = ObservationType.GOAL_SIGNAL
     seen = [sensor for sensor in spec.observation_specs if told or sensor.observation_type != goal]
-    return Model(model, BehaviorSpec(seen, spec.action_spec), behavior=f"builtin:{name}")
+    return ModelPlayer(model, BehaviorSpec(seen, spec.action_spec), behavior=f"builtin:{name}")
 
 
 def random_policy(name: str, seed: int) -> Player:

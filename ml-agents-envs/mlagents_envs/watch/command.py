@@ -118,13 +118,13 @@ def _play(flags: argparse.Namespace, areas: int | None) -> Play:
 
 
 def _player(flags: argparse.Namespace, example: ExampleEnv, behavior: str) -> Player:
-    from mlagents_envs.examples.policy import Model
+    from mlagents_envs.examples.policy import ModelPlayer
     from mlagents_envs.watch.players import Chance, Still
 
     if flags.model is not None:
-        return Model(flags.model, example.SPEC, behavior=f"{SCHEME}{example.NAME}")
+        return ModelPlayer(flags.model, example.SPEC, behavior=f"{SCHEME}{example.NAME}")
     if flags.run is not None:
-        return Model(_model_of_run(flags, behavior), example.SPEC, behavior=f"{SCHEME}{example.NAME}")
+        return ModelPlayer(_model_of_run(flags, behavior), example.SPEC, behavior=f"{SCHEME}{example.NAME}")
     if flags.keyboard and not flags.random:
         return Still(example.SPEC)
     return Chance(example.SPEC, seed=flags.seed)

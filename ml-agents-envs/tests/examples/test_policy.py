@@ -7,8 +7,9 @@ import pytest
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import ExampleEnv, vector_sensor
-from mlagents_envs.examples.policy import Model, most_probable
+from mlagents_envs.examples.policy import ModelPlayer
 from mlagents_envs.exception import UnityPolicyException
+from mlagents_envs.model import most_probable
 from mlagents_envs.watch.play import Play
 
 onnx = pytest.importorskip("onnx")
@@ -86,7 +87,8 @@ def test_deterministic_actions_are_taken_where_a_model_offers_them_and_samples_e
         model.graph.node.append(onnx.helper.make_node("Identity", ["sizes"], ["discrete_action_output_shape"]))
         onnx.save(model, tmp_path / "model.onnx")
         spec = BehaviorSpec([vector_sensor(1, name) for name in inputs], ActionSpec.create_discrete((3,)))
-        action = Model(tmp_path / "model.onnx", spec, behavior="B")(asked(0, obs=[[[1]], [[2]]]), ended())
+        player = ModelPlayer(tmp_path / "model.onnx", spec, behavior="B")
+        action = player(asked(0, obs=[[[1]], [[2]]][: len(inputs)]), ended())
         assert action.discrete.tolist() == [[taken]]
 
 
@@ -102,7 +104,7 @@ def test_an_early_model_takes_joined_observations_and_lacks_outputs_that_it_prom
     )
     onnx.save(model, tmp_path / "early.onnx")
     spec = BehaviorSpec([vector_sensor(3, "a"), vector_sensor(1, "b")], ActionSpec.create_discrete((2, 2)))
-    action = Model(tmp_path / "early.onnx", spec, behavior="B")(asked(0, obs=[[[0, 1, 2]], [[1]]]), ended())
+    action = ModelPlayer(tmp_path / "early.onnx", spec, behavior="B")(asked(0, obs=[[[0, 1, 2]], [[1]]]), ended())
     assert action.discrete.tolist() == [[1, 0]]
 
 
@@ -113,7 +115,7 @@ def counts(model, decision, terminal):
 
 @pytest.fixture
 def model(counting):
-    return Model(counting, SEEING_TWO, behavior="builtin:Counting")
+    return ModelPlayer(counting, SEEING_TWO, behavior="builtin:Counting")
 
 
 def test_each_agent_keeps_its_own_memory(model):
@@ -211,20 +213,20 @@ def test_a_model_that_does_not_fit_says_where(counting, spec, why):
     with pytest.raises(
         UnityPolicyException, match=f"counting.onnx does not fit builtin:Some: {why}; it was trained for another one$"
     ):
-        Model(counting, spec, behavior="builtin:Some")
+        ModelPlayer(counting, spec, behavior="builtin:Some")
 
 
 def test_a_model_that_is_not_there_is_a_sentence(tmp_path):
     with pytest.raises(
         UnityPolicyException, match=r"no\.onnx: there is no such model; give an \.onnx file that a run has written$"
     ):
-        Model(tmp_path / "no.onnx", HYBRID, behavior="builtin:Some")
+        ModelPlayer(tmp_path / "no.onnx", HYBRID, behavior="builtin:Some")
 
 
 def test_a_file_that_is_no_model_is_a_sentence(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(UnityPolicyException, match=r"text\.onnx: it is no model that onnxruntime can read \(.+\)$"):
-        Model(tmp_path / "text.onnx", HYBRID, behavior="builtin:Some")
+        ModelPlayer(tmp_path / "text.onnx", HYBRID, behavior="builtin:Some")
 
 
 @pytest.mark.parametrize("name", ["3DBall", "Basic", "PushBlock", "SoccerTwos"])
@@ -234,5 +236,5 @@ def test_unitys_models_play(name):
         pytest.skip("Unity's models are not here")
     env = make(name, areas=2)
     env.reset()
-    model = Model(file, env.SPEC, behavior=name)
+    model = ModelPlayer(file, env.SPEC, behavior=name)
     env.set_actions(env.behavior, model(*env.get_steps(env.behavior)))

@@ -24,7 +24,7 @@ def test_a_page_opens_as_it_is_shown(words, tmp_path, monkeypatch):
     played = []
     monkeypatch.setattr(command, "open_page", lambda address: True)
     monkeypatch.setattr(command, "_model_of_run", lambda flags, behavior: Path("model.onnx"))
-    monkeypatch.setattr("mlagents_envs.examples.policy.Model", lambda path, spec, behavior: players.Still(spec))
+    monkeypatch.setattr("mlagents_envs.examples.policy.ModelPlayer", lambda path, spec, behavior: players.Still(spec))
     monkeypatch.setattr("mlagents_envs.watch.live.Live.run", lambda live: played.append(live._play.decide()))
     assert command.main(words) == 0
     assert len(played) == 1
