@@ -1,4 +1,6 @@
-"""Faces of a `BaseEnv`: gymnasium's in `unity_gym_env` and `unity_vector_env`, PettingZoo's in the other modules.
+"""Faces of a `BaseEnv`: of gymnasium, PettingZoo and Stable-Baselines3.
+
+Loading this package lets gymnasium know the example scenes: `gymnasium.make("mlagents_envs.envs:mlagents/3DBall-v0")`.
 
 Each environment of the registry is an attribute that makes it with PettingZoo's face: `envs.Basic.env()`. An id that
 begins with a digit is spelled out: `envs.ThreeDBall`. The registry is read for names that are no built-in example's.
@@ -17,6 +19,11 @@ if find_spec("gymnasium") is None:  # here, because every module of this package
     raise ModuleNotFoundError(
         'mlagents_envs.envs needs gymnasium, which is not installed: pip install "mlagents-envs[gym]"', name="gymnasium"
     )
+
+
+from mlagents_envs.envs.gymnasium_ids import register_ids  # after the sentence
+
+register_ids()  # as gymnasium has it: loading a module makes its environments known
 
 
 def __getattr__(name: str) -> PettingZooEnvFactory:

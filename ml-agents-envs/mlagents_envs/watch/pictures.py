@@ -85,13 +85,24 @@ def _write(path: Path, drawings: Sequence[Drawing], look: Look, *, pace: float) 
         ) from error
 
 
-def _painted(drawings: Sequence[Drawing], look: Look) -> Iterator[Array]:
-    from mlagents_envs.watch.painter import camera_on, paint  # kernels are compiled or fetched when they are needed
+class Photographer:
+    """Takes pictures of drawings from one place, from which the first is seen whole."""
 
-    width, height = SIZE
-    camera = camera_on(drawings[0], yaw=look.yaw, pitch=look.pitch, width=width, height=height)
-    for drawing in drawings:
-        yield paint(drawing, camera)
+    def __init__(self, first: Drawing, look: Look, *, size: tuple[int, int] = SIZE) -> None:
+        """size: width and height in pixels. Needs numba, whose kernels are compiled or fetched now."""
+        from mlagents_envs.watch.painter import camera_on, paint
+
+        self._camera = camera_on(first, yaw=look.yaw, pitch=look.pitch, width=size[0], height=size[1])
+        self._paint = paint
+
+    def picture(self, drawing: Drawing) -> Array:
+        """Return (height, width, 3) uint8."""
+        return self._paint(drawing, self._camera)
+
+
+def _painted(drawings: Sequence[Drawing], look: Look) -> Iterator[Array]:
+    photographer = Photographer(drawings[0], look)
+    return map(photographer.picture, drawings)
 
 
 def _image(picture: Array, palette: Image.Image | None) -> Image.Image:
