@@ -24,6 +24,7 @@ from mlagents.envs.local import LocalPool
 from mlagents.envs.steps import StepBatch
 from mlagents.export.export import build, check
 from mlagents.export.importers import OPSETS
+from mlagents.nn.distributions import EpsilonGreedy
 from mlagents.rewards.signal import Extrinsic
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.basic import Basic
@@ -186,14 +187,14 @@ def test_exploration_follows_its_settings_from_the_first_step(settings, step, ep
     assert trainer.policy.epsilon == pytest.approx(epsilon)
 
 
-def transition(obs, choice, after, after_mask, returns, discount):
+def transition(obs, choice, next_obs, next_mask, returns, discount):
     n, none = len(obs), torch.zeros(len(obs), 0)
-    mask, flags = torch.ones(n, after_mask.shape[1], dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
+    mask, flags = torch.ones(n, next_mask.shape[1], dtype=torch.bool), torch.zeros(n, dtype=torch.bool)
     output = PolicyOutput(Actions(none, choice), torch.zeros(choice.shape), torch.zeros(n), none)
     rows = Experience(
         PolicyInput((obs,), mask, none), output, torch.zeros(n), torch.zeros(n), torch.zeros(n), flags, flags
     )
-    return Transition(rows, (after,), after_mask, returns, discount, flags)
+    return Transition(rows, PolicyInput((next_obs,), next_mask, none), returns, discount, flags)
 
 
 def fixed(network, bias):
@@ -213,7 +214,7 @@ def test_the_goal_is_the_worth_of_the_best_allowed_next_choice():
         torch.tensor([[1.0], [1.0], [1.0]]), torch.tensor([[0.5], [0.25], [0.0]]),
     )  # fmt: skip
     # 1 + .5*20, the target's worth of what the policy prefers; 1 + .25*40, two rewards later; 1, the episode terminated
-    assert trainer.goal(batch).flatten().tolist() == [11, 11, 1]
+    assert trainer.td_target(batch).flatten().tolist() == [11, 11, 1]
 
 
 def test_double_asks_the_policy_what_is_best_and_single_asks_the_target():
@@ -226,7 +227,7 @@ def test_double_asks_the_policy_what_is_best_and_single_asks_the_target():
         batch = transition(
             torch.zeros(1, 2), one.long(), torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool), one * 0, one
         )
-        goals.append(trainer.goal(batch).item())
+        goals.append(trainer.td_target(batch).item())
     assert goals == [10, 20]
 
 
@@ -240,8 +241,8 @@ def test_the_next_choice_is_the_next_states_own():
     now = -after
     choice, one = torch.zeros(50, 1, dtype=torch.int64), torch.ones(50, 1)
     batch = transition(now, choice, after, torch.ones(50, 2, dtype=torch.bool), one * 0, one)
-    expected = trainer.target.values((after,)).max(1, keepdim=True).values
-    assert torch.allclose(trainer.goal(batch), expected)
+    expected = trainer.target.q_values(PolicyInput.of((after,))).max(1, keepdim=True).values
+    assert torch.allclose(trainer.td_target(batch), expected)
 
 
 def test_branches_share_the_mean_of_their_goals():
@@ -250,18 +251,18 @@ def test_branches_share_the_mean_of_their_goals():
         fixed(network, [1.0, 3.0, 0.0, 5.0, 2.0])
     choice, one = torch.zeros(1, 2, dtype=torch.int64), torch.ones(1, 1)
     batch = transition(torch.zeros(1, 2), choice, torch.zeros(1, 2), torch.ones(1, 5, dtype=torch.bool), one, one)
-    assert trainer.goal(batch).tolist() == [[1 + (3 + 5) / 2]]
+    assert trainer.td_target(batch).tolist() == [[1 + (3 + 5) / 2]]
 
 
 def test_dueling_changes_the_worth_but_not_what_is_best():
     actor = made(spec(2, 3)).policy
     input = asked(50, [True] * 5)
-    worth = actor.values(input.obs)
-    first, second = actor.split(worth)
-    state = actor.body(input.obs, actor.state)
+    q_values = actor.q_values(input)
+    first, second = actor.split(q_values)
+    state = actor.body(input, actor.state)
     assert torch.allclose(first.mean(1, keepdim=True), state, atol=1e-6)
     assert torch.allclose(second.mean(1, keepdim=True), state, atol=1e-6)
-    assert torch.equal(actor.best(worth, input.mask), actor.act(input, explore=False).action.discrete)
+    assert torch.equal(EpsilonGreedy(q_values, input.mask, actor.branches, 0.0).mode().discrete, actor.act(input, explore=False).action.discrete)
 
 
 def test_a_target_becomes_a_copy_at_its_interval_and_only_then():
@@ -322,7 +323,7 @@ def test_a_resumed_trainer_equals_one_that_never_stopped():
     file.seek(0)
     resumed.load_state_dict(torch.load(file, weights_only=True))
     for other in (trainer, resumed):
-        torch.manual_seed(3)
+        other.generator.manual_seed(3)
         train(other, Echo((2, 3)), 1000)
     for name in ("Policy", "Target"):
         mine, theirs = resumed.state_dict()[name], trainer.state_dict()[name]

@@ -42,7 +42,7 @@ def batch(demonstrated):
     seen, choice = torch.eye(20)[torch.arange(n) % 20], torch.ones(n, 1, dtype=torch.int64)
     output = PolicyOutput(Actions(none, choice), torch.zeros(n, 1), torch.zeros(n), none)
     rows = Experience(PolicyInput((seen,), mask, none), output, *[torch.zeros(n)] * 3, flags, flags)
-    return Transition(rows, (seen,), mask, torch.zeros(n, 1), torch.zeros(n, 1), flags | demonstrated)
+    return Transition(rows, rows.input, torch.zeros(n, 1), torch.zeros(n, 1), flags | demonstrated)
 
 
 @pytest.mark.parametrize("demonstrated", [True, False])
@@ -50,7 +50,7 @@ def test_only_what_was_demonstrated_is_raised_above_the_rest_by_the_margin(demon
     trainer, rows = made(margin=0.5), batch(demonstrated)
     for _ in range(400):
         trainer.update(rows)
-    worth = trainer.policy.values(rows.rows.input.obs)
+    worth = trainer.policy.q_values(rows.input)
     above = worth[:, 1] - worth[:, [0, 2]].amax(1)
     assert above.min() > 0.45 if demonstrated else above.max() < 0.4
 

@@ -1,11 +1,12 @@
 """What authors of trainers may lean on: these names are kept; everything else of the package may move."""
 
 from mlagents.algorithms.capabilities import Capabilities
+from mlagents.algorithms.modules import Module
 from mlagents.algorithms.objectives import clipped_surrogate, gae, margin_loss, normalized
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
-from mlagents.algorithms.schedules import Schedule
+from mlagents.algorithms.schedules import AnySchedule, Schedule
 from mlagents.algorithms.settings import (
     HyperparamSettings,
     OffPolicyHyperparamSettings,
@@ -16,25 +17,45 @@ from mlagents.algorithms.trainer import Metrics, TrainerSetup
 from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
 from mlagents.data.replay import ReplayBuffer, Transition
 from mlagents.data.rollout import Rollout, Segments
+from mlagents.data.rows import Rows
 from mlagents.nn.body import NetworkBody
+from mlagents.nn.distributions import (
+    ACTION_CLIP,
+    Categorical,
+    Distribution,
+    EpsilonGreedy,
+    Gaussian,
+    Hybrid,
+    SquashedGaussian,
+)
 from mlagents.nn.layers import UnsupportedNetwork, linear
-from mlagents.nn.policy import Actor
+from mlagents.nn.policy import Actor, Policy
 from mlagents.nn.settings import NetworkSettings
-from mlagents.nn.values import Critic
-from mlagents.rewards.signal import RewardSignal
+from mlagents.nn.values import ActionCritic, Critic
+from mlagents.rewards.settings import RewardSignalSettings
+from mlagents.rewards.signal import RewardSignal, SignalBatch, SignalSetup
 from mlagents.run.recorder import StatsSummary, StatsWriter
 from mlagents.schema import Int
 
 __all__ = [
+    "ACTION_CLIP",
+    "ActionCritic",
     "Actions",
     "Actor",
+    "AnySchedule",
     "Batch",
     "Capabilities",
+    "Categorical",
     "Critic",
+    "Distribution",
+    "EpsilonGreedy",
     "Experience",
+    "Gaussian",
+    "Hybrid",
     "HyperparamSettings",
     "Int",
     "Metrics",
+    "Module",
     "NetworkBody",
     "NetworkSettings",
     "OffPolicyHyperparamSettings",
@@ -43,13 +64,19 @@ __all__ = [
     "OnPolicyTrainer",
     "PPOSettings",
     "PPOTrainer",
+    "Policy",
     "PolicyInput",
     "PolicyOutput",
     "ReplayBuffer",
     "RewardSignal",
+    "RewardSignalSettings",
     "Rollout",
+    "Rows",
     "Schedule",
     "Segments",
+    "SignalBatch",
+    "SignalSetup",
+    "SquashedGaussian",
     "StatsSummary",
     "StatsWriter",
     "TrainerSetup",

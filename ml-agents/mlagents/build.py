@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import random
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlagents.algorithms.author import TrainerError
+from mlagents.algorithms.making import construct
 from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
@@ -26,13 +28,14 @@ from mlagents.envs.workers import WorkerPool
 from mlagents.envs.worlds import InProcess, foreseen, world
 from mlagents.export.export import dry_run, export
 from mlagents.nn.layers import UnsupportedNetwork
+from mlagents.nn.policy import Actor, Policy
 from mlagents.plugins.catalog import Catalog, writers
 from mlagents.rewards.signal import Extrinsic
 from mlagents.run.atomic import write_text_atomically
 from mlagents.run.callbacks import Callback, Callbacks, OnSummary
 from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
-from mlagents.run.errors import RunError
+from mlagents.run.errors import ExportError, RunError
 from mlagents.run.recorder import Recorder, StatsWriter
 from mlagents.run.results import ResultsFolder
 from mlagents.run.run import Plan, Run, TrainedBehavior, log
@@ -157,13 +160,11 @@ def make_behavior(
     present = dict.fromkeys([name, *map(behavior_name, pool.specs)])
     settings, *_ = [settings_for(options, other, present) for other in present]  # before any of them begins
     trainer = make_trainer(options, settings, spec, name)
-    behavior = Behavior(
-        trainer, time_horizon=settings.time_horizon, training=not options.checkpoint_settings.inference,
-        generator=torch.default_generator,
-    )  # fmt: skip
+    training = not options.checkpoint_settings.inference
+    behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=training)
     checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
     begin(behavior, options, settings, checkpoints)
-    dry_run(trainer.policy)
+    exporting = exporter(trainer.policy, name)
     shown = outline(settings.model_dump())
     log.info(f"Hyperparameters for behavior name {name}: \n{shown}")
     if board is not None:
@@ -174,7 +175,7 @@ def make_behavior(
             results.clear_events(name)
         board.write_text(name, "Hyperparameters", shown)
     return TrainedBehavior(
-        name, behavior, checkpoints, partial(export, trainer.policy),
+        name, behavior, checkpoints, exporting,
         max_steps=settings.max_steps, summary_freq=settings.summary_freq,
         checkpoint_interval=settings.checkpoint_interval,
     )  # fmt: skip
@@ -229,15 +230,41 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
         raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
     playing = options.checkpoint_settings.inference
     shown = None if playing else settings.demonstrations
-    setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps, shown)
+    generator = generator_of(options.env_settings.seed, name)
+    setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps, shown, generator=generator)
     try:
         kind = catalog.find(settings.trainer_type)
         assert kind is not None  # its settings were read with it
-        return kind.trainer()(setup, settings.hyperparameters)
-    except UnsupportedNetwork as error:
+        return construct(kind.trainer(), setup, settings.hyperparameters)
+    except (UnsupportedNetwork, TrainerError) as error:
         raise RunError(f"behaviors.{name}: {error}") from error
     except DemonstrationException as error:
         raise RunError(f"behaviors.{name}.demonstrations: {error}") from error
+
+
+def exporter(policy: Policy, name: str) -> Callable[[Path], None] | None:
+    """Return what writes the policy as a model, or None where none can be, with a warning: training is worth more.
+
+    Raises ExportError for a built-in policy: that is no author's choice.
+    """
+    kind = f"{type(policy).__module__}.{type(policy).__qualname__}"
+    if not policy.exports:
+        log.warning(f"{name}: no model is written, because {kind} has exports = False.")
+        return None
+    try:
+        dry_run(policy)
+    except ExportError as error:
+        if type(policy) is Actor:
+            raise
+        log.warning(f"{name}: no model is written, because {kind} cannot be exported: {error}. Training goes on.")
+        return None
+    return partial(export, policy)
+
+
+def generator_of(seed: int, name: str) -> torch.Generator:
+    """Return the random numbers of a behavior: they depend on its name, not on which others there are."""
+    words = np.random.SeedSequence([max(seed, 0), *name.encode()]).generate_state(2, np.uint32)
+    return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
 def facts() -> dict[str, str]:

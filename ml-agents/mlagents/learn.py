@@ -97,7 +97,8 @@ def run_cli(options: RunOptions) -> int:
 
 
 def _train(options: RunOptions) -> int:
-    from mlagents.build import PROTOCOL, VERSION, make_session  # loads torch
+    from mlagents.algorithms.author import TrainerError  # loads torch
+    from mlagents.build import PROTOCOL, VERSION, make_session
     from mlagents.envs.pool import EnvLost
     from mlagents.run.console import Display, set_up_logging
     from mlagents.run.errors import RunError
@@ -124,6 +125,10 @@ def _train(options: RunOptions) -> int:
     except (RunError, UnityException) as error:
         log.error(str(error))
         return MISTAKE if isinstance(error, RunError) else FAILED
+    except TrainerError as error:
+        log.error(str(error))
+        log.debug("The traceback:", exc_info=True)
+        return MISTAKE
     except OSError as error:
         log.error(system_errors.sentence(error))
         return MISTAKE

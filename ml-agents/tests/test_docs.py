@@ -291,10 +291,10 @@ def test_statistics_are_written_elsewhere(gentle):
     assert [float(row[2]) for row in rows if row[1] == "Environment/Cumulative Reward"] == pytest.approx(curve)
 
 
-def test_an_actor_and_a_judge_learn_and_a_checkpoint_holds_both_with_their_optimizers(gentle):
+def test_an_actor_and_a_critic_learn_and_a_checkpoint_holds_both_with_their_optimizers(gentle):
     gentle.walk(TRAINERS, "Optimizers")
-    kept = torch.load("results/judge/Basic/checkpoint.pt", weights_only=True)
-    assert {"Policy", "Judge", "Target", "Actor Optimizer", "Judge Optimizer", "updates"} <= kept.keys()
+    kept = torch.load("results/discrete-ac/Basic/checkpoint.pt", weights_only=True)
+    assert {"Policy", "Critic", "Target", "Actor Optimizer", "Critic Optimizer", "updates"} <= kept.keys()
 
 
 def test_every_tag_of_the_reference_is_a_curve(gentle):

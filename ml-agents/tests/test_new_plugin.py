@@ -141,16 +141,16 @@ def q_learner():
 
 def test_a_branch_of_the_q_learner_aims_at_its_own_best_allowed_choice(q_learner):
     none, choice, one = torch.zeros(2, 0), torch.zeros(2, 2, dtype=torch.int64), torch.ones(2, 1)
-    after_mask = torch.tensor([[True, True, True, True, False]] * 2)
-    rows = PolicyInput((torch.zeros(2, 1),), after_mask, none)
+    next_mask = torch.tensor([[True, True, True, True, False]] * 2)
+    rows = PolicyInput((torch.zeros(2, 1),), next_mask, none)
     output = PolicyOutput(Actions(none, choice), torch.zeros(2, 2), torch.zeros(2), none)
     nothing, never = torch.zeros(2), torch.zeros(2, dtype=torch.bool)
     batch = Transition(
         Experience(rows, output, nothing, nothing.long(), nothing, never, never),
-        rows.obs, after_mask, one, torch.tensor([[0.5], [0.0]]), never,
+        rows, one, torch.tensor([[0.5], [0.0]]), never,
     )  # fmt: skip
     # 1 + .5 * 20 and 1 + .5 * 40, for 50 is forbidden; where the episode ended, the reward alone
-    assert q_learner.goal(batch).tolist() == [[11, 21], [1, 1]]
+    assert q_learner.td_target(batch).tolist() == [[11, 21], [1, 1]]
     # its choices 0 are worth 1 and 3: the mean of |11 - 1|, |21 - 3|, |1 - 1| and |1 - 3|, each less a half above 1
     told = q_learner.update(batch)
     assert told["Losses/Value Loss"] == pytest.approx((9.5 + 17.5 + 0 + 1.5) / 4)

@@ -99,7 +99,7 @@ class Broken(OnPolicyTrainer):
     Settings = OnPolicyHyperparamSettings
     def loss(self, batch):
         log_prob, _ = self.policy.evaluate(batch.rows.input, batch.rows.output.action)
-        value = self.critic(batch.rows.input.obs)
+        value = self.values(batch)
         self.calls = getattr(self, "calls", 0) + 1
         bad = float("nan") if self.calls > 30 else 0.0
         return {"policy": -(log_prob.sum(1) * batch.advantage).mean(), "strange": value.mean() * bad}

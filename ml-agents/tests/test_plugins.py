@@ -33,7 +33,7 @@ class ReinforceTrainer(OnPolicyTrainer):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         log_prob, _ = self.policy.evaluate(batch.rows.input, batch.rows.output.action)
-        value = self.critic(batch.rows.input.obs)
+        value = self.values(batch)
         return {
             "policy": -(log_prob.sum(1) * batch.advantage).mean(),
             "value": (batch.returns - value).pow(2).mean(),

@@ -23,10 +23,9 @@ class A2CTrainer(OnPolicyTrainer):
     Settings = A2CSettings
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        log_prob, entropy = self.policy.evaluate(batch.rows.input, batch.rows.output.action)
-        value = self.critic(batch.rows.input.obs)
+        log_prob, entropy = self.evaluate(batch)
         return {
             "policy": -(log_prob.sum(1) * batch.advantage).mean(),
-            "value": 0.5 * (batch.returns - value).pow(2).mean(),
+            "value": 0.5 * (batch.returns - self.values(batch)).pow(2).mean(),
             "entropy": -self.settings.beta * entropy.mean(),
         }

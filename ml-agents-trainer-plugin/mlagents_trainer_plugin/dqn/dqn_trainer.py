@@ -1,4 +1,4 @@
-"""DQN: what each choice is worth, learnt from what was remembered. Mnih et al. 2015, doi:10.1038/nature14236."""
+"""DQN: Q-learning from a replay buffer. Mnih et al. 2015, doi:10.1038/nature14236."""
 
 from typing import Any, Literal
 
@@ -13,84 +13,72 @@ class DQNSettings(ml.OffPolicyHyperparamSettings):
     """DQN."""
 
     double: bool = True
-    """The network that learns says which choice is best next, the target only what it is worth. arXiv:1509.06461."""
+    """The online network selects the next choice, the target network evaluates it. arXiv:1509.06461."""
     dueling: bool = True
-    """Learn what a state is worth apart from what a choice adds to it. arXiv:1511.06581."""
+    """Learn the value of a state apart from the advantages of its choices. arXiv:1511.06581."""
     n_step: ml.Int = Field(1, ge=1)
-    """Rewards that are counted before the target network says what follows."""
+    """Rewards that are summed before the target network bootstraps."""
     tau: float = Field(0.005, gt=0, le=1)
     """Share of the way that the target network goes at each update."""
     target_update_interval: ml.Int = Field(0, ge=0)
     """Updates after which the target network becomes a copy; 0 moves it by tau at each."""
     exploration_schedule: Literal["constant", "linear"] = "linear"
-    """Whether the chance of a random choice stays, or falls in a straight line."""
+    """Whether the probability of random choices stays, or falls in a straight line."""
     exploration_initial_eps: float = Field(0.1, ge=0, le=1)
-    """Chance of a random choice at the start."""
+    """Probability of random choices at the start."""
     exploration_final_eps: float = Field(0.05, ge=0, le=1)
-    """Chance of a random choice when the line has ended."""
+    """Probability of random choices when the line has ended."""
     exploration_steps: ml.Int = Field(20000, ge=0)
     """Steps that the line takes; 0 takes all of max_steps."""
     margin: float = Field(0.8, ge=0)
-    """How much more than any other a demonstrated choice must be worth. arXiv:1704.03732."""
+    """How far the value of a demonstrated choice must lie above all others. arXiv:1704.03732."""
 
 
-class GreedyActor(ml.Actor):
-    """Takes the choice of most worth in each branch, or now and then random ones; the head says the worth."""
-
-    samples = False  # an exported model takes the best in both of its outputs: worth is no probability
+class QNetwork(ml.Actor):
+    """Epsilon-greedy on Q-values; the head's outputs are the values, or with `dueling` the advantages."""
 
     def __init__(self, setup: ml.TrainerSetup, *, dueling: bool) -> None:
         super().__init__(setup.spec, setup.network)
-        self.epsilon = 0.0  # chance that an agent's choices are random; only a trainer that learns raises it
-        self.state = ml.linear(setup.network.hidden_units, 1, 0.1) if dueling else None
+        self.epsilon = 0.0  # probability that an agent's choices are random; only a trainer that learns raises it
+        self.state = ml.linear(self.body.width, 1, 0.1) if dueling else None
 
-    @torch.no_grad()
-    def act(self, input: ml.PolicyInput, *, explore: bool = True) -> ml.PolicyOutput:
-        """Return choices; nobody asks how likely they were, so log_prob and entropy are 0."""
-        worth = self.body(input.obs, self.head)  # what a state is worth apart changes nothing about which is best
-        epsilon = self.epsilon if explore and not self.deterministic else 0.0
-        worth = torch.where(torch.rand(len(worth), 1) < epsilon, torch.rand_like(worth), worth)  # each draws its own
-        action = ml.Actions(worth[:, :0], self.best(worth, input.mask))
-        nothing = torch.zeros(action.discrete.shape)
-        return ml.PolicyOutput(action, nothing, nothing.sum(1), input.memory)
+    def from_output(self, output: Tensor, mask: Tensor) -> ml.EpsilonGreedy:
+        """Return the greedy choices, which the value of the state does not change."""
+        return ml.EpsilonGreedy(output, mask, self.branches, self.epsilon)
 
-    def values(self, obs: tuple[Tensor, ...]) -> Tensor:
-        """Return the (n, sum of branch sizes) worth of every choice."""
-        worth: Tensor = self.body(obs, self.head)
+    def q_values(self, input: ml.PolicyInput) -> Tensor:
+        """Return (n, K) values of every choice: V(s) + A(s, a) - mean_a A(s, a) in each branch, if dueling."""
+        output: Tensor = self.body(input, self.head)
         if self.state is None:
-            return worth
-        state: Tensor = self.body(obs, self.state)
-        return state + torch.cat([branch - branch.mean(1, keepdim=True) for branch in self.split(worth)], 1)
+            return output
+        state: Tensor = self.body(input, self.state)
+        return state + torch.cat([branch - branch.mean(1, keepdim=True) for branch in self.split(output)], 1)
 
-    def best(self, worth: Tensor, mask: Tensor) -> Tensor:
-        """Return the (n, B) allowed choices of most worth."""
-        return torch.stack([branch.argmax(1) for branch in self.split(torch.where(mask, worth, -torch.inf))], 1)
+    def chosen(self, q_values: Tensor, choice: Tensor) -> Tensor:
+        """Return the (n, B) values of (n, B) choices."""
+        return torch.cat([branch.gather(1, choice[:, i, None]) for i, branch in enumerate(self.split(q_values))], 1)
 
-    def chosen(self, worth: Tensor, choice: Tensor) -> Tensor:
-        """Return the (n, B) worth of (n, B) choices."""
-        return torch.cat([branch.gather(1, choice[:, i, None]) for i, branch in enumerate(self.split(worth))], 1)
-
-    def split(self, worth: Tensor) -> tuple[Tensor, ...]:
+    def split(self, columns: Tensor) -> tuple[Tensor, ...]:
         """Return one (n, branch size) table per branch."""
-        return torch.split_with_sizes(worth, self.branches, 1)
+        return torch.split_with_sizes(columns, self.branches, 1)
 
 
 class DQNTrainer(ml.OffPolicyTrainer):
-    """All branches on one body, and one goal for all of them. Tavakoli et al. 2018, arXiv:1711.08946, eq. 5."""
+    """All branches on one body, with one target for all of them. Tavakoli et al. 2018, arXiv:1711.08946, eq. 5."""
 
     Settings = DQNSettings
     capabilities = ml.Capabilities(continuous=False, hybrid=False, several_signals=False, demonstrations=True)
-    policy: GreedyActor
+    policy: QNetwork
 
     def __init__(self, setup: ml.TrainerSetup, settings: Any) -> None:
         super().__init__(setup, settings)
         self.target = self.make_target(self.policy)
         self.optimizer = self.make_optimizer(list(self.policy.parameters()))
 
-    def make_policy(self, setup: ml.TrainerSetup) -> GreedyActor:
-        return GreedyActor(setup, dueling=self.settings.dueling)
+    def make_policy(self, setup: ml.TrainerSetup) -> QNetwork:
+        return QNetwork(setup, dueling=self.settings.dueling)
 
-    def make_schedules(self, max_steps: int) -> dict[str, ml.Schedule]:
+    def make_schedules(self, max_steps: int) -> dict[str, ml.AnySchedule]:
         start, end = self.settings.exploration_initial_eps, self.settings.exploration_final_eps
         steps, falls = self.settings.exploration_steps or max_steps, self.settings.exploration_schedule == "linear"
         return {**super().make_schedules(max_steps), "epsilon": ml.Schedule(start, end, steps, falls)}
@@ -100,11 +88,11 @@ class DQNTrainer(ml.OffPolicyTrainer):
         return super().learn(step)
 
     def update(self, batch: ml.Transition) -> ml.Metrics:
-        worth, choice = self.policy.values(batch.rows.input.obs), batch.rows.output.action.discrete
-        value = self.policy.chosen(worth, choice)
-        regret = ml.margin_loss(worth, choice, batch.rows.input.mask, self.policy.branches, self.settings.margin)
-        error = nn.functional.smooth_l1_loss(value, self.goal(batch).expand_as(value))
-        self.take_step(self.optimizer, error + (batch.demonstrated[:, None] * regret).mean())
+        q_values, choice = self.policy.q_values(batch.input), batch.action.discrete
+        value = self.policy.chosen(q_values, choice)
+        margin = ml.margin_loss(q_values, choice, batch.input.mask, self.policy.branches, self.settings.margin)
+        error = nn.functional.smooth_l1_loss(value, self.td_target(batch).expand_as(value))
+        self.take_step(self.optimizer, error + (batch.demonstrated[:, None] * margin).mean())
         self.move_target(self.target, self.policy, self.settings.tau, interval=self.settings.target_update_interval)
         return {"Losses/Value Loss": error.item(), "Policy/Value Estimate": value.mean().item()}
 
@@ -112,9 +100,10 @@ class DQNTrainer(ml.OffPolicyTrainer):
         return self.update(batch)
 
     @torch.no_grad()
-    def goal(self, batch: ml.Transition) -> Tensor:
-        """Return the (n, 1) worth that the choices turned out to have, with the next state's own best choices."""
-        worth = self.target.values(batch.after)
-        judge = self.policy.values(batch.after) if self.settings.double else worth
-        best = self.target.chosen(worth, self.policy.best(judge, batch.after_mask))
-        return batch.returns + batch.discount * best.mean(1, keepdim=True)
+    def td_target(self, batch: ml.Transition) -> Tensor:
+        """Return (n, 1) r + gamma^n mean over branches of Q_target(s', argmax_a Q(s', a))."""
+        next_input = batch.next_input
+        q_values = self.target.q_values(next_input)
+        selecting = self.policy.q_values(next_input) if self.settings.double else q_values
+        best = ml.EpsilonGreedy(selecting, next_input.mask, self.policy.branches, 0.0).mode().discrete
+        return batch.returns + batch.discount * self.target.chosen(q_values, best).mean(1, keepdim=True)

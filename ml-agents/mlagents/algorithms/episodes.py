@@ -9,8 +9,8 @@ from torch import Tensor
 class EpisodeSums:
     """Adds rows up until their agent's episode ends; S is the number of reward signals."""
 
-    def __init__(self, signals: int) -> None:
-        self._open = torch.zeros(0, signals)  # per lane: what its running episode gave so far
+    def __init__(self, signals: int, device: torch.device | str = "cpu") -> None:
+        self._open = torch.zeros(0, signals, device=device)  # per lane: what its running episode gave so far
 
     def add(self, reward: Tensor, lane: Tensor, done: Tensor, lost: Tensor | None = None) -> Tensor:
         """Return (k, S) the sums of the k episodes that ended.
@@ -18,9 +18,9 @@ class EpisodeSums:
         reward: (n, S), rows of a lane in the order in which they happened; lane: (n,) int64; done: (n,) bool.
         lost: (n,) bool, the row is the last of an agent that vanished: its sum is dropped.
         """
-        seats = int(lane.max()) + 1
-        if seats > len(self._open):
-            self._open = torch.cat([self._open, self._open.new_zeros(seats - len(self._open), reward.shape[1])])
+        lanes = int(lane.max()) + 1
+        if lanes > len(self._open):
+            self._open = torch.cat([self._open, self._open.new_zeros(lanes - len(self._open), reward.shape[1])])
         order = torch.argsort(lane, stable=True)
         lane, done = lane[order], done[order]
         over = done if lost is None else done | lost[order]
@@ -30,12 +30,12 @@ class EpisodeSums:
         last[-1] = True
         episode = torch.cat([last.new_zeros(1, dtype=torch.int64), last[:-1].cumsum(0)])
         total = reward.new_zeros(int(last.sum()), reward.shape[1]).index_add_(0, episode, reward[order])
-        seat, ended, over = lane[last], done[last], over[last]
+        last_lane, ended, over = lane[last], done[last], over[last]
         first = torch.ones_like(ended)
-        first[1:] = seat[1:] != seat[:-1]
-        total[first] += self._open[seat[first]]
-        self._open[seat[over]] = 0.0
-        self._open[seat[~over]] = total[~over]
+        first[1:] = last_lane[1:] != last_lane[:-1]
+        total[first] += self._open[last_lane[first]]
+        self._open[last_lane[over]] = 0.0
+        self._open[last_lane[~over]] = total[~over]
         return total[ended]
 
     def drop(self, lane: Tensor) -> None:

@@ -7,22 +7,20 @@ autograd do, minibatch for minibatch, with the same random order; a test holds t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.nn import fast
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.layers import is_exactly, is_plain_linear
 from mlagents.nn.policy import Actor
 from mlagents.nn.values import Critic
 
-if TYPE_CHECKING:
-    from mlagents.algorithms.on_policy import Batch
-    from mlagents.algorithms.ppo import PPOTrainer
-
 Array = fast.Array
+REPLACES = ("loss", "evaluate", "values", "take_step")  # of a trainer; where one is an author's, autograd is used
 
 
 class Minibatch(NamedTuple):
@@ -37,13 +35,13 @@ class Minibatch(NamedTuple):
     returns: Array  # (n, S)
 
 
-def applies(trainer: PPOTrainer) -> bool:
+def applies(trainer: OnPolicyTrainer) -> bool:
     """Is everything as this file knows it: vectors alone, CPU, float32, two bodies, and no part an author's own?
 
     Whatever is overridden, replaced, hooked into or frozen is autograd's.
     """
     actor, critic = trainer.policy, trainer.critic
-    if trainer.settings.shared_critic or "loss" in vars(trainer):
+    if vars(trainer).keys() & set(REPLACES):
         return False
     if not (is_exactly(actor, Actor) and is_exactly(critic, Critic)):
         return False
@@ -52,8 +50,10 @@ def applies(trainer: PPOTrainer) -> bool:
     layers = [*actor.body.layers, actor.head, *critic.body.layers, critic.head]
     if not all(is_plain_linear(layer) for layer in layers):
         return False
+    if critic.body is actor.body or actor.body.extra or critic.body.extra:
+        return False
     same_view = critic.body.normalizer is actor.body.normalizer and critic.body.kinds == actor.body.kinds
-    if not same_view or critic.body is actor.body or actor.log_sigma.shape != (1, actor.continuous):
+    if not same_view or actor.log_sigma.shape != (1, actor.continuous):
         return False
     return all(_ordinary(p) for p in (*actor.parameters(), *critic.parameters()))
 
@@ -63,22 +63,23 @@ def _ordinary(p: torch.nn.Parameter) -> bool:
     return p.requires_grad and not hooks and p.device.type == "cpu" and p.dtype == torch.float32
 
 
-def descend(trainer: PPOTrainer, batch: Batch) -> dict[str, float]:
+def descend(trainer: OnPolicyTrainer, batch: Batch, *, value_weight: float) -> dict[str, float]:
     """Walk the rollout `num_epoch` times; return the mean of each loss over all minibatches."""
     total = np.zeros(3)
     steps = 0
-    step = _Step(trainer)
-    for minibatch in _minibatches(trainer, batch):
+    step = _Step(trainer, value_weight)
+    for rows, minibatch in _minibatches(trainer, batch):
         total += step(minibatch)
-        trainer.optimizer.step()
+        trainer.step(trainer.optimizer)
+        trainer.update_signals(rows)
         steps += 1
     return dict(zip(("policy", "value", "entropy"), (total / max(steps, 1)).tolist(), strict=True))
 
 
-def _minibatches(trainer: PPOTrainer, batch: Batch) -> Iterator[Minibatch]:
+def _minibatches(trainer: OnPolicyTrainer, batch: Batch) -> Iterator[tuple[torch.Tensor, Minibatch]]:
     rows = batch.rows
     everything = Minibatch(
-        x=trainer.policy.body.encode(rows.input.obs).numpy(),  # the normalizer rests while we learn
+        x=trainer.policy.body.encode(rows.input.obs).numpy(),  # type: ignore[union-attr, operator]  # see `applies`
         continuous=rows.output.action.continuous.numpy(),
         discrete=rows.output.action.discrete.numpy(),
         mask=rows.input.mask.numpy(),
@@ -86,22 +87,25 @@ def _minibatches(trainer: PPOTrainer, batch: Batch) -> Iterator[Minibatch]:
         advantage=batch.advantage.numpy()[:, None],
         returns=batch.returns.numpy(),
     )
-    size = min(trainer.settings.batch_size, len(batch))
     for _ in range(trainer.settings.num_epoch):
-        order = torch.randperm(len(batch)).numpy()
-        shuffled = Minibatch(*(column[order] for column in everything))
-        for start in range(0, len(batch) // size * size, size):
-            yield Minibatch(*(column[start : start + size] for column in shuffled))
+        chosen = list(trainer.minibatches(batch))
+        order = torch.cat(chosen).numpy()  # all of an epoch at once: gathers of a whole epoch are quicker
+        shuffled, start = Minibatch(*(column[order] for column in everything)), 0
+        for indices in chosen:
+            stop = start + len(indices)
+            yield indices, Minibatch(*(column[start:stop] for column in shuffled))
+            start = stop
 
 
 class _Step:
     """Sets the gradient of every parameter for one minibatch."""
 
-    def __init__(self, trainer: PPOTrainer) -> None:
+    def __init__(self, trainer: OnPolicyTrainer, value_weight: float) -> None:
         actor, critic = trainer.policy, trainer.critic
+        assert isinstance(actor, Actor) and isinstance(critic, Critic)
         self.size, self.branches = actor.continuous, actor.branches
         self.epsilon, self.beta = trainer.now["epsilon"], trainer.now["beta"]
-        self.value_weight = trainer.VALUE_WEIGHT
+        self.value_weight = value_weight
         self.actor = _parameters(actor.body.layers, actor.head)
         self.critic = _parameters(critic.body.layers, critic.head)
         self.log_sigma = actor.log_sigma
@@ -123,12 +127,12 @@ class _Step:
 
     def _policy(self, batch: Minibatch) -> tuple[float, float]:
         saved: fast.Saved = []
-        said = fast.forward(batch.x, self.actor_seen, saved)
+        output = fast.forward(batch.x, self.actor_seen, saved)
         heads: list[Any] = []
         if self.size:
-            heads.append(_Gaussian(said[:, : self.size], self.sigma_seen, batch.continuous))
+            heads.append(_Gaussian(output[:, : self.size], self.sigma_seen, batch.continuous))
         if self.branches:
-            heads.append(_Branches(said[:, self.size :], self.branches, batch))
+            heads.append(_Branches(output[:, self.size :], self.branches, batch))
         log_prob = heads[0].log_prob if len(heads) == 1 else np.hstack([head.log_prob for head in heads])
         loss, grad_out = self._surrogate(log_prob, batch)
         gradient, start = [], 0

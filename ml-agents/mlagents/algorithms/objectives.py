@@ -22,18 +22,19 @@ def gae(
     """
     wide = closes.view(-1, *[1] * (value.dim() - 1))
     delta = reward - value + gamma * torch.where(wide, after, torch.zeros_like(after))
-    discount = np.asarray(gamma, np.float32)  # the walk is numpy's: its small operations cost a third of torch's
-    seats, worth, going_on = lane.cpu().numpy(), value.cpu().numpy(), (~wide).cpu().numpy()
+    discount = np.asarray(gamma.cpu() if isinstance(gamma, Tensor) else gamma, np.float32)
+    # From here on in numpy, whose small operations cost a third of those of torch.
+    lanes, values, going_on = lane.cpu().numpy(), value.cpu().numpy(), (~wide).cpu().numpy()
     advantage = delta.cpu().numpy()
-    next_value = np.zeros((int(seats.max()) + 1, *worth.shape[1:]), np.float32)
+    next_value = np.zeros((int(lanes.max()) + 1, *values.shape[1:]), np.float32)
     next_advantage = np.zeros_like(next_value)
     bounds = ticks.tolist()
     for start, stop in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
-        seat = seats[start:stop]
-        carry = discount * (next_value[seat] + lam * next_advantage[seat])
+        here = lanes[start:stop]
+        carry = discount * (next_value[here] + lam * next_advantage[here])
         advantage[start:stop] += going_on[start:stop] * carry
-        next_advantage[seat] = advantage[start:stop]
-        next_value[seat] = worth[start:stop]
+        next_advantage[here] = advantage[start:stop]
+        next_value[here] = values[start:stop]
     return torch.from_numpy(advantage).to(value.device)
 
 
@@ -42,19 +43,19 @@ def normalized(advantage: Tensor) -> Tensor:
     return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-10)
 
 
-def margin_loss(worth: Tensor, choice: Tensor, mask: Tensor, branches: Sequence[int], margin: float) -> Tensor:
-    """(n, B) how much the best allowed choice of each branch is worth above `choice`, if others count a margin more.
+def margin_loss(q_values: Tensor, choice: Tensor, mask: Tensor, branches: Sequence[int], margin: float) -> Tensor:
+    """(n, B) how far the best allowed choice of each branch lies above `choice`, if others count a margin more.
 
-    worth, mask: (n, sum of branch sizes); choice: (n, B).
+    q_values, mask: (n, sum of branch sizes); choice: (n, B).
     max_a [Q(s, a) + l(a, a_E)] - Q(s, a_E).  Hester et al. 2018, arXiv:1704.03732, eq. 2
     """
-    tables = [torch.split_with_sizes(column, list(branches), 1) for column in (worth, mask)]
-    regret = []
+    tables = [torch.split_with_sizes(column, list(branches), 1) for column in (q_values, mask)]
+    losses = []
     for branch, (values, allowed) in enumerate(zip(*tables, strict=True)):
         own = choice[:, branch, None]
         rivals = (values + margin).masked_fill(~allowed, -torch.inf).scatter(1, own, values.gather(1, own))
-        regret.append(rivals.amax(1, keepdim=True) - values.gather(1, own))
-    return torch.cat(regret, 1)
+        losses.append(rivals.amax(1, keepdim=True) - values.gather(1, own))
+    return torch.cat(losses, 1)
 
 
 def clipped_surrogate(log_prob: Tensor, old: Tensor, advantage: Tensor, epsilon: float) -> Tensor:

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from mlagents.algorithms.author import BroadcastWatch, TrainerError
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
+from mlagents.algorithms.template import TrainerTemplate, rewards_of
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_losses
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
-from mlagents.data.rollout import Segments, Tick
+from mlagents.data.rollout import Tick
 from mlagents.demonstrations.buffer import DemonstrationBuffer
 from mlagents.demonstrations.sources import make_source
-from mlagents.nn.policy import Actor
+from mlagents.rewards.signal import SignalBatch
 
-IMITATED_AT_ONCE = 100  # gradient steps that imitate between two looks at the world
+IMITATED_AT_ONCE = 100  # gradient steps of imitation between two steps of the environment
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class OffPolicyTrainer:
+class OffPolicyTrainer(TrainerTemplate):
     """Remember everything, and learn from random rows at a steady pace. Subclasses write `update`.
 
     Settings with an `n_step` get returns over that many rows.
@@ -34,44 +37,61 @@ class OffPolicyTrainer:
 
     Settings: ClassVar[type[OffPolicyHyperparamSettings]] = OffPolicyHyperparamSettings
     capabilities: ClassVar[Capabilities] = Capabilities(demonstrations=True)
+    NOT_HERE = {
+        hook: "that is a hook of OnPolicyTrainer; an OffPolicyTrainer writes update(batch)"
+        for hook in ("loss", "targets", "descend", "make_critic", "report")
+    }
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
-        self.settings = settings
-        self.signals = setup.signals
-        self.policy = self.make_policy(setup)
-        self.memory = ReplayBuffer(settings.buffer_size)
-        self.schedules = self.make_schedules(setup.max_steps)
+        super().__init__(setup, settings)
+        if type(self).update is OffPolicyTrainer.update:
+            raise TrainerError(f"{type(self).__name__} has no update: an OffPolicyTrainer writes update(batch)")
+        self.memory = ReplayBuffer(settings.buffer_size, self.generator)
         self.updates = 0  # gradient steps
-        self.imitated = 0  # gradient steps that only imitated, before the others
-        self._seen = 0  # rows that came home, of which the first are for warm-up
+        self.imitated = 0  # gradient steps of imitation, before the others
+        self._seen = 0  # rows that were received, of which the first are for warm-up
         self._pending_updates = 0.0  # rows after warm-up that no update has answered yet
-        self._episodes = EpisodeSums(len(setup.signals))
-        self._ended: list[Tensor] = []  # (k, S) sums of episodes that no metric has told yet
+        self._pending_signal_updates = 0.0  # likewise, for the reward signals that learn
+        self._episodes = EpisodeSums(len(self.signals), self.device)
+        self._ended: list[Tensor] = []  # (k, S) sums of episodes that were not reported yet
+        self._learned = [i for i, signal in enumerate(self.signals) if signal.learns]
+        n_step = getattr(settings, "n_step", 1)
+        if self._learned and n_step > 1:
+            names = ", ".join(self.signals[i].name for i in self._learned)
+            raise TrainerError(
+                f"{type(self).__name__}: n_step is {n_step}, but reward signals that learn ({names}) judge single rows "
+                "when they are sampled; set n_step to 1"
+            )
         returns = partial(
             NStepReturns,
-            getattr(settings, "n_step", 1),
-            gamma=[signal.gamma for signal in setup.signals],
-            ignores_done=[signal.ignores_done for signal in setup.signals],
+            n_step,
+            gamma=[signal.gamma for signal in self.signals],
+            ignores_done=[signal.ignores_done for signal in self.signals],
+            device=self.device,
         )
         self._waiting = returns()
+        self._looked = False  # was the first batch looked at for shapes that are stretched?
         self.demonstrations: DemonstrationBuffer | None = None
-        self._imitations = 0  # gradient steps that are to imitate
-        if (said := setup.demonstrations) is not None:
-            linear, steps = said.ratio_schedule == "linear", said.ratio_steps or setup.max_steps
-            self.schedules["demonstration_ratio"] = Schedule(said.ratio, said.ratio_final, steps, linear)
-            self._imitations = said.bc_init_steps
+        self._imitations = 0  # gradient steps of imitation to take
+        if (given := setup.demonstrations) is not None:
+            linear, steps = given.ratio_schedule == "linear", given.ratio_steps or setup.max_steps
+            self.schedules["demonstration_ratio"] = Schedule(given.ratio, given.ratio_final, steps, linear)
+            self.now["demonstration_ratio"] = given.ratio
+            self._imitations = given.bc_init_steps
             self.demonstrations = DemonstrationBuffer(
-                [make_source(source, setup.spec) for source in said.sources],
-                capacity=None if said.protect else settings.buffer_size,
+                [make_source(source, setup.spec) for source in given.sources],
+                ReplayBuffer(None if given.protect else settings.buffer_size, self.generator),
                 from_env_action=self.policy.from_env_action,
                 reward=self._reward,
                 returns=partial(returns, demonstrated=True),
+                device=self.device,
             )
-        self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
+
+    # what a subclass writes or replaces
 
     def update(self, batch: Transition) -> Metrics:
         """Descend once on random rows, and return what to record."""
-        raise NotImplementedError(f"{type(self).__name__} has no update: an OffPolicyTrainer writes update(batch)")
+        raise NotImplementedError
 
     def imitate(self, batch: Transition) -> Metrics:
         """Descend once toward what was demonstrated, and return what to record.
@@ -79,34 +99,18 @@ class OffPolicyTrainer:
         Here the policy's means are drawn to the actions and its choices made more probable; a policy of another kind
         needs another way.
         """
-        log_prob, _ = self.policy.evaluate(batch.rows.input, batch.rows.output.action)
+        log_prob, _ = self.policy.evaluate(batch.input, batch.action)
         loss = -log_prob.sum(1).mean()
         self.take_step(self._imitator, loss)
         return {"Losses/Imitation Loss": loss.item()}
 
-    def modules(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """Return what a checkpoint holds, by name: every network and optimizer that is a public attribute."""
-        kinds = (nn.Module, torch.optim.Optimizer)
-        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return {title(name): value for name, value in public.items() if isinstance(value, kinds)}
-
-    def make_policy(self, setup: TrainerSetup) -> Actor:
-        """Return what acts, and what is exported."""
-        return Actor(setup.spec, setup.network)
-
-    def make_optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return what takes the steps; its learning rate follows the schedule if `modules` names it."""
-        return torch.optim.Adam(parameters, lr=self.settings.learning_rate, fused=True)
-
-    def make_schedules(self, max_steps: int) -> dict[str, Schedule]:
-        """Return the numbers that change with the step; `self.now` holds their values."""
-        linear = self.settings.learning_rate_schedule == "linear"
-        return {"learning_rate": Schedule(self.settings.learning_rate, 1e-10, max_steps, linear)}
+    # what a subclass calls
 
     def make_target(self, network: Network) -> Network:
         """Return a copy that follows only by `soft_update`; both see rows through the same normalizer."""
-        shared = {id(normalizer): normalizer for normalizer in [self.policy.body.normalizer]}
-        return copy.deepcopy(network, shared)
+        body = getattr(self.policy, "body", None)
+        shared = [getattr(body, "normalizer", None), self.generator]
+        return copy.deepcopy(network, {id(part): part for part in shared})
 
     @staticmethod
     @torch.no_grad()
@@ -122,12 +126,7 @@ class OffPolicyTrainer:
         elif (self.updates + 1) % interval == 0:
             self.soft_update(target, source, tau=1.0)
 
-    @staticmethod
-    def take_step(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        """Descend a loss once."""
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    # what a run calls
 
     def receive(self, tick: Tick) -> None:
         rows = len(tick.lane)
@@ -136,14 +135,17 @@ class OffPolicyTrainer:
         if len(ended):
             self._ended.append(ended)
         self._remember(self._waiting.take(tick, reward))
-        self.policy.observe(tick.rows.input.obs)
+        if self.policy.normalizes:
+            self.policy.observe(tick.rows.input.obs)
         self._seen += rows
         warm = max(self.settings.buffer_init_steps, self.settings.batch_size)
-        self._pending_updates += min(rows, max(self._seen - warm, 0))
+        new = min(rows, max(self._seen - warm, 0))
+        self._pending_updates += new
+        self._pending_signal_updates += new
 
     def learn(self, step: int) -> Metrics | None:
-        """Make one update per `steps_per_update` rows that came home after the first `buffer_init_steps`."""
-        self.now = {name: schedule(step) for name, schedule in self.schedules.items()}
+        """Make one update per `steps_per_update` rows that were received after the first `buffer_init_steps`."""
+        self._advance_schedules(step)
         if self.demonstrations is not None:
             if unseen := self.demonstrations.poll():
                 self.policy.observe(tuple(torch.cat(column) for column in zip(*unseen, strict=True)))
@@ -152,20 +154,18 @@ class OffPolicyTrainer:
         enough = min(self.settings.batch_size, self.settings.buffer_size)
         if self._pending_updates < self.settings.steps_per_update or len(self.memory) < enough:
             return None
-        for module in self.modules().values():
-            for group in module.param_groups if isinstance(module, torch.optim.Optimizer) else ():
-                group["lr"] = self.now["learning_rate"]
-        told: list[Metrics] = []
+        self._update_signals()
+        recorded: list[Metrics] = []
         while self._pending_updates >= self.settings.steps_per_update:
             batch = self._batch()
-            losses = self.update(batch)
+            losses = self._updated(batch)
             check_losses(losses)
-            told.append({**losses, **self._origins(batch)})
+            recorded.append({**losses, **self._origins(batch)})
             self.updates += 1
             self._pending_updates -= self.settings.steps_per_update
-        metrics = _means(told)
+        metrics = _means(recorded)
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
-        return {**metrics, **self._episode_rewards()}
+        return {**metrics, **self._episode_rewards(), **self._take_recorded()}
 
     def close(self, lane: Tensor) -> None:
         self._episodes.drop(lane)
@@ -177,17 +177,16 @@ class OffPolicyTrainer:
         self._episodes.clear()
 
     def state_dict(self) -> State:
-        state: State = {name: module.state_dict() for name, module in self.modules().items()}
-        state["updates"] = self.updates
+        state = {**super().state_dict(), "updates": self.updates}
         if self.demonstrations is not None:
             state["demonstrations"] = {"imitated": self.imitated, "observed": self.demonstrations.state_dict()}
         if self.settings.save_replay_buffer:
-            state["replay"] = {"memory": self.memory.state_dict(), "seen": self._seen, "owed": self._pending_updates}
+            pending = {"pending_updates": self._pending_updates, "pending_signal_updates": self._pending_signal_updates}
+            state["replay"] = {"memory": self.memory.state_dict(), "seen": self._seen, **pending}
         return state
 
     def load_state_dict(self, state: State) -> None:
-        for name, module in self.modules().items():
-            module.load_state_dict(state[name])
+        super().load_state_dict(state)
         self.updates = state["updates"]
         if self.demonstrations is not None and "demonstrations" in state:
             self.imitated = state["demonstrations"]["imitated"]
@@ -195,18 +194,50 @@ class OffPolicyTrainer:
         if self.settings.save_replay_buffer and "replay" in state:
             replay = state["replay"]
             self.memory.load_state_dict(replay["memory"])
-            self._seen, self._pending_updates = replay["seen"], replay["owed"]
+            self._seen, self._pending_updates = replay["seen"], replay["pending_updates"]
+            self._pending_signal_updates = replay["pending_signal_updates"]
         # Otherwise the memory begins empty, and the pace with warm-up.
+
+    def _updated(self, batch: Transition) -> Metrics:
+        """Call `update`; the first batch's shapes are watched."""
+        if self._looked:
+            return self.update(batch)
+        with BroadcastWatch(len(batch)) as watch:
+            metrics = self.update(batch)
+        watch.check(f"{type(self).__name__}.update", {})
+        self._looked = True
+        return metrics
 
     def _batch(self) -> Transition:
         """Return random rows, of which an exact share was demonstrated."""
         size = self.settings.batch_size
         if self.demonstrations is None:
-            return self.memory.sample(size)
+            return self._judged(self.memory.sample(size))
         shown = self.demonstrations.share(self.now["demonstration_ratio"], size)
         parts = [self.memory.sample(size - shown)] if shown < size else []
         parts += [self.demonstrations.sample(shown)] if shown else []
-        return Transition.concat(parts)
+        return self._judged(Transition.concat(parts))
+
+    @torch.no_grad()
+    def _judged(self, batch: Transition) -> Transition:
+        """Return the batch with the returns of signals that learn, as they judge its rows now."""
+        if not self._learned:
+            return batch
+        returns, rows = batch.returns.clone(), SignalBatch(batch.rows, lambda: batch.next_input)
+        for i in self._learned:
+            returns[:, i] = self.signals[i].strength * self.signals[i].evaluate(rows)
+        return replace(batch, returns=returns)
+
+    def _update_signals(self) -> None:
+        """Let reward signals that learn learn, once per `reward_signal_steps_per_update` rows."""
+        pace = self.settings.reward_signal_steps_per_update
+        while self._learned and self._pending_signal_updates >= pace:
+            self._pending_signal_updates -= pace
+            batch = self.memory.sample(self.settings.batch_size)
+            rows = SignalBatch(batch.rows, lambda batch=batch: batch.next_input)  # type: ignore[misc]
+            for i in self._learned:
+                for tag, value in self.signals[i].update(rows).items():
+                    self.record(tag, value)
 
     def _origins(self, batch: Transition) -> Metrics:
         """Return where the rows of a batch, and all that are remembered, came from."""
@@ -228,17 +259,20 @@ class OffPolicyTrainer:
     @cached_property
     def _imitator(self) -> torch.optim.Optimizer:
         """Takes the steps of `imitate`; how widely a policy explores is not for demonstrations to say."""
-        return self.make_optimizer([p for p in self.policy.parameters() if p is not self.policy.log_sigma])
+        sigma = getattr(self.policy, "log_sigma", None)
+        return self.make_optimizer([p for p in self.policy.parameters() if p is not sigma])
 
     def _remember(self, parts: Sequence[Transition]) -> None:
         for part in parts:  # two at most: rows that were followed, and rows whose episode ended
             self.memory.append(part)
 
+    @torch.no_grad()
     def _reward(self, tick: Tick) -> Tensor:
-        """(n, S) what each signal gives for these rows."""
-        after = tuple(column[tick.closes] for column in tick.after)
-        rows = Segments(tick.rows, tick.lane, tick.closes, after, torch.tensor([0, len(tick.lane)]))
-        return torch.stack([signal.strength * signal.evaluate(rows) for signal in self.signals], 1)
+        """(n, S) what each signal gives; 0 for signals that learn, which are asked when rows are sampled."""
+        rows = SignalBatch(tick.rows, tick.next_input)
+        nothing = tick.rows.reward.new_zeros(len(tick.lane))
+        given = [nothing if signal.learns else signal.strength * signal.evaluate(rows) for signal in self.signals]
+        return torch.stack(given, 1)
 
     def _episode_rewards(self) -> dict[str, Any]:
         """Return what each signal gave over the episodes that ended since it was last asked."""
@@ -246,9 +280,9 @@ class OffPolicyTrainer:
             return {}
         ended = torch.cat(self._ended)
         self._ended.clear()
-        return {f"Policy/{title(signal.name)} Reward": ended[:, i].numpy() for i, signal in enumerate(self.signals)}
+        return rewards_of(self.signals, ended)
 
 
-def _means(told: Sequence[Metrics]) -> dict[str, Any]:
+def _means(recorded: Sequence[Metrics]) -> dict[str, Any]:
     """Return the mean of each number over several updates."""
-    return {name: sum(float(each[name]) for each in told) / len(told) for name in told[-1]}
+    return {name: sum(float(each[name]) for each in recorded) / len(recorded) for name in recorded[-1]}

@@ -2,80 +2,197 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from mlagents.algorithms.capabilities import Capabilities
+from mlagents.algorithms.author import BroadcastWatch, TrainerError, check_terms
 from mlagents.algorithms.episodes import EpisodeSums
+from mlagents.algorithms.modules import Module
 from mlagents.algorithms.objectives import gae, normalized
-from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OnPolicyHyperparamSettings
-from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title, unique
-from mlagents.data.experience import Experience
-from mlagents.data.finite import check_losses, check_parameters
+from mlagents.algorithms.template import TrainerTemplate, rewards_of
+from mlagents.algorithms.trainer import Metrics, TrainerSetup, title
+from mlagents.data.experience import Actions, Experience, PolicyInput
+from mlagents.data.finite import check_losses
+from mlagents.data.minibatches import minibatches, sequence_minibatches, sequences
 from mlagents.data.rollout import Rollout, Segments, Tick
 from mlagents.data.rows import Rows
-from mlagents.nn.policy import Actor
+from mlagents.nn.body import NetworkBody
+from mlagents.nn.recurrent import evaluate_sequences
 from mlagents.nn.values import Critic
+from mlagents.rewards.signal import SignalBatch
 
 NORMALIZED_AT_ONCE = 256  # rows: tick by tick the normalizer costs as much as the policy
 
 
 @dataclass(frozen=True, slots=True)
 class Batch(Rows):
-    """Experience with its targets; S is the number of reward signals."""
+    """Experience with its targets; S is the number of reward signals. A subclass may add columns of n rows."""
 
     rows: Experience
     advantage: Tensor  # (n,) normalized over the rollout, averaged over signals
     returns: Tensor  # (n, S)
+    sequence: Tensor = None  # type: ignore[assignment]  # (n,) int64, the number of each row's sequence for memory
+
+    def __post_init__(self) -> None:
+        """Put each row in a sequence of its own where none is given."""
+        if self.sequence is None:
+            object.__setattr__(self, "sequence", torch.arange(len(self.advantage), device=self.advantage.device))
+
+    @property
+    def input(self) -> PolicyInput:
+        """What the policy was asked."""
+        return self.rows.input
+
+    @property
+    def action(self) -> Actions:
+        """What it did, as sampled."""
+        return self.rows.output.action
+
+    @property
+    def log_prob(self) -> Tensor:
+        """(n, C + B) log probabilities when it acted."""
+        return self.rows.output.log_prob
 
 
-class OnPolicyTrainer:
+class OnPolicyTrainer(TrainerTemplate):
     """Collect a rollout, set its targets once, then walk it `num_epoch` times. Subclasses write `loss`."""
 
     Settings: ClassVar[type[OnPolicyHyperparamSettings]] = OnPolicyHyperparamSettings
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    NOT_HERE = {
+        "update": "that is a hook of OffPolicyTrainer; an OnPolicyTrainer writes loss(batch)",
+        "imitate": "that is a hook of OffPolicyTrainer",
+    }
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
-        self.settings = settings
-        self.signals = setup.signals
-        self.policy = Actor(setup.spec, setup.network)
+        super().__init__(setup, settings)
+        if type(self).loss is OnPolicyTrainer.loss and type(self).descend is OnPolicyTrainer.descend:
+            raise TrainerError(f"{type(self).__name__} has no loss: an OnPolicyTrainer writes loss(batch)")
         self.critic = self.make_critic(setup)
+        self._normalizing = [network for network in (self.policy, self.critic) if getattr(network, "normalizes", False)]
         self.memory = Rollout()
-        self._episodes = EpisodeSums(len(setup.signals))
+        self._sequence_length = setup.network.memory.sequence_length if setup.network.memory else SEQUENCE_LENGTH
+        self._episodes = EpisodeSums(len(self.signals), self.device)
         self._unseen: list[tuple[Tensor, ...]] = []  # observations that the normalizer has not seen
-        self.schedules = self.make_schedules(setup.max_steps)
-        self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
+        self._signal_batch: SignalBatch | None = None  # all rows of this rollout, while it is learned from
+        self._looked = False  # was the first minibatch looked at for shapes that are stretched?
         self.optimizer = self.make_optimizer(unique([*self.policy.parameters(), *self.critic.parameters()]))
+
+    # what a subclass writes or replaces
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return named losses of a minibatch; their sum is descended."""
-        raise NotImplementedError(f"{type(self).__name__} has no loss: an OnPolicyTrainer writes loss(batch)")
+        raise NotImplementedError
 
-    def make_critic(self, setup: TrainerSetup) -> Critic:
-        """Return the value network, with one head per reward signal."""
-        names = [signal.name for signal in setup.signals]
-        return Critic(setup.spec, setup.network, names, beside=self.policy.body)
-
-    def make_optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return what takes the steps; its learning rate follows the schedule."""
-        return torch.optim.Adam(parameters, lr=self.settings.learning_rate, fused=True)
-
-    def make_schedules(self, max_steps: int) -> dict[str, Schedule]:
-        """Return the numbers that change with the step; `self.now` holds their values."""
-        linear = self.settings.learning_rate_schedule == "linear"
-        return {"learning_rate": Schedule(self.settings.learning_rate, 1e-10, max_steps, linear)}
+    def make_critic(self, setup: TrainerSetup) -> nn.Module:
+        """Return the value network: (n, S) values of a `PolicyInput`. The built-in one sees the policy's memory too."""
+        names = [signal.name for signal in self.signals]
+        body = getattr(self.policy, "body", None)
+        beside = body if isinstance(body, NetworkBody) else None
+        return Critic(setup.spec, setup.network, names, beside=beside, memory_size=self.policy.memory_size)
 
     def report(self, losses: Metrics) -> dict[str, float]:
         """Name the means of the losses as they are recorded."""
         return {f"Losses/{title(name)} Loss": value for name, value in losses.items()}
 
+    def targets(self, segments: Segments) -> tuple[Batch, dict[str, Any]]:
+        """Return the rows with advantages and returns, and what to record; called without gradients."""
+        value = self.critic(segments.rows.input)
+        reward = self.rewards(segments)
+        advantage = gae(
+            reward, value, self.bootstrap(segments, value), segments.closes, segments.lane, segments.ticks,
+            gamma=torch.tensor([signal.gamma for signal in self.signals], device=self.device), lam=self.settings.lambd,
+        )  # fmt: skip
+        batch = Batch(segments.rows, normalized(advantage.mean(1)), advantage + value, self.sequence(segments))
+        return batch, self.episode_metrics(segments, reward, value)
+
+    def descend(self, batch: Batch) -> dict[str, float]:
+        """Walk the rollout; return the mean of each loss over all minibatches."""
+        total: dict[str, Tensor] = {}
+        steps = 0
+        for _ in range(self.settings.num_epoch):
+            for rows in self.minibatches(batch):  # gathered one by one: images of a rollout lie there once
+                losses = self._losses(batch[rows])
+                self.take_step(self.optimizer, sum(losses.values(), losses[next(iter(losses))].new_zeros(())))
+                self.update_signals(rows)
+                steps += 1
+                for name, loss in losses.items():
+                    total[name] = total[name] + loss.detach() if name in total else loss.detach()
+        return {name: loss.item() / steps for name, loss in total.items()}
+
+    # what a subclass calls
+
+    def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return (n, C + B) log probabilities of the batch's actions and (n,) entropies, with gradients.
+
+        A policy with memory is walked along the batch's sequences.
+        """
+        if not self.policy.memory_size:
+            return self.policy.evaluate(batch.rows.input, batch.rows.output.action)
+        return evaluate_sequences(self.policy, batch.rows.input, batch.rows.output.action, batch.sequence)
+
+    def values(self, batch: Batch) -> Tensor:
+        """Return the critic's (n, S) values of the batch's inputs, with gradients."""
+        return self.critic(batch.rows.input)  # type: ignore[no-any-return]
+
+    def rewards(self, segments: Segments) -> Tensor:
+        """Return (n, S) what each signal gives for the rows, times its strength."""
+        batch = SignalBatch(segments.rows, segments.next_input)
+        return torch.stack([signal.strength * signal.evaluate(batch) for signal in self.signals], 1)
+
+    def bootstrap(self, segments: Segments, value: Tensor) -> Tensor:
+        """Return (n, S) the value of what followed each closing row, 0 where an episode terminated.
+
+        value: (n, S) of all rows; elsewhere than in closing rows, the result is 0.
+        """
+        after = torch.zeros_like(value)
+        after[segments.closes] = self.critic(segments.last_input())
+        terminated = segments.rows.done & ~segments.rows.interrupted
+        for column, signal in enumerate(self.signals):
+            if not signal.ignores_done:
+                after[terminated, column] = 0.0
+        return after
+
+    def sequence(self, segments: Segments) -> Tensor:
+        """Return (n,) the number of the sequence that each row is learned in, as `Batch.sequence` has it."""
+        if not self.policy.memory_size:
+            return torch.arange(len(segments.lane), device=segments.lane.device)
+        return sequences(segments.lane, segments.closes, self._sequence_length)
+
+    def episode_metrics(self, segments: Segments, reward: Tensor, value: Tensor) -> dict[str, Any]:
+        """Return the mean value of each signal, and its sums over the episodes that ended; reward, value: (n, S)."""
+        rows = segments.rows
+        ended = self._episodes.add(reward, segments.lane, rows.done, lost=rows.interrupted & ~rows.done)
+        means = value.mean(0).tolist()
+        metrics: dict[str, Any] = {
+            f"Policy/{title(signal.name)} Value Estimate": mean
+            for signal, mean in zip(self.signals, means, strict=True)
+        }
+        return {**metrics, **rewards_of(self.signals, ended)}
+
+    def minibatches(self, batch: Batch) -> Iterator[Tensor]:
+        """Yield the row numbers of each minibatch of one epoch, in random order; rows that fill none are left out."""
+        size = min(self.settings.batch_size, len(batch))
+        if not self.policy.memory_size:
+            return minibatches(len(batch), size, self.generator)
+        return sequence_minibatches(batch.sequence, size, self._sequence_length, self.generator)
+
+    def update_signals(self, rows: Tensor) -> None:
+        """Let every reward signal that learns learn from these rows of the rollout."""
+        for signal in self.signals:
+            if signal.learns and self._signal_batch is not None:
+                for tag, value in signal.update(self._signal_batch[rows]).items():
+                    self.record(tag, value)
+
+    # what a run calls
+
     def receive(self, tick: Tick) -> None:
         self.memory.append(tick)
-        if self.policy.body.normalizer is not None:
+        if self._normalizing:
             self._unseen.append(tick.rows.input.obs)
         if len(self._unseen) * len(tick.lane) >= NORMALIZED_AT_ONCE:
             self._normalize()
@@ -83,38 +200,19 @@ class OnPolicyTrainer:
     def learn(self, step: int) -> Metrics | None:
         if self.memory.ready <= self.settings.buffer_size:
             return None
-        self.now = {name: schedule(step) for name, schedule in self.schedules.items()}
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.now["learning_rate"]
+        self._advance_schedules(step)
         self._normalize()
         segments = self.memory.take()
-        batch, metrics = self.targets(segments)
+        with torch.no_grad():
+            batch, metrics = self.targets(segments)
+        self._signal_batch = SignalBatch(segments.rows, segments.next_input)
         losses = self.descend(batch)
+        self._signal_batch = None
         check_losses(losses)
-        check_parameters({"policy": self.policy, "critic": self.critic})
+        self._check_finite()
         metrics.update(self.report(losses))
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
-        for signal in self.signals:
-            metrics.update(signal.update(segments))
-        return metrics
-
-    @torch.no_grad()
-    def targets(self, segments: Segments) -> tuple[Batch, dict[str, Any]]:
-        """Return the rows with advantages and returns, and the mean value of each signal."""
-        rows = segments.rows
-        value = self.critic(rows.input.obs)
-        reward = torch.stack([signal.strength * signal.evaluate(segments) for signal in self.signals], 1)
-        advantage = gae(
-            reward, value, self._bootstrap(segments, value), segments.closes, segments.lane, segments.ticks,
-            gamma=torch.tensor([signal.gamma for signal in self.signals]), lam=self.settings.lambd,
-        )  # fmt: skip
-        ended = self._episodes.add(reward, segments.lane, rows.done, lost=rows.interrupted & ~rows.done)
-        metrics: dict[str, Any] = {}
-        for column, signal in enumerate(self.signals):
-            metrics[f"Policy/{title(signal.name)} Value Estimate"] = value[:, column].mean().item()
-            if len(ended):
-                metrics[f"Policy/{title(signal.name)} Reward"] = ended[:, column].numpy()
-        return Batch(rows, normalized(advantage.mean(1)), advantage + value), metrics
+        return {**metrics, **self._take_recorded()}
 
     def close(self, lane: Tensor) -> None:
         if len(lane):
@@ -125,49 +223,41 @@ class OnPolicyTrainer:
         self.memory.clear()
         self._episodes.clear()
 
-    def state_dict(self) -> State:
-        self._normalize()
-        return {
-            "Policy": self.policy.state_dict(),
-            "Optimizer:critic": self.critic.state_dict(),
-            "Optimizer:value_optimizer": self.optimizer.state_dict(),
-        }
+    def modules(self) -> dict[str, Module]:
+        """As every trainer's, with the policy's, the critic's and the optimizer's names in Unity's checkpoints."""
+        names = {"Critic": "Optimizer:critic", "Optimizer": "Optimizer:value_optimizer"}
+        return {names.get(name, name): module for name, module in super().modules().items()}
 
-    def load_state_dict(self, state: State) -> None:
-        self.policy.load_state_dict(state["Policy"])
-        self.critic.load_state_dict(state["Optimizer:critic"])
-        self.optimizer.load_state_dict(state["Optimizer:value_optimizer"])
+    def state_dict(self) -> dict[str, Any]:
+        self._normalize()
+        return super().state_dict()
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of a minibatch; the first one's shapes are watched."""
+        hook = f"{type(self).__name__}.loss"
+        if self._looked:
+            losses = self.loss(batch)
+            check_terms(hook, losses)
+            return losses
+        with BroadcastWatch(len(batch)) as watch:
+            losses = self.loss(batch)
+        check_terms(hook, losses)
+        watch.check(hook, losses)
+        self._looked = True
+        return losses
 
     def _normalize(self) -> None:
-        """Let the normalizer see what came home since it last looked."""
+        """Let the normalizer see the rows that came since it last looked."""
         if self._unseen:
-            self.policy.observe(tuple(torch.cat(column) for column in zip(*self._unseen, strict=True)))
+            obs = tuple(torch.cat(column) for column in zip(*self._unseen, strict=True))
+            for network in self._normalizing:
+                network.observe(obs)
             self._unseen.clear()
 
-    def _bootstrap(self, segments: Segments, value: Tensor) -> Tensor:
-        """(n, S) value of what followed each closing row, 0 where an episode really ended."""
-        after = torch.zeros_like(value)
-        closing = segments.closes
-        after[closing] = self.critic(segments.after)
-        terminated = segments.rows.done & ~segments.rows.interrupted
-        for column, signal in enumerate(self.signals):
-            if not signal.ignores_done:
-                after[terminated, column] = 0.0
-        return after
 
-    def descend(self, batch: Batch) -> dict[str, float]:
-        """Walk the rollout; return the mean of each loss over all minibatches."""
-        size = min(self.settings.batch_size, len(batch))
-        total: dict[str, Tensor] = {}
-        minibatches = len(batch) // size  # rows that fill no minibatch are left out, as Unity's trainers do
-        for _ in range(self.settings.num_epoch):
-            order = torch.randperm(len(batch))
-            for start in range(0, minibatches * size, size):  # gathered one by one: images of a rollout lie there once
-                losses = self.loss(batch[order[start : start + size]])
-                self.optimizer.zero_grad()
-                sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
-                self.optimizer.step()
-                for name, loss in losses.items():
-                    total[name] = total[name] + loss.detach() if name in total else loss.detach()
-        steps = minibatches * self.settings.num_epoch
-        return {name: loss.item() / steps for name, loss in total.items()}
+SEQUENCE_LENGTH = 64  # rows that one gradient sees of a memory of an author's own, where the YAML has no `memory`
+
+
+def unique(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Return each parameter once: networks may share some."""
+    return list(dict.fromkeys(parameters))

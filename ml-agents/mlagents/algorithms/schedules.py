@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+AnySchedule = Callable[[int], float]
+"""A number as a function of the step: whatever can be called will do."""
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from mlagents.algorithms.capabilities import Capabilities
+from mlagents.algorithms.modules import title
 from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations.settings import DemonstrationSettings
-from mlagents.nn.policy import Actor
+from mlagents.nn.policy import Policy
 from mlagents.nn.settings import NetworkSettings
 from mlagents.rewards.signal import RewardSignal
 from mlagents_envs.base_env import BehaviorSpec
 
 Metrics = Mapping[str, Any]  # a number, or an array of numbers to be averaged
 State = dict[str, Any]
+CPU = torch.device("cpu")
+
+__all__ = ["CPU", "Metrics", "State", "Trainer", "TrainerSetup", "title"]
 
 
 class Trainer(Protocol):
@@ -28,11 +33,15 @@ class Trainer(Protocol):
     """What the YAML's `hyperparameters` may say."""
     capabilities: ClassVar[Capabilities]
     """What it can learn."""
-    policy: Actor
+    policy: Policy
     """What acts, and what is exported."""
+    device: torch.device
+    """Where its networks and rows lie."""
+    generator: torch.Generator
+    """Of everything that it and its policy draw."""
 
     def receive(self, tick: Tick) -> None:
-        """Take rows that came home."""
+        """Take rows of experience."""
 
     def learn(self, step: int) -> Metrics | None:
         """Learn, and return what to record; None while there is not enough to learn from. step: rows seen so far."""
@@ -59,15 +68,5 @@ class TrainerSetup:
     signals: Sequence[RewardSignal]
     max_steps: int  # where linear schedules reach their minimum
     demonstrations: DemonstrationSettings | None = None  # for trainers that can learn from them
-    device: torch.device = torch.device("cpu")  # where networks and rows lie  # noqa: RUF009
-    generator: torch.Generator = field(default_factory=torch.Generator)  # of every random number while it acts and learns
-
-
-def title(name: str) -> str:
-    """Return a name as TensorBoard tags spell it: `learning_rate` is `Learning Rate`."""
-    return name.replace("_", " ").title()
-
-
-def unique(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """Return each parameter once: networks may share some."""
-    return list(dict.fromkeys(parameters))
+    device: torch.device = CPU  # where networks and rows lie
+    generator: torch.Generator = field(default_factory=torch.Generator)  # of what is drawn while it acts and learns

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mlagents.algorithms.author import naming_the_author
 from mlagents.algorithms.trainer import Trainer
 from mlagents.collect.collector import Collector, Episodes
 from mlagents.collect.lanes import FreeLanes
@@ -27,18 +28,14 @@ class Behavior:
     and learns from all of them.
     """
 
-    def __init__(
-        self, trainer: Trainer, *, time_horizon: int, memory_size: int = 0, training: bool = True,
-        generator: torch.Generator | None = None,
-    ) -> None:  # fmt: skip
-        """generator: of every random number of the trainer; checkpoints keep its state."""
+    def __init__(self, trainer: Trainer, *, time_horizon: int, training: bool = True) -> None:
         self.trainer = trainer
-        self.generator = torch.Generator() if generator is None else generator
+        self.generator = trainer.generator  # checkpoints keep its state
         self.training = training
         self.step = 0  # rows that came home, over all agents
         self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
-        self._memory_size, self._time_horizon = memory_size, time_horizon
+        self._time_horizon = time_horizon
         self._free = FreeLanes()  # teams share lanes, for the trainer knows rows by their lane
         self._collectors: dict[str, Collector] = {}  # by team
         self._warns = training and not trainer.capabilities.groups  # of group rewards, once
@@ -46,7 +43,8 @@ class Behavior:
     def receive(self, step: StepBatch, team: str = "") -> Episodes | None:
         """Bring rows home; return the episodes that ended, if any. team: whose agents these are, by any name."""
         if team not in self._collectors:
-            self._collectors[team] = Collector(self._memory_size, self._time_horizon, self._free)
+            memory_size, device = self.trainer.policy.memory_size, self.trainer.device
+            self._collectors[team] = Collector(memory_size, self._time_horizon, self._free, device)
         collector = self._collectors[team]
         tick, episodes = collector.receive(step)
         if tick is not None:
@@ -67,12 +65,14 @@ class Behavior:
 
     def act(self, team: str = "") -> tuple[ActionTuple, dict[str, float | Array]]:
         """Answer the agents of a team that ask; return the actions and what to record."""
-        actions, entropy = self._collectors[team].act(self.trainer.policy, explore=True)
-        return actions, {"Policy/Entropy": entropy.numpy()}
+        with naming_the_author():
+            actions, entropy = self._collectors[team].act(self.trainer.policy, explore=True)
+        return actions, {"Policy/Entropy": entropy.cpu().numpy()}
 
     def learn(self) -> Mapping[str, float] | None:
         """Learn if there is enough to learn from, and return what to record."""
-        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked, and told in a sentence
+        # What overflows is checked afterwards, and reported in a sentence.
+        with np.errstate(over="ignore", invalid="ignore"), naming_the_author():
             metrics = self.trainer.learn(self.step)
         if metrics is not None:
             self._since_update.clear()

@@ -43,8 +43,15 @@ class Collector:
     end belongs to the answer that waits; the question begins anew, with no memory, and its reward belongs to no answer.
     """
 
-    def __init__(self, memory_size: int, horizon: int, free: FreeLanes | None = None) -> None:
-        """free: where lanes come from; several collectors share it if one trainer learns from all of them."""
+    def __init__(
+        self, memory_size: int, horizon: int, free: FreeLanes | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        """free: where lanes come from; several collectors share it if one trainer learns from all of them.
+
+        device: of the policy; rows lie there.
+        """
+        self._device = torch.device(device)
+        self._uploads = self._device.type != "cpu"
         self.memory_size = memory_size
         self.horizon = horizon  # rows after which a segment is closed
         self._free = FreeLanes() if free is None else free
@@ -59,8 +66,8 @@ class Collector:
     def receive(self, step: StepBatch) -> tuple[Tick | None, Episodes]:
         """Return the rows that came home with `step`, if any, and the episodes that ended; remember who asks."""
         self._tick += 1
-        obs = tuple(torch.from_numpy(column) for column in step.obs)
-        mask = torch.from_numpy(step.mask)
+        obs = tuple(self._tensor(column) for column in step.obs)
+        mask = self._tensor(step.mask)
         if not len(step.stale) and not step.done.any():
             answers = self._waiting.take_whole(step.agent)
             if answers is not None:
@@ -82,7 +89,8 @@ class Collector:
             self._waiting.add(answers)
         self._asking = None
         action = policy.env_action(output.action)
-        return ActionTuple(action.continuous.numpy(), action.discrete.numpy().astype(np.int32)), output.entropy
+        continuous, discrete = action.continuous.cpu().numpy(), action.discrete.cpu().numpy().astype(np.int32)
+        return ActionTuple(continuous, discrete), output.entropy
 
     def close_environment(self, environment: int) -> Tensor:
         """Forget the agents of an environment that is gone, and return the (n,) lanes they had."""
@@ -99,11 +107,16 @@ class Collector:
         patience = SILENCE * max(self._lanes.environments(), 1)  # a tick may be that of one environment alone
         return self._close(self._waiting.older_than(self._tick - patience))
 
+    def _tensor(self, column: Array) -> Tensor:
+        """Return a column where the policy is."""
+        tensor = torch.from_numpy(column)
+        return tensor.to(self._device) if self._uploads else tensor
+
     def _close(self, lane: Array) -> Tensor:
         if len(lane):
             self._waiting.forget(lane)
             self._lanes.leave(lane)
-        return torch.from_numpy(lane)
+        return self._tensor(lane)
 
     def _receive_some(self, step: StepBatch, obs: tuple[Tensor, ...], mask: Tensor) -> tuple[Tick | None, Episodes]:
         """Handle a tick in which agents come, go, or stay silent."""
@@ -113,11 +126,11 @@ class Collector:
         lane = self._lanes.find(step.agent)
         begins = live & (np.isin(step.agent, step.agent[done]) | (lane < 0))  # the first question of an episode
         home = np.flatnonzero(self._waiting.waits(lane) & (done | (live & ~begins)))
-        memory = torch.zeros(len(step.agent), self.memory_size)
+        memory = torch.zeros(len(step.agent), self.memory_size, device=self._device)
         tick = None
         if len(home):
             input, output = self._waiting.take(lane[home])
-            rows = torch.from_numpy(home)
+            rows = self._tensor(home)
             memory[rows] = output.memory
             tick = self._come_home(lane[home], input, output, _rows(step, home), tuple(column[rows] for column in obs))
         episodes = self._end(lane[done & (lane >= 0)], lane[begins & (lane >= 0)])
@@ -125,7 +138,7 @@ class Collector:
         lane[new] = self._seat(step.agent[new])
         lane[asks & ~live] = -1
         at = np.flatnonzero(asks)
-        rows = torch.from_numpy(at)
+        rows = self._tensor(at)
         asked = PolicyInput(tuple(column[rows] for column in obs), mask[rows], memory[rows])
         self._asking = Asking(step.agent[at], lane[at], asked, some_stale=bool((asks & ~live).any()))
         return tick, episodes
@@ -145,13 +158,13 @@ class Collector:
         rows = Experience(
             input,
             output,
-            reward=torch.from_numpy(step.reward),
-            group=torch.from_numpy(step.group),
-            group_reward=torch.from_numpy(step.group_reward),
-            done=torch.from_numpy(step.done),
-            interrupted=torch.from_numpy(step.interrupted),
+            reward=self._tensor(step.reward),
+            group=self._tensor(step.group),
+            group_reward=self._tensor(step.group_reward),
+            done=self._tensor(step.done),
+            interrupted=self._tensor(step.interrupted),
         )
-        return Tick(rows, torch.from_numpy(lane), torch.from_numpy(closes), after, finished)
+        return Tick(rows, self._tensor(lane), self._tensor(closes), after, finished)
 
     def _end(self, ended: Array, again: Array) -> Episodes:
         """Return the episodes of these lanes, which they leave unless their agents ask again."""
@@ -182,7 +195,7 @@ class Collector:
 
 
 _NO_EPISODES = Episodes(np.empty(0, np.float32), np.empty(0, np.int64))
-_NO_LANES = torch.zeros(0, dtype=torch.int64)
+_NO_LANES = torch.zeros(0, dtype=torch.int64, device="cpu")
 
 
 def _last_of_each(agent: Array, among: Array) -> Array:

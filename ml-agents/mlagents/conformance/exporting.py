@@ -14,7 +14,8 @@ from mlagents.conformance.subject import Subject
 from mlagents.conformance.tasks import Array
 from mlagents.data.experience import PolicyInput
 from mlagents.export.export import build
-from mlagents.nn.policy import Actor
+from mlagents.nn.distributions import EpsilonGreedy
+from mlagents.nn.policy import Policy
 from mlagents_envs.base_env import ActionSpec
 
 NEAR = 1e-3  # between a number of the policy and one of the model
@@ -48,7 +49,8 @@ def the_exported_sampled_output_is_distributed_like_the_policy(subject: Subject,
     for seed in range(2):
         one = _masked(asked(task, 1, np.random.default_rng(seed)), actions)
         many = one[torch.zeros(DRAWS, dtype=torch.int64)]
-        mine = told(policy, policy.act(many, explore=policy.samples).action)  # values are no chances: the best, twice
+        samples = not isinstance(policy.distribution(one), EpsilonGreedy)  # of values, the model takes the best twice
+        mine = told(policy, policy.act(many, explore=samples).action)
         theirs = play(many, "")
         if actions.continuous_size:
             _alike(mine.continuous, theirs["continuous"], "a mean of continuous_actions")
@@ -67,8 +69,8 @@ def _alike(mine: Array, theirs: Array, what: str) -> None:
     if off[worst] > DEVIATIONS * error[worst] + 2e-3:
         raise Fault(
             f"the exported model must be distributed like the policy, but {what} is {theirs.mean(0)[worst]:.3f} where "
-            f"the policy has {mine.mean(0)[worst]:.3f}; usually `act` does not sample what the head says, or a policy "
-            "whose head says values does not say `samples = False`"
+            f"the policy has {mine.mean(0)[worst]:.3f}; usually `act` does not sample its distribution, or a policy of "
+            "values does not have `EpsilonGreedy` as its distribution"
         )
 
 
@@ -81,7 +83,7 @@ def _masked(input: PolicyInput, actions: ActionSpec) -> PolicyInput:
 class _Model:
     """An exported policy, played by onnxruntime."""
 
-    def __init__(self, policy: Actor) -> None:
+    def __init__(self, policy: Policy) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3

@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from mlagents.algorithms.capabilities import Capabilities, Needs
+from mlagents.algorithms.making import construct
 from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparamSettings
 from mlagents.algorithms.trainer import Trainer, TrainerSetup
 from mlagents.nn.settings import NetworkSettings
@@ -95,12 +96,11 @@ class Subject:
         seed: int = 0,
     ) -> Trainer:  # fmt: skip
         """Return a new trainer. seed: which of several; torch's numbers go on from there."""
-        torch.manual_seed(1000 * self.seed + seed)
+        generator = torch.Generator().manual_seed(1000 * self.seed + seed)
         said = {"hidden_units": 32, "normalize": normalize, "deterministic": deterministic}
         signals: list[Any] = [Extrinsic(gamma=gamma, strength=1.0)]
-        setup = TrainerSetup(spec, NetworkSettings.model_validate(said), signals, MAX_STEPS)
-        made: Trainer = self.kind.trainer()(setup, self.settings())
-        return made
+        setup = TrainerSetup(spec, NetworkSettings.model_validate(said), signals, MAX_STEPS, generator=generator)
+        return construct(self.kind.trainer(), setup, self.settings())
 
 
 def find_subject(catalog: Catalog, name: str, *, config: str | Path | None = None, seed: int = 0) -> Subject:

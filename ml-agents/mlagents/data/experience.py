@@ -1,9 +1,10 @@
-"""The tables that travel between the world and the learner. n is the number of rows (agents)."""
+"""The tables that travel between environments and trainers. n is the number of rows (agents)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mlagents.data.rows import Rows
@@ -23,7 +24,13 @@ class PolicyInput(Rows):
 
     obs: tuple[Tensor, ...]  # one (n, *shape) per sensor
     mask: Tensor  # (n, sum of branch sizes) bool, True = allowed
-    memory: Tensor  # (n, M) float32, what the policy said it wants to remember
+    memory: Tensor  # (n, M) float32, what the policy remembers, zeros where an episode begins
+
+    @classmethod
+    def of(cls, obs: tuple[Tensor, ...], mask: Tensor | None = None, memory: Tensor | None = None) -> PolicyInput:
+        """Return n rows of these observations; without a mask there are no choices, without memory nothing is kept."""
+        nothing = torch.zeros((len(obs[0]), 0), device=obs[0].device)
+        return cls(obs, nothing.bool() if mask is None else mask, nothing if memory is None else memory)
 
 
 @dataclass(frozen=True, slots=True)

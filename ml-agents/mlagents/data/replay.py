@@ -19,14 +19,23 @@ from mlagents.data.rows import Rows
 
 @dataclass(frozen=True, slots=True)
 class Transition(Rows):
-    """Experience with what came of it up to n rows later: a value's target is `returns + discount * V(after)`."""
+    """Experience with what came of it up to n rows later: a value's target is `returns + discount * V(next_input)`."""
 
     rows: Experience
-    after: tuple[Tensor, ...]  # one (n, *shape) per sensor: what the agent saw then
-    after_mask: Tensor  # (n, sum of branch sizes) bool, True = allowed then; all, where nobody was asked any more
+    next_input: PolicyInput  # what the agent was asked then; everything is allowed where it was asked nothing any more
     returns: Tensor  # (n, S) float32, rewards until then, discounted and summed
     discount: Tensor  # (n, S) float32, gamma to the number of those rows; 0 if the episode terminated
-    demonstrated: Tensor  # (n,) bool, somebody else did this
+    demonstrated: Tensor  # (n,) bool, from a demonstration
+
+    @property
+    def input(self) -> PolicyInput:
+        """What the policy was asked."""
+        return self.rows.input
+
+    @property
+    def action(self) -> Actions:
+        """What it did, as sampled."""
+        return self.rows.output.action
 
 
 class NStepReturns:
@@ -37,28 +46,29 @@ class NStepReturns:
     """
 
     def __init__(
-        self, n: int, *, gamma: Sequence[float], ignores_done: Sequence[bool], demonstrated: bool = False
-    ) -> None:
+        self, n: int, *, gamma: Sequence[float], ignores_done: Sequence[bool], demonstrated: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:  # fmt: skip
         """gamma, ignores_done: one per reward signal; one that ignores done counts on beyond a terminated episode."""
         self.n = n
         self.demonstrated = demonstrated
-        self.gamma = torch.tensor(gamma)
-        self.beyond = torch.tensor(ignores_done, dtype=torch.float32)
+        self.gamma = torch.tensor(gamma, device=device)
+        self.beyond = torch.tensor(ignores_done, dtype=torch.float32, device=device)
         self._rows: Experience | None = None  # of lane l, slot s at l n + s; known with the first row
-        self._after: tuple[Tensor, ...] = ()  # (lanes, *shape): what each lane's agent saw last
-        self._waits = torch.zeros(0, n, dtype=torch.bool)  # (lanes, n)
-        self._returns = torch.zeros(0, n, len(gamma))
-        self._discount = torch.zeros(0, n, len(gamma))
-        self._slot = torch.zeros(0, dtype=torch.int64)  # (lanes,) where the next row goes; the oldest one is there
+        self._last: PolicyInput | None = None  # per lane: what its agent saw last, with everything allowed
+        self._waits = torch.zeros(0, n, dtype=torch.bool, device=device)  # (lanes, n)
+        self._returns = torch.zeros(0, n, len(gamma), device=device)
+        self._discount = torch.zeros(0, n, len(gamma), device=device)
+        self._slot = torch.zeros(0, dtype=torch.int64, device=device)  # (lanes,) where the next row goes, the oldest's
 
     def take(self, tick: Tick, reward: Tensor) -> list[Transition]:
         """Take rows that came home and their (n, S) rewards; return tables of rows that are whole now."""
         lane, n = tick.lane, self.n
-        held = self._hold(tick)
+        held, last = self._hold(tick)
         slot = self._slot[lane]
-        ripe = self._waits[lane, slot]
-        followed = tick.rows.input if ripe.all() else tick.rows.input[ripe]
-        whole = self._leave(held, lane[ripe], slot[ripe], followed.obs, followed.mask)
+        complete = self._waits[lane, slot]
+        followed = tick.rows.input if complete.all() else tick.rows.input[complete]
+        whole = self._leave(held, lane[complete], slot[complete], followed)
         held[lane * n + slot] = tick.rows
         self._waits[lane, slot] = True
         self._returns[lane, slot] = 0.0
@@ -66,59 +76,55 @@ class NStepReturns:
         self._returns[lane] += self._discount[lane] * reward[:, None]
         self._discount[lane] *= self.gamma
         self._slot[lane] = (slot + 1) % n
-        for mine, seen in zip(self._after, tick.after, strict=True):
-            mine[lane] = seen
+        last[lane] = tick.next_input()
         self._discount[lane[tick.rows.done & ~tick.rows.interrupted]] *= self.beyond
         return [*whole, *self.close(lane[tick.rows.done])]
 
     def close(self, lane: Tensor) -> list[Transition]:
         """Return tables of all rows of these (m,) lanes: nothing more will come of them."""
-        if self._rows is None:
+        if self._rows is None or self._last is None:
             return []
         lane = lane[lane < len(self._waits)]
-        self._slot[lane] = 0  # as when the lane was new: order in the ring must not depend on who sat there before
+        self._slot[lane] = 0  # as when the lane was new: order in the ring must not depend on earlier agents
         which, slot = torch.nonzero(self._waits[lane], as_tuple=True)
         lane = lane[which]
-        everything = torch.ones(len(lane), self._rows.input.mask.shape[1], dtype=torch.bool)
-        return self._leave(self._rows, lane, slot, tuple(column[lane] for column in self._after), everything)
+        return self._leave(self._rows, lane, slot, self._last[lane])
 
     def clear(self) -> list[Transition]:
         """Close every lane."""
-        return self.close(torch.arange(len(self._waits)))
+        return self.close(torch.arange(len(self._waits), device=self._waits.device))
 
-    def _leave(
-        self, held: Experience, lane: Tensor, slot: Tensor, after: tuple[Tensor, ...], mask: Tensor
-    ) -> list[Transition]:
+    def _leave(self, held: Experience, lane: Tensor, slot: Tensor, next_input: PolicyInput) -> list[Transition]:
         if not len(lane):
             return []
         self._waits[lane, slot] = False
         rows = held[lane * self.n + slot]
-        others = torch.full((len(lane),), self.demonstrated)
-        return [Transition(rows, after, mask, self._returns[lane, slot], self._discount[lane, slot], others)]
+        others = torch.full_like(lane, self.demonstrated, dtype=torch.bool)
+        return [Transition(rows, next_input, self._returns[lane, slot], self._discount[lane, slot], others)]
 
-    def _hold(self, tick: Tick) -> Experience:
-        """Return the table of held rows, with room for every lane of this tick."""
+    def _hold(self, tick: Tick) -> tuple[Experience, PolicyInput]:
+        """Return the tables of held rows and of what was seen last, with room for every lane of this tick."""
         lanes, known = int(tick.lane.max()) + 1, len(self._waits)
-        if self._rows is not None and lanes <= known:
-            return self._rows
+        if self._rows is not None and self._last is not None and lanes <= known:
+            return self._rows, self._last
         lanes = max(lanes, 2 * known)
-        held = tick.rows.blank(lanes * self.n)
-        if self._rows is not None:
+        held, last = tick.rows.blank(lanes * self.n), tick.next_input().blank(lanes)
+        if self._rows is not None and self._last is not None:
             held[: known * self.n] = self._rows
-        after = self._after or tuple(column[:0] for column in tick.after)
-        self._after = tuple(_grown(column, lanes) for column in after)
+            last[:known] = self._last
         self._waits, self._slot = _grown(self._waits, lanes), _grown(self._slot, lanes)
         self._returns, self._discount = _grown(self._returns, lanes), _grown(self._discount, lanes)
-        self._rows = held
-        return held
+        self._rows, self._last = held, last
+        return held, last
 
 
 class ReplayBuffer:
     """The newest `capacity` rows, or all of them; sampled uniformly, with replacement."""
 
-    def __init__(self, capacity: int | None) -> None:
-        """capacity: None keeps every row."""
+    def __init__(self, capacity: int | None, generator: torch.Generator | None = None) -> None:
+        """capacity: None keeps every row; generator: of what is sampled, None for torch's global one."""
         self.capacity = capacity
+        self.generator = generator
         self.seen = 0  # rows ever appended
         self._ring: Transition | None = None  # allocated with the first row, when its columns are known
 
@@ -130,7 +136,7 @@ class ReplayBuffer:
         ring = self._with_room(rows)
         new = rows[-len(ring) :]
         skipped = len(rows) - len(new)
-        ring[(self.seen + skipped + torch.arange(len(new))) % len(ring)] = new
+        ring[(self.seen + skipped + torch.arange(len(new), device=new.returns.device)) % len(ring)] = new
         self.seen += len(rows)
 
     def _with_room(self, rows: Transition) -> Transition:
@@ -148,25 +154,30 @@ class ReplayBuffer:
         """Return n random rows; raises IndexError if there is none."""
         if self._ring is None or not len(self):
             raise IndexError("the replay buffer is empty")
-        return self._ring[torch.randint(len(self), (n,))]
+        device = self._ring.returns.device
+        return self._ring[torch.randint(len(self), (n,), generator=self.generator, device=device)]
 
     def clear(self) -> None:
         """Forget every row."""
         self.seen = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows, oldest first, as a plain list of columns."""
+        """Return the rows, oldest first, each column by its name."""
         if self._ring is None or not len(self):
-            return {"seen": 0, "sensors": 0, "columns": []}
-        rows = self._ring[torch.arange(self.seen - len(self), self.seen) % len(self._ring)]
-        return {"seen": self.seen, "sensors": len(rows.after), "columns": list(rows.columns())}
+            return {"seen": 0, "columns": {}}
+        order = torch.arange(self.seen - len(self), self.seen, device=self._ring.returns.device) % len(self._ring)
+        return {"seen": self.seen, "columns": dict(self._ring[order].named_columns())}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what `state_dict` gave; of more than `capacity` rows, the newest stay."""
+        """Take what `state_dict` gave; of more than `capacity` rows, the newest stay.
+
+        Raises KeyError, with its name, for a column that is missing.
+        """
         self.seen, self._ring = state["seen"], None
         if self.seen:
-            columns = iter(state["columns"])
-            rows = _empty(state["sensors"]).map(lambda _: next(columns))
+            columns = state["columns"]
+            sensors = sum(name.startswith("rows.input.obs.") for name in columns)
+            rows = _empty(sensors).with_columns(columns)
             self.seen -= len(rows)  # so that each row finds the place it had
             self.append(rows)
 
@@ -177,9 +188,8 @@ def _grown(column: Tensor, rows: int) -> Tensor:
 
 
 def _empty(sensors: int) -> Transition:
-    """Return a table without rows, for the order of its columns."""
-    none = torch.zeros(0)
-    obs = (none,) * sensors
-    output = PolicyOutput(Actions(none, none), none, none, none)
-    rows = Experience(PolicyInput(obs, none, none), output, none, none, none, none, none)
-    return Transition(rows, obs, none, none, none, none)
+    """Return a table without rows, for the names of its columns."""
+    none = torch.zeros(0, device="cpu")
+    input = PolicyInput((none,) * sensors, none, none)
+    rows = Experience(input, PolicyOutput(Actions(none, none), none, none, none), none, none, none, none, none)
+    return Transition(rows, input, none, none, none)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mlagents.data.experience import Experience
+from mlagents.data.experience import Experience, PolicyInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class Tick:
     after: tuple[Tensor, ...]  # one (n, *shape) per sensor: what the agent saw next
     finished: int  # rows of all segments that close here, from their first row on
 
+    def next_input(self) -> PolicyInput:
+        """Return what followed each row, with everything allowed, and what was remembered."""
+        mask = self.rows.input.mask
+        return PolicyInput(self.after, torch.ones_like(mask), self.rows.output.memory)
+
 
 @dataclass(frozen=True, slots=True)
 class Segments:
@@ -31,6 +36,23 @@ class Segments:
     closes: Tensor  # (n,) bool
     after: tuple[Tensor, ...]  # one (number of closing rows, *shape) per sensor: what followed each closing row
     ticks: Tensor  # (T + 1,) int64, where each tick begins; the last entry is n
+
+    def last_input(self) -> PolicyInput:
+        """Return what followed each closing row: what was seen, everything allowed, and what was remembered."""
+        memory = self.rows.output.memory[self.closes]
+        mask = self.rows.input.mask
+        return PolicyInput(self.after, mask.new_ones((len(memory), mask.shape[1])), memory)
+
+    def next_input(self) -> PolicyInput:
+        """Return what followed each row: the input of its lane's next row, or `last_input` where it closes."""
+        order = torch.argsort(self.lane, stable=True)
+        following = torch.empty_like(self.lane)
+        following[order] = torch.cat([order[1:], order[:1]])
+        closing, last = torch.nonzero(self.closes)[:, 0], self.last_input()
+        next_input = self.rows.input[following]
+        for mine, theirs in zip(next_input.columns(), last.columns(), strict=True):
+            mine[closing] = theirs
+        return next_input
 
 
 class Rollout:
@@ -53,8 +75,8 @@ class Rollout:
         lane = torch.cat([part.lane for part in self._parts])
         closes = torch.cat([part.closes for part in self._parts])
         after = self._after(closes)
-        size = torch.tensor(self._sizes)
-        tick = torch.repeat_interleave(torch.arange(len(size)), size)
+        size = torch.tensor(self._sizes, device=lane.device)
+        tick = torch.repeat_interleave(torch.arange(len(size), device=lane.device), size)
         closed = self._closed(lane, closes)
         if closed.all():
             self.clear()
@@ -71,7 +93,7 @@ class Rollout:
     def _after(self, wanted: Tensor) -> tuple[Tensor, ...]:
         """Return what followed the (n,) rows that are wanted: of images, no others are copied."""
         begins = np.cumsum([0, *(len(part.lane) for part in self._parts)])
-        concerned = np.flatnonzero(np.logical_or.reduceat(wanted.numpy(), begins[:-1]))
+        concerned = np.flatnonzero(np.logical_or.reduceat(wanted.cpu().numpy(), begins[:-1]))
         found = [
             tuple(column[wanted[begins[turn] : begins[turn + 1]]] for column in self._parts[turn].after)
             for turn in concerned
@@ -86,7 +108,7 @@ class Rollout:
         which of the lanes have rows here.
         """
         if not self._parts:
-            return torch.zeros(len(lane), dtype=torch.bool)
+            return torch.zeros_like(lane, dtype=torch.bool)
         lanes = torch.cat([part.lane for part in self._parts])
         closes = torch.cat([part.closes for part in self._parts])
         done = torch.cat([part.rows.done for part in self._parts])
@@ -94,7 +116,7 @@ class Rollout:
         theirs = torch.isin(lanes, lane)
         opened = int((theirs & ~self._closed(lanes, closes)).sum())
         rows = torch.nonzero(theirs)[:, 0]
-        last = torch.full((max(int(lanes.max()), int(lane.max())) + 1,), -1)
+        last = lanes.new_full((max(int(lanes.max()), int(lane.max())) + 1,), -1)
         last.scatter_reduce_(0, lanes[rows], rows, "amax")
         ends = last[last >= 0]
         closes[ends] = True
@@ -116,8 +138,8 @@ class Rollout:
     @staticmethod
     def _closed(lane: Tensor, closes: Tensor) -> Tensor:
         """(n,) bool: a row is closed if its lane closes a segment at that row or later."""
-        place = torch.arange(len(lane))
-        last = torch.full((int(lane.max()) + 1,), -1)
+        place = torch.arange(len(lane), device=lane.device)
+        last = lane.new_full((int(lane.max()) + 1,), -1)
         last.scatter_reduce_(0, lane[closes], place[closes], "amax")
         return place <= last[lane]
 

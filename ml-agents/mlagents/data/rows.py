@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -27,6 +27,16 @@ class Rows:
         """Yield every tensor of the table, in the order in which the columns are declared."""
         for name in self._names():
             yield from _leaves(getattr(self, name))
+
+    def named_columns(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Yield every tensor with its name: `input.obs.0` is the first entry of a tuple in a table in this one."""
+        for name in self._names():
+            yield from _named(f"{prefix}{name}", getattr(self, name))
+
+    def with_columns(self, columns: Mapping[str, Tensor]) -> Self:
+        """Return a table with these columns, by name; raises KeyError for one that is missing."""
+        found = iter([columns[name] for name, _ in self.named_columns()])
+        return self.map(lambda _: next(found))
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:
@@ -62,6 +72,16 @@ def _map(change: Callable[[Tensor], Tensor], value: Any) -> Any:
     if isinstance(value, Rows):
         return value.map(change)
     return tuple(_map(change, part) for part in value) if isinstance(value, tuple) else change(value)
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Rows):
+        yield from value.named_columns(f"{name}.")
+    elif isinstance(value, tuple):
+        for i, part in enumerate(value):
+            yield from _named(f"{name}.{i}", part)
+    else:
+        yield name, value
 
 
 def _concat(values: list[Any]) -> Any:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mlagents.data.experience import Actions
@@ -21,11 +22,12 @@ class DemonstrationBuffer:
     """Rows of demonstrations, of every source."""
 
     def __init__(
-        self, sources: Iterable[Source], *, capacity: int | None, from_env_action: Callable[[Actions], Actions],
-        reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns],
+        self, sources: Iterable[Source], memory: ReplayBuffer, *, from_env_action: Callable[[Actions], Actions],
+        reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns], device: torch.device | str = "cpu",
     ) -> None:  # fmt: skip
-        """capacity: rows that are kept, None for all; reward: (n, S) of a tick; returns: makes what counts n steps."""
-        self.memory = ReplayBuffer(capacity)
+        """memory: where rows go; reward: (n, S) of a tick; returns: makes what counts n steps; device: of the rows."""
+        self.memory = memory
+        self._device = device
         self.rows_of: dict[str, int] = {}  # source -> rows that came from it
         self._sources = list(sources)
         self._as_sampled, self._reward, self._returns = from_env_action, reward, returns
@@ -75,7 +77,7 @@ class DemonstrationBuffer:
         """Put the rows of a piece into memory and yield their observations."""
         take = piece.file, piece.take
         if take not in self._takes:
-            self._takes[take] = ReplayedDemonstration(self._as_sampled), self._returns()
+            self._takes[take] = ReplayedDemonstration(self._as_sampled, self._device), self._returns()
             log.info(f"Demonstrations: {piece.file} {'is read' if piece.finished else 'is followed as it is made'}.")
         replayed, returns = self._takes[take]
         for tick in () if piece.records is None else replayed.ticks(piece.records):

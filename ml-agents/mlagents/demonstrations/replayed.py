@@ -16,9 +16,9 @@ from mlagents_envs.demonstrations.file import Array, Demonstration, Transitions,
 class ReplayedDemonstration:
     """One demonstration, piece by piece. Its episodes are walked side by side, each in a lane of its own."""
 
-    def __init__(self, from_env_action: Callable[[Actions], Actions]) -> None:
-        """from_env_action: from what the world was told to what the policy would have said."""
-        self._as_sampled = from_env_action
+    def __init__(self, from_env_action: Callable[[Actions], Actions], device: torch.device | str = "cpu") -> None:
+        """from_env_action: from actions of the environment to those of the policy; device: where rows go."""
+        self._as_sampled, self._device = from_env_action, device
         self._last: Demonstration | None = None  # the record of an episode that goes on
         self._lane = 0  # where that episode sits
 
@@ -33,27 +33,29 @@ class ReplayedDemonstration:
         self._lane = 0 if self._last is None else int(lane[-1])
         if not len(rows):
             return
-        table, after = self._table(rows), _tensors(rows.next_obs)
+        table, after = self._table(rows), tuple(column.to(self._device) for column in _tensors(rows.next_obs))
         place = _places(episode[rows.record])
         for turn in range(int(place.max()) + 1):
-            here = torch.from_numpy(np.flatnonzero(place == turn))
+            here = torch.from_numpy(np.flatnonzero(place == turn)).to(self._device)
             part = table[here]
-            seats = torch.from_numpy(lane[rows.record])[here]
+            seats = torch.from_numpy(lane[rows.record]).to(self._device)[here]
             yield Tick(part, seats, part.done, tuple(column[here] for column in after), 0)
 
     def _table(self, rows: Transitions) -> Experience:
-        n, nothing = len(rows), torch.zeros(len(rows), 0)
+        reward = torch.from_numpy(rows.reward)
+        n, nothing, zeros = len(rows), reward.new_zeros((len(rows), 0)), torch.zeros_like(reward)
         action = Actions(torch.from_numpy(rows.action.continuous), torch.from_numpy(rows.action.discrete).long())
-        log_prob = torch.zeros(n, action.continuous.shape[1] + action.discrete.shape[1])
-        return Experience(
+        log_prob = reward.new_zeros((n, action.continuous.shape[1] + action.discrete.shape[1]))
+        table = Experience(
             PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), nothing),
-            PolicyOutput(self._as_sampled(action), log_prob, torch.zeros(n), nothing),
-            reward=torch.from_numpy(rows.reward),
-            group=torch.zeros(n, dtype=torch.int64),
-            group_reward=torch.zeros(n),
+            PolicyOutput(self._as_sampled(action), log_prob, zeros, nothing),
+            reward=reward,
+            group=zeros.long(),
+            group_reward=zeros,
             done=torch.from_numpy(rows.done),
             interrupted=torch.from_numpy(rows.interrupted),
         )
+        return table.map(lambda column: column.to(self._device))
 
 
 def _tensors(obs: tuple[Array, ...]) -> tuple[Tensor, ...]:

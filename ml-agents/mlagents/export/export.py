@@ -1,103 +1,142 @@
 """A policy as an ONNX graph with the names, shapes and constants that Unity's inference looks for.
 
-The graph is built node by node from the policy's weights; the networks know nothing of ONNX. Before a file gets its
-name, onnxruntime plays it beside the policy.
+The graph of a built-in policy is written node by node from its weights; any other policy says its own graph, or is
+traced. Before a file gets its name, onnxruntime plays it beside the policy.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto
 
 from mlagents.data.experience import PolicyInput
 from mlagents.export.body import body
-from mlagents.export.graph import Array, Graph, numbers
+from mlagents.export.graph import Array, Graph
+from mlagents.export.heads import write_head
 from mlagents.export.importers import OPSETS, unreadable
-from mlagents.nn.distributions import masked
-from mlagents.nn.policy import ACTION_CLIP, Actor
+from mlagents.export.trace import input_names, trace
+from mlagents.nn.body import NetworkBody
+from mlagents.nn.distributions import Categorical, Distribution, EpsilonGreedy, Gaussian, Hybrid
+from mlagents.nn.layers import is_plain_linear
+from mlagents.nn.policy import Actor, Policy
 from mlagents.run.atomic import void, write_atomically
 from mlagents.run.errors import ExportError
 
 VERSION = 3.0  # of Unity's model format, MLAgents2_0
 TOLERANCE = 1e-4  # between the policy and the exported model
-BLOCKED = 1e8  # taken from the logits of forbidden choices
 
 
-def export(actor: Actor, path: Path, *, opset: int = 9) -> None:
+def export(policy: Policy, path: Path, *, opset: int = 9) -> None:
     """Write the policy to `path`, whole or not at all; raises ExportError if the file would not play like it."""
-    model = build(actor, opset=opset)
-    check(actor, model)
+    model = build(policy, opset=opset)
+    check(policy, model)
     write_atomically(path, lambda file: void(file.write(model.SerializeToString())))
 
 
-def dry_run(actor: Actor) -> None:
+def dry_run(policy: Policy) -> None:
     """Do all that `export` does but write, so that it cannot fail after hours; raises ExportError."""
-    check(actor, build(actor))
+    check(policy, build(policy))
 
 
-def build(actor: Actor, *, opset: int = 9) -> onnx.ModelProto:
-    """Return the inference graph."""
+def build(policy: Policy, *, opset: int = 9) -> onnx.ModelProto:
+    """Return the inference graph; opset: of a graph that is written node by node."""
     if opset not in OPSETS:
         raise ExportError(f"opset is {opset}; it must be from {OPSETS[0]} to {OPSETS[-1]}")
+    if (own := getattr(policy, "inference_graph", None)) is not None:
+        model: onnx.ModelProto = own(opset)
+        return model
+    kind = distribution_of(policy)
+    if not isinstance(policy, Actor) or not is_built_in(policy, kind):
+        return trace(policy, version=VERSION)
     graph = Graph(opset)
     graph.constant_output("version_number", np.array([VERSION], np.float32))
     graph.constant_output("memory_size", np.zeros(1, np.float32))
-    features = body(graph, actor.body, actor.spec.observation_specs)
-    weight, bias = numbers(actor.head.weight), numbers(actor.head.bias)
-    continuous = actor.continuous
-    if continuous:
-        mean = graph.gemm("mean", features, weight[:continuous], bias[:continuous])
-        _continuous(graph, mean, numbers(actor.log_sigma), continuous)
-    if actor.branches:
-        logits = graph.gemm("logits", features, weight[continuous:], bias[continuous:])
-        _discrete(graph, logits, actor.branches, samples=actor.samples)
+    features = body(graph, policy.body, policy.spec.observation_specs)
+    write_head(graph, policy, features, samples=not issubclass(kind, EpsilonGreedy))
     return graph.model()
 
 
-def check(actor: Actor, model: onnx.ModelProto, *, rows: int = 7) -> None:
+def distribution_of(policy: Policy) -> type[Distribution]:
+    """Return the class of distribution that a policy has."""
+    with torch.no_grad():
+        return type(policy.distribution(policy.blank_input(1)))
+
+
+def is_built_in(policy: Policy, kind: type[Distribution]) -> bool:
+    """Can the graph be written node by node: a built-in body, a linear head, and a distribution read from it?"""
+    if not isinstance(policy, Actor) or type(policy.body) is not NetworkBody or not is_plain_linear(policy.head):
+        return False
+    cls = type(policy)
+    if cls.forward is not Actor.forward or {"forward", "from_output"} & vars(policy).keys():
+        return False
+    if kind is EpsilonGreedy:  # whatever it does to the values, the check would notice
+        return True
+    return cls.from_output is Actor.from_output and kind in (Gaussian, Categorical, Hybrid)
+
+
+def check(policy: Policy, model: onnx.ModelProto, *, rows: int = 7) -> None:
     """Play the model beside the policy on random observations.
 
     Raises ExportError where they differ, and for what Unity's importers cannot read.
     """
     if lacking := unreadable(model):
         raise ExportError(f"the policy cannot be exported: Unity's importer of models cannot read {', '.join(lacking)}")
+    input, feeds = _random_input(policy, rows)
     try:
         onnx.checker.check_model(model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        asked, feeds = _random_input(actor, rows)
         names = [output.name for output in session.get_outputs()]
-        said = dict(zip(names, session.run(names, feeds), strict=True))
+        used = {entry.name for entry in session.get_inputs()}  # a tracer leaves out what the policy does not look at
+        output = dict(zip(names, session.run(names, {k: v for k, v in feeds.items() if k in used}), strict=True))
     except Exception as error:  # both libraries have errors of many kinds
         raise ExportError(f"the policy cannot be written as ONNX: {error}") from error
-    known = actor.act(asked, explore=False).action
-    told = actor.env_action(known)
-    if actor.continuous:
-        off = float(np.abs(said["deterministic_continuous_actions"] - told.continuous.numpy()).max())
+    if missing := set(input_names(policy)) - used:
+        raise ExportError(f"the policy does not look at {', '.join(sorted(missing))}, which Unity's inference gives it")
+    _compare(policy, input, output)
+
+
+def _compare(policy: Policy, input: PolicyInput, output: dict[str, Any]) -> None:
+    expected = policy.act(input, explore=False)
+    action = policy.env_action(expected.action)
+    if policy.continuous:
+        off = float(np.abs(output["deterministic_continuous_actions"] - action.continuous.cpu().numpy()).max())
         if not off <= TOLERANCE:
             raise ExportError(f"the exported model differs from the policy by {off:g} in continuous actions")
-    if actor.branches:
-        for choice in (known.discrete.numpy(), said["deterministic_discrete_actions"]):
-            if not _as_good(actor, asked, choice):
+    if policy.branches:
+        for choice in (expected.action.discrete.cpu().numpy(), output["deterministic_discrete_actions"]):
+            if not _as_good(policy, input, choice):
                 raise ExportError("the exported model differs from the policy in discrete actions")
-        if not actor.samples and not _as_good(actor, asked, said["discrete_actions"]):
+        greedy = issubclass(distribution_of(policy), EpsilonGreedy)
+        if greedy and not _as_good(policy, input, output["discrete_actions"]):
             raise ExportError("the exported model samples discrete actions, but the policy takes the best")
-        _check_masks(said["discrete_actions"], asked.mask.numpy(), actor.branches)
+        _check_masks(output["discrete_actions"], input.mask.cpu().numpy(), policy.branches)
+    if policy.memory_size:
+        off = float(np.abs(output["recurrent_out"][:, 0] - expected.memory.cpu().numpy()).max())
+        if not off <= TOLERANCE:
+            raise ExportError(f"the exported model differs from the policy by {off:g} in its memory")
 
 
-def _as_good(actor: Actor, asked: PolicyInput, choice: Array) -> bool:
-    """Does the policy think no other choice better than these (n, B), but for what rounding can do?"""
+def _as_good(policy: Policy, input: PolicyInput, choice: Array) -> bool:
+    """Is no other choice than these (n, B) better to the policy, but for what rounding can do?"""
     with torch.no_grad():
-        logits = masked(actor.body(asked.obs, actor.head)[:, actor.continuous :], asked.mask)
-    for branch, mine in enumerate(torch.split_with_sizes(logits, actor.branches, 1)):
-        taken = mine.gather(1, torch.from_numpy(choice[:, branch, None]))
+        distribution = policy.distribution(input)
+    discrete = distribution.discrete if isinstance(distribution, Hybrid) else distribution
+    if isinstance(discrete, EpsilonGreedy):
+        tables = list(torch.split_with_sizes(discrete.values, list(policy.branches), 1))
+    elif isinstance(discrete, Categorical):
+        tables = discrete.probs
+    else:  # an author's own: its best choices, exactly
+        return bool(np.array_equal(discrete.mode().discrete.cpu().numpy(), choice))
+    for branch, mine in enumerate(tables):
+        taken = mine.gather(1, torch.from_numpy(choice[:, branch, None]).to(mine.device))
         if not bool((mine.amax(1, keepdim=True) - taken <= TOLERANCE * (1 + taken.abs())).all()):
             return False
     return True
@@ -109,62 +148,26 @@ def _check_masks(chosen: Array, mask: Array, branches: tuple[int, ...]) -> None:
         raise ExportError("the exported model takes a forbidden action")
 
 
-def _random_input(actor: Actor, rows: int) -> tuple[PolicyInput, dict[str, Array]]:
-    """Return observations around what the normalizer knows, and masks that leave each branch a choice."""
-    chance = np.random.default_rng(0)
-    obs = [chance.normal(size=(rows, *s.shape)).astype(np.float32) for s in actor.spec.observation_specs]
-    for i in actor.body.kinds.entities:
-        obs[i][chance.random(obs[i].shape[:2]) < 0.5] = 0.0  # nobody there
+def _random_input(policy: Policy, rows: int) -> tuple[PolicyInput, dict[str, Array]]:
+    """Return random observations and memory, and masks that leave each branch a choice; for the policy and as feeds."""
+    rng = np.random.default_rng(0)
+    obs = [rng.normal(size=(rows, *sensor.shape)).astype(np.float32) for sensor in policy.spec.observation_specs]
+    body = getattr(policy, "body", None)
+    for i in body.kinds.entities if isinstance(body, NetworkBody) else ():
+        obs[i][rng.random(obs[i].shape[:2]) < 0.5] = 0.0  # padding
         obs[i][0] = 0.0
     feeds: dict[str, Array] = {f"obs_{i}": column for i, column in enumerate(obs)}
-    mask = np.ones((rows, sum(actor.branches)), bool)
+    mask = np.ones((rows, sum(policy.branches)), bool)
     first = 0
-    for size in actor.branches:
-        mask[:, first : first + size] = chance.random((rows, size)) < 0.6
-        mask[np.arange(rows), first + chance.integers(size, size=rows)] = True
+    for size in policy.branches:
+        mask[:, first : first + size] = rng.random((rows, size)) < 0.6
+        mask[np.arange(rows), first + rng.integers(size, size=rows)] = True
         first += size
-    if actor.branches:
+    if policy.branches:
         feeds["action_masks"] = mask.astype(np.float32)
-    tensors = tuple(torch.from_numpy(column) for column in obs)
-    return PolicyInput(tensors, torch.from_numpy(mask), torch.zeros(rows, 0)), feeds
-
-
-def _continuous(graph: Graph, mean: str, log_sigma: Array, size: int) -> None:
-    """Write the Gaussian: a sample and the mean, cut and scaled as the world is told."""
-    noise = graph.add("RandomNormalLike", [mean], dtype=TensorProto.FLOAT)
-    spread = graph.add("Mul", [noise, graph.constant("sigma", np.exp(log_sigma))])
-    reach = graph.constant("reach", np.array(ACTION_CLIP, np.float32))
-    for source, name in ((graph.add("Add", [mean, spread]), "continuous_actions"),
-                         (mean, "deterministic_continuous_actions")):  # fmt: skip
-        if name.startswith("det"):
-            graph.constant_output("continuous_action_output_shape", np.array([size], np.float32))
-        graph.add("Div", [graph.clip(source, ACTION_CLIP), reach], into=name)
-        graph.output(name, TensorProto.FLOAT, ["batch", size])
-
-
-def _discrete(graph: Graph, logits: str, branches: tuple[int, ...], *, samples: bool) -> None:
-    """Write one masked categorical per branch: a sample and the most probable choice, or that one twice."""
-    masks = graph.input("action_masks", (sum(branches),))
-    sampled, best, start = [], [], 0
-    one, minus = graph.constant("one", np.array(1.0, np.float32)), graph.constant("minus", np.array(-1.0, np.float32))
-    blocked = graph.constant("blocked", np.array(BLOCKED, np.float32))
-    for size in branches:
-        mask, own = graph.slice(masks, start, start + size), graph.slice(logits, start, start + size)
-        forbidden = graph.add("Add", [graph.add("Mul", [mask, minus]), one])
-        kept = graph.add("Sub", [graph.add("Mul", [own, mask]), graph.add("Mul", [forbidden, blocked])])
-        if not samples:
-            best.append(graph.add("ArgMax", [kept], axis=1, keepdims=1))
-            start += size
-            continue
-        probs = graph.add("Softmax", [kept], axis=1)
-        tiny = graph.constant(f"tiny_{start}", np.array(1e-7, np.float32))
-        # forbidden choices stay impossible: their chance is 0, and the mask takes the rest of the logarithm's floor
-        weights = graph.add("Log", [graph.add("Add", [probs, graph.add("Mul", [mask, tiny])])])
-        sampled.append(graph.add("Multinomial", [weights], dtype=TensorProto.INT64, sample_size=1))
-        best.append(graph.add("ArgMax", [probs], axis=1, keepdims=1))
-        start += size
-    graph.add("Concat", sampled if samples else best, into="discrete_actions", axis=1)
-    graph.output("discrete_actions", TensorProto.INT64, ["batch", len(branches)])
-    graph.constant_output("discrete_action_output_shape", np.array([branches], np.float32))
-    graph.add("Concat", best, into="deterministic_discrete_actions", axis=1)
-    graph.output("deterministic_discrete_actions", TensorProto.INT64, ["batch", len(branches)])
+    memory = rng.normal(size=(rows, policy.memory_size)).astype(np.float32)
+    if policy.memory_size:
+        feeds["recurrent_in"] = memory[:, None]
+    columns = PolicyInput(tuple(map(torch.from_numpy, obs)), torch.from_numpy(mask), torch.from_numpy(memory))
+    device = policy.blank_input(1).memory.device
+    return columns.map(lambda column: column.to(device)), feeds

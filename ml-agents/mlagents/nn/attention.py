@@ -72,6 +72,8 @@ def are_present(entities: Tensor) -> Tensor:
 def _trimmed(entities: Tensor) -> tuple[Tensor, Tensor]:
     """Return entities without the places that no row uses, and which are there: nobody looks at those places anyway."""
     present = are_present(entities)
+    if torch.jit.is_tracing():
+        return entities, present
     used = present.any(0)
     return (entities, present) if used.all() else (entities[:, used], present[:, used])
 

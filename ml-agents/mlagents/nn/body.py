@@ -1,4 +1,4 @@
-"""From observations to features, and from features to what a head says."""
+"""From observations to features, and on to the outputs of a head."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from mlagents.data.experience import PolicyInput
 from mlagents.nn import fast
 from mlagents.nn.attention import EMBEDDING, EntityEncoder
 from mlagents.nn.conditioning import GoalLayer
@@ -20,15 +22,19 @@ from mlagents_envs.base_env import ObservationSpec, ObservationType
 
 
 class NetworkBody(nn.Module):
-    """Observations side by side, through layers of linear and swish; the last layer is steered by the goal, if any.
+    """Observations side by side, through layers of linear and swish; the last layer is conditioned on the goal, if any.
 
     Vectors come first, normalized if asked; then what each image, and then what all entities are encoded as.
     """
 
     def __init__(
-        self, sensors: Sequence[ObservationSpec], settings: NetworkSettings, normalizer: Normalizer | None = None
-    ) -> None:
-        """normalizer: another body's, which sees the same rows. Raises UnsupportedNetwork where it has no encoder."""
+        self, sensors: Sequence[ObservationSpec], settings: NetworkSettings, normalizer: Normalizer | None = None, *,
+        extra: int = 0,
+    ) -> None:  # fmt: skip
+        """normalizer: another body's, which sees the same rows; extra: size of further inputs beside observations.
+
+        Raises UnsupportedNetwork where it has no encoder.
+        """
         super().__init__()
         hidden = settings.hidden_units
         self.kinds = by_kind(sensors)
@@ -48,7 +54,8 @@ class NetworkBody(nn.Module):
             size += EMBEDDING
         self.goals = _goals(sensors, self.kinds, sizes) if settings.goal_conditioning_type == "hyper" else []
         self._stacks: dict[nn.Linear, fast.Stack] = {}  # by head
-        widths = list(itertools.pairwise([size] + [hidden] * max(settings.num_layers, 1)))
+        self.extra, self.width = extra, hidden
+        widths = list(itertools.pairwise([size + extra] + [hidden] * max(settings.num_layers, 1)))
         self.conditioned = None
         if self.goals:
             self.conditioned = GoalLayer(*widths.pop(), goal=sum(goal.stop - goal.start for goal in self.goals))
@@ -59,13 +66,17 @@ class NetworkBody(nn.Module):
         """Is it only a normalizer and linear layers? Then all that is learnt lies behind `encode`."""
         return not self.images and self.entities is None and self.conditioned is None
 
-    def forward(self, obs: tuple[Tensor, ...], head: nn.Linear) -> Tensor:
-        """Return what `head` says of these observations, (n, outputs of the head).
+    def features(self, input: PolicyInput, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return (n, width) features and the (n, M) memory afterwards; extra: (n, extra) further inputs, if any."""
+        return self.hidden(self._inputs(input, extra)), input.memory
+
+    def forward(self, input: PolicyInput, head: nn.Linear, extra: Tensor | None = None) -> Tensor:
+        """Return `head(features)`, (n, outputs of the head).
 
         The head is walked with the body: one small stack costs half of two.
         """
-        x = self.encode(obs)
-        if self.conditioned is not None or type(self).reference is not NetworkBody.reference:
+        x = self._inputs(input, extra)
+        if self.conditioned is not None or type(self).reference is not NetworkBody.reference or torch.jit.is_tracing():
             return self.reference(x, head)
         layers = (*self.layers._modules.values(), head)
         stack = self._stacks.get(head)
@@ -76,6 +87,11 @@ class NetworkBody(nn.Module):
     def _apply(self, *change: Any, **options: Any) -> NetworkBody:
         self._stacks.clear()  # parameters are about to move to other memory
         return super()._apply(*change, **options)  # type: ignore[no-any-return]
+
+    def _inputs(self, input: PolicyInput, extra: Tensor | None) -> Tensor:
+        """Return what the layers get: all sensors and further inputs side by side."""
+        x = self.encode(input.obs)
+        return x if extra is None else torch.cat([x, extra], 1)
 
     def encode(self, obs: tuple[Tensor, ...]) -> Tensor:
         """Return all sensors side by side, (n, size)."""
@@ -100,12 +116,14 @@ class NetworkBody(nn.Module):
 
     def reference(self, x: Tensor, head: nn.Linear) -> Tensor:
         """Return the same as `forward` of encoded observations, by autograd alone: on other devices, and in tests."""
+        return head(self.hidden(x))  # type: ignore[no-any-return]
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Return (n, width) features of the inputs side by side."""
         goal = self.goal(x) if self.goals else x
         for layer in self.layers:
             x = nn.functional.silu(layer(x))
-        if self.conditioned is not None:
-            x = nn.functional.silu(self.conditioned(x, goal))
-        return head(x)  # type: ignore[no-any-return]
+        return x if self.conditioned is None else nn.functional.silu(self.conditioned(x, goal))
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
         """Let the normalizer see more rows."""
@@ -118,7 +136,7 @@ def _goals(sensors: Sequence[ObservationSpec], kinds: Kinds, sizes: dict[int, in
     for i in kinds.entities:
         if sensors[i].observation_type == ObservationType.GOAL_SIGNAL:
             raise UnsupportedNetwork(
-                f"sensor '{sensors[i].name}' is a goal signal of variable length, which cannot steer a network; "
+                f"sensor '{sensors[i].name}' is a goal signal of variable length, which cannot condition a network; "
                 "set network_settings.goal_conditioning_type to none"
             )
     stops = itertools.accumulate(sizes.values())

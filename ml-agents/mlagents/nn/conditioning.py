@@ -29,12 +29,13 @@ class GoalLayer(nn.Module):
 
     def forward(self, x: Tensor, goal: Tensor) -> Tensor:
         """Return (n, outputs) of (n, inputs) and (n, goal)."""
-        if not goal.requires_grad:  # rows with the same goal share its weights, and goals are mostly few
+        # Rows with the same goal share its weights, and goals are mostly few.
+        if not goal.requires_grad and not torch.jit.is_tracing():
             distinct, which = torch.unique(goal, dim=0, return_inverse=True)
             if len(distinct) <= FEW:
                 every = torch.einsum("ni,kio->nko", x, self.matrix(distinct))
                 return every[torch.arange(len(x), device=x.device), which] + self.bias
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.jit.is_tracing():
             return self._each(x, goal)
         parts = zip(torch.split(x, AT_ONCE), torch.split(goal, AT_ONCE), strict=True)
         return torch.cat([self._each(*part) for part in parts])

@@ -35,6 +35,8 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (n, outputs); image: (n, channels, height, width) float32, or uint8 that means 0 to 255 parts of 1."""
+        if torch.jit.is_tracing():
+            return self._encode(image, torch.contiguous_format)
         if torch.is_grad_enabled():  # gradients of convolutions are quicker with the channels last
             return self._encode(image, torch.channels_last)
         parts = [self._encode(part, torch.contiguous_format) for part in torch.split(image, AT_ONCE)]

@@ -1,4 +1,4 @@
-"""Small pieces of a policy saved forward and backward in numpy, on the memory of the torch parameters.
+"""Small pieces of a policy walked forward and backward in numpy, on the memory of the torch parameters.
 
 For small networks autograd's dispatch costs more than the arithmetic; one Function for a whole piece pays it once.
 """

@@ -28,7 +28,8 @@ class Normalizer(nn.Module):
         self._inverse: tuple[int, Array] = -1, np.ones(size, np.float32)  # of which version, and what
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and not x.requires_grad:  # a dozen rows: numpy has them before torch has begun
+        # A dozen rows: numpy has them before torch has begun.
+        if x.device.type == "cpu" and not x.requires_grad and not torch.jit.is_tracing():
             out = x.numpy() - self.running_mean.numpy()
             out *= self._inverse_deviation()
             return torch.from_numpy(np.minimum(np.maximum(out, -LIMIT, out=out), LIMIT, out=out))

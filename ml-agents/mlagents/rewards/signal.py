@@ -1,43 +1,90 @@
-"""Sources of reward: what a row is worth."""
+"""Reward signals: what a row is worth to learn from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from mlagents.data.rollout import Segments
+from mlagents.data.experience import Experience, PolicyInput
+from mlagents.rewards.settings import RewardSignalSettings
+from mlagents_envs.base_env import BehaviorSpec
 
 
-class RewardSignal(Protocol):
-    """A source of reward; the critic has one head for each."""
+class SignalBatch:
+    """n rows as a reward signal sees them."""
 
-    name: str
-    gamma: float
-    strength: float
-    ignores_done: bool
-    """True: the future counts beyond the end of an episode."""
+    def __init__(self, rows: Experience, next_input: Callable[[], PolicyInput]) -> None:
+        """next_input: returns it when it is first asked for, since not every signal looks at it."""
+        self.rows = rows
+        self._next_input = next_input
 
-    def evaluate(self, segments: Segments) -> Tensor:
-        """Return the (n,) rewards of the rows, before they are multiplied by `strength`."""
+    @cached_property
+    def next_input(self) -> PolicyInput:
+        """What each agent saw after its row, n rows."""
+        return self._next_input()
 
-    def update(self, segments: Segments) -> Mapping[str, float]:
-        """Learn from rows that the policy just made; return what to record."""
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> SignalBatch:
+        return SignalBatch(self.rows[index], lambda: self.next_input[index])
 
 
 @dataclass(frozen=True)
-class Extrinsic:
+class SignalSetup:
+    """What every reward signal is made from."""
+
+    name: str  # as the YAML's `reward_signals` has it
+    spec: BehaviorSpec
+    device: torch.device
+    generator: torch.Generator
+
+
+class RewardSignal:
+    """A source of reward; the critic has one head for each. A subclass writes `evaluate`, and `update` if it learns.
+
+    Networks and optimizers that are public attributes are kept in checkpoints.
+    """
+
+    Settings: ClassVar[type[RewardSignalSettings]] = RewardSignalSettings
+    """What the YAML may say of it."""
+    ignores_done: ClassVar[bool] = False
+    """True: the future counts beyond the end of an episode."""
+
+    def __init__(self, setup: SignalSetup, settings: Any) -> None:
+        self.settings = settings
+        self.name = setup.name
+        self.gamma: float = settings.gamma
+        self.strength: float = settings.strength
+
+    def evaluate(self, batch: SignalBatch) -> Tensor:
+        """Return the (n,) rewards of the rows, before they are multiplied by `strength`; called without gradients."""
+        raise NotImplementedError(f"{type(self).__name__} has no evaluate: a RewardSignal writes evaluate(batch)")
+
+    def update(self, batch: SignalBatch) -> Mapping[str, float]:
+        """Descend once on these rows, and return what to record."""
+        return {}
+
+    @property
+    def learns(self) -> bool:
+        """Does it change as training goes on? Then rows of long ago are judged anew whenever they are learned from."""
+        return type(self).update is not RewardSignal.update
+
+    def make_optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return Adam with the settings' `learning_rate`."""
+        return torch.optim.Adam(parameters, lr=self.settings.learning_rate)
+
+
+class Extrinsic(RewardSignal):
     """What the environment gives: an agent's own reward and its group's."""
 
-    gamma: float
-    strength: float
-    name: str = "extrinsic"
-    ignores_done: bool = False
+    def __init__(self, *, gamma: float, strength: float) -> None:
+        self.name, self.gamma, self.strength = "extrinsic", gamma, strength
 
-    def evaluate(self, segments: Segments) -> Tensor:
-        return segments.rows.reward + segments.rows.group_reward
-
-    def update(self, segments: Segments) -> Mapping[str, float]:
-        return {}
+    def evaluate(self, batch: SignalBatch) -> Tensor:
+        return batch.rows.reward + batch.rows.group_reward

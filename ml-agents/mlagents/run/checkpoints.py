@@ -43,7 +43,7 @@ class Checkpoints:
         """What `training_status.json` says of each checkpoint, oldest first."""
         return list(self.status.get(self.behavior, "checkpoints", []))
 
-    def save(self, step: int, state: State, *, reward: float | None, export: Callable[[Path], None]) -> Path:
+    def save(self, step: int, state: State, *, reward: float | None, export: Callable[[Path], None] | None) -> Path:
         """Write a checkpoint and its model, and return the model's path.
 
         Raises CheckpointError if it cannot be written, NonFiniteError if it holds numbers that are not finite; the
@@ -59,14 +59,17 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(weights, lambda file: torch.save(state, file))
             write_atomically(self.newest, lambda file: torch.save(state, file))
-            export(model)
+            if export is None:
+                model = weights
+            else:
+                export(model)
             self._note(step, model, weights, reward)
         except (OSError, RuntimeError) as error:  # torch says RuntimeError when the disk is full
             raise CheckpointError(
                 f"the checkpoint of {self.behavior} at step {step} could not be written to {self.folder}: {error}. "
                 "The one before it is untouched."
             ) from error
-        log.info(f"Exported {model}")
+        log.info(f"Exported {model}" if export is not None else f"Saved {weights}")
         return model
 
     def model_of(self, step: int) -> Path:
@@ -75,9 +78,11 @@ class Checkpoints:
 
     def holds(self, step: int) -> bool:
         """Is there a checkpoint of this step, with all its files?"""
-        model = self.model_of(step)
-        listed = any(entry["steps"] == step for entry in self.entries)
-        return listed and all(file.is_file() for file in (model, model.with_suffix(".pt"), self.newest))
+        entry = next((entry for entry in self.entries if entry["steps"] == step), None)
+        if entry is None:
+            return False
+        files = [self.own(name) for name in (entry["file_path"], *entry["auxillary_file_paths"])]
+        return all(file is not None and file.is_file() for file in (*files, self.newest))
 
     def finish(self) -> Path | None:
         """Make the last checkpoint's model the run's result, and return its path; None without a checkpoint.
@@ -89,7 +94,7 @@ class Checkpoints:
             return None
         last, final = entries[-1], self.results.model(self.behavior)
         model = self.own(last["file_path"])
-        if model is None:
+        if model is None or model.suffix == ".pt":  # of a policy that is not exported
             return None
         try:
             with open(model, "rb") as source:

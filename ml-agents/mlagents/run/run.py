@@ -31,7 +31,7 @@ class TrainedBehavior:
     name: str
     behavior: Behavior
     checkpoints: Checkpoints
-    export: Callable[[Any], None]  # writes the policy as ONNX to a path
+    export: Callable[[Any], None] | None  # writes the policy as ONNX to a path; None: no model is written
     max_steps: int
     summary_freq: int
     checkpoint_interval: int

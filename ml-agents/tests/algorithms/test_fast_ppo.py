@@ -76,7 +76,7 @@ def test_gradients_by_hand_equal_those_of_autograd(space):
     parameters = [p for p in (*made.policy.parameters(), *made.critic.parameters()) if p.grad is not None]
     want = [p.grad.clone() for p in parameters]
     action = rows.rows.output.action
-    _Step(made)(
+    _Step(made, made.VALUE_WEIGHT)(
         Minibatch(
             made.policy.body.encode(rows.rows.input.obs).numpy(), action.continuous.numpy(), action.discrete.numpy(),
             rows.rows.input.mask.numpy(), rows.rows.output.log_prob.numpy(), rows.advantage.numpy()[:, None],
@@ -101,8 +101,8 @@ def test_a_loss_of_ones_own_is_descended_too():
 
 
 class Doubled(Critic):
-    def forward(self, obs):
-        return 2 * super().forward(obs)
+    def forward(self, input):
+        return 2 * super().forward(input)
 
 
 class OwnCritic(PPOTrainer):
@@ -123,8 +123,8 @@ class Wide(Actor):
 
 
 class Shifted(NetworkBody):
-    def forward(self, obs, head):
-        return super().forward(obs, head) + 0.1
+    def forward(self, *inputs):
+        return super().forward(*inputs) + 0.1
 
 
 class Scaled(torch.nn.Linear):
@@ -170,7 +170,7 @@ def frozen_layer(made):
 
 
 def loss_of_the_moment(made):
-    made.loss = lambda batch: {"value": made.critic(batch.rows.input.obs).pow(2).mean()}
+    made.loss = lambda batch: {"value": made.critic(batch.rows.input).pow(2).mean()}
 
 
 PARTS = [

@@ -165,7 +165,7 @@ def test_a_resumed_trainer_equals_one_that_never_stopped(kind):
     assert difference(behavior.state_dict(), fresh.state_dict())
     fresh.load_state_dict(saved(behavior), keep_step=True)
     for own in (behavior, fresh):
-        torch.manual_seed(3)
+        own.generator.manual_seed(3)
         train(own, WORLDS[kind](seed=5), 1_000)
     assert difference(behavior.state_dict(), fresh.state_dict()) is None
 
@@ -182,7 +182,7 @@ def test_images_stay_bytes_in_every_memory():
     again.load_state_dict(saved(kept), keep_step=True)
     for memory in (kept.trainer.memory, again.trainer.memory):
         rows = memory.sample(50)
-        assert rows.rows.input.obs[0].dtype == rows.after[0].dtype == torch.uint8
+        assert rows.rows.input.obs[0].dtype == rows.next_input.obs[0].dtype == torch.uint8
         assert rows.rows.input.obs[0].max() == 255
 
 

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
 from mlagents.algorithms.trainer import TrainerSetup
+from mlagents.data.experience import PolicyInput
 from mlagents.data.rollout import Tick
 from mlagents.nn.settings import NetworkSettings
 from mlagents.rewards.signal import Extrinsic
@@ -35,7 +37,7 @@ class Fitting(OffPolicyTrainer):
 
     def update(self, batch):
         self.batches.append(batch)
-        loss = (self.policy.body(batch.rows.input.obs, self.policy.head) - batch.returns).pow(2).mean()
+        loss = (self.policy.body(batch.input, self.policy.head) - batch.returns).pow(2).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -145,8 +147,8 @@ def test_a_target_follows_by_its_share_and_sees_through_the_same_normalizer():
     trainer.soft_update(target, trainer.policy, tau=1.0)
     assert torch.equal(target.head.weight, trainer.policy.head.weight)
     assert target.head.weight is not trainer.policy.head.weight
-    obs = (torch.tensor([[1.0], [2.0]]),)
-    assert torch.equal(target.body(obs, target.head), trainer.policy.body(obs, trainer.policy.head))
+    seen = PolicyInput.of((torch.tensor([[1.0], [2.0]]),))
+    assert torch.equal(target.body(seen, target.head), trainer.policy.body(seen, trainer.policy.head))
 
 
 def test_a_target_of_a_bare_network_shares_nothing():
@@ -178,14 +180,14 @@ def test_a_trainer_resumed_with_its_memory_equals_one_that_never_stopped(tick, p
     trainer = made(**settings)
     feed(trainer, tick, 0, 17)
     trainer.forget()  # a world that begins anew has no unfinished episodes
-    state = through_a_file({**trainer.state_dict(), "rng": torch.get_rng_state()})
+    state = through_a_file({**trainer.state_dict(), "rng": trainer.generator.get_state()})
     feed(trainer, tick, 17, 40)
     resumed = made(**settings)
     resumed.load_state_dict(state)
-    torch.set_rng_state(state["rng"])
+    resumed.generator.set_state(state["rng"])
     feed(resumed, tick, 17, 40)
     assert resumed.updates == trainer.updates
-    mine, theirs = (list(other.memory.state_dict()["columns"]) for other in (resumed, trainer))
+    mine, theirs = (list(other.memory.state_dict()["columns"].values()) for other in (resumed, trainer))
     assert all(torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
     for name, value in trainer.policy.state_dict().items():
         assert torch.equal(resumed.policy.state_dict()[name], value), name
@@ -218,9 +220,7 @@ def test_another_pace_after_a_resume_makes_up_for_nothing(tick):
     assert resumed.updates == trainer.updates + 3
 
 
-def test_a_trainer_without_an_update_says_what_is_missing(tick):
+def test_a_trainer_without_an_update_says_what_is_missing():
     setup = TrainerSetup(SPEC, NetworkSettings(hidden_units=4), [Extrinsic(gamma=0.5, strength=1.0)], 1000)
-    trainer = OffPolicyTrainer(setup, OffPolicyHyperparamSettings(batch_size=1))
-    trainer.receive(tick([0.0] * 3))
-    with pytest.raises(NotImplementedError, match="OffPolicyTrainer has no update"):
-        trainer.learn(3)
+    with pytest.raises(TrainerError, match=r"OffPolicyTrainer has no update: an OffPolicyTrainer writes update"):
+        OffPolicyTrainer(setup, OffPolicyHyperparamSettings(batch_size=1))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.on_policy import OnPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
@@ -146,7 +147,7 @@ def test_a_stopped_and_resumed_trainer_equals_one_that_never_stopped():
     step = learn_from(never_stopped, first, 0)
     never_stopped.forget()  # a world that begins anew has no unfinished episodes
     file = io.BytesIO()
-    torch.save({**never_stopped.state_dict(), "rng": torch.get_rng_state()}, file)
+    torch.save({**never_stopped.state_dict(), "rng": never_stopped.generator.get_state()}, file)
     learn_from(never_stopped, second, step)
 
     file.seek(0)
@@ -154,7 +155,7 @@ def test_a_stopped_and_resumed_trainer_equals_one_that_never_stopped():
     torch.manual_seed(77)
     resumed = PPOTrainer(setup(world.spec, normalize=True), FAST)
     resumed.load_state_dict(state)
-    torch.set_rng_state(state["rng"])
+    resumed.generator.set_state(state["rng"])
     learn_from(resumed, second, step)
     assert resumed.now == never_stopped.now
     mine, theirs = resumed.state_dict(), never_stopped.state_dict()
@@ -178,7 +179,7 @@ class Counting(OffPolicyTrainer):
 
     def update(self, batch):
         assert len(batch) == self.settings.batch_size
-        assert batch.after[0].shape == batch.rows.input.obs[0].shape
+        assert batch.next_input.obs[0].shape == batch.rows.input.obs[0].shape
         return {"Losses/None": 0.0}
 
 
@@ -194,6 +195,5 @@ def test_an_off_policy_trainer_updates_at_its_pace_after_warm_up():
 
 def test_a_trainer_without_a_loss_says_what_is_missing():
     world = Identity(ActionSpec.create_discrete((2,)))
-    trainer = OnPolicyTrainer(setup(world.spec), FAST)
-    with pytest.raises(NotImplementedError, match="OnPolicyTrainer has no loss"):
-        learn_from(trainer, rollouts(world, 1), 0)
+    with pytest.raises(TrainerError, match=r"OnPolicyTrainer has no loss: an OnPolicyTrainer writes loss\(batch\)"):
+        OnPolicyTrainer(setup(world.spec), FAST)

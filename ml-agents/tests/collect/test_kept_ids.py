@@ -143,9 +143,11 @@ class Listener:
     """Stands in for a trainer; notes which lanes were closed."""
 
     capabilities = Capabilities(groups=True)
+    device, generator = "cpu", torch.Generator()
 
     def __init__(self):
         self.policy, self.closed, self.rows = Counter(), [], 0
+        self.policy.memory_size = 1
 
     def receive(self, tick):
         self.rows += len(tick.lane)
@@ -164,7 +166,7 @@ def vanishing(n, ticks):
 def test_agents_that_vanish_without_a_word_are_forgotten_in_time(monkeypatch):
     monkeypatch.setattr(collecting, "SILENCE", 50)
     trainer = Listener()
-    behavior = Behavior(trainer, time_horizon=1000, memory_size=1)
+    behavior = Behavior(trainer, time_horizon=1000)
     for step in vanishing(10, 1500):
         behavior.receive(step)
         behavior.act()
@@ -180,7 +182,7 @@ def test_agents_that_vanish_without_a_word_are_forgotten_in_time(monkeypatch):
 
 def test_a_silent_agent_is_not_gone_while_others_of_many_environments_speak(monkeypatch):
     monkeypatch.setattr(collecting, "SILENCE", 50)
-    behavior = Behavior(Listener(), time_horizon=1000, memory_size=1)
+    behavior = Behavior(Listener(), time_horizon=1000)
     for environment in range(20):
         behavior.receive(batch([Info(0, False, 0.0, 1.0), Info(1, False, 0.0, 2.0)], environment))
         behavior.act()
@@ -196,7 +198,7 @@ def test_a_silent_agent_is_not_gone_while_others_of_many_environments_speak(monk
 @pytest.mark.parametrize("ends", [False, True])
 def test_an_agent_that_was_taken_for_gone_begins_anew(monkeypatch, ends):
     monkeypatch.setattr(collecting, "SILENCE", 50)
-    behavior = Behavior(Listener(), time_horizon=1000, memory_size=1)
+    behavior = Behavior(Listener(), time_horizon=1000)
     behavior.receive(batch([Info(0, False, 0.0, 1.0), Info(1, False, 0.0, 2.0)]))
     behavior.act()
     for _ in range(300):
@@ -212,7 +214,7 @@ def test_an_agent_that_was_taken_for_gone_begins_anew(monkeypatch, ends):
 
 def test_two_teams_of_one_behavior_teach_one_trainer_in_lanes_of_their_own():
     trainer = Listener()
-    behavior = Behavior(trainer, time_horizon=1000, memory_size=1)
+    behavior = Behavior(trainer, time_horizon=1000)
     ticks = []
     trainer.receive = ticks.append
     for turn in range(3):

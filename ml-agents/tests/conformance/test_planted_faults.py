@@ -134,15 +134,15 @@ def test_a_bad_habit_is_seen_with_numbers_too(ask, habit, question, space):
 
 
 class AtTheGreedyChoice(DQNTrainer):
-    def goal(self, batch):
-        now = self.policy.best(self.policy.values(batch.rows.input.obs), batch.rows.input.mask)
-        after = self.target.chosen(self.target.values(batch.after), now)
+    def td_target(self, batch):
+        now = self.policy.distribution(batch.input).mode().discrete
+        after = self.target.chosen(self.target.q_values(batch.next_input), now)
         return batch.returns + batch.discount * after.mean(1, keepdim=True).detach()
 
 
 class AtTheTakenChoice(DQNTrainer):
-    def goal(self, batch):
-        after = self.target.chosen(self.target.values(batch.after), batch.rows.output.action.discrete)
+    def td_target(self, batch):
+        after = self.target.chosen(self.target.q_values(batch.next_input), batch.action.discrete)
         return batch.returns + batch.discount * after.mean(1, keepdim=True).detach()
 
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mlagents.data.experience import PolicyInput
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
 from mlagents.data.rollout import Tick
 
 
 def transitions(experience, obs):
     rows, one = experience(obs), torch.ones(len(obs), 1)
-    return Transition(rows, (rows.input.obs[0] + 0.5,), torch.ones(len(obs), 0, dtype=torch.bool), one, one, one[:, 0] > 1)
+    return Transition(rows, PolicyInput.of((rows.input.obs[0] + 0.5,)), one, one, one[:, 0] > 1)
 
 
 def values(buffer):
@@ -40,7 +41,7 @@ def test_each_row_comes_with_what_followed_it(experience):
     buffer = ReplayBuffer(4)
     buffer.append(transitions(experience, [1.0, 2.0, 3.0]))
     sample = buffer.sample(50)
-    assert torch.equal(sample.after[0], sample.rows.input.obs[0] + 0.5)
+    assert torch.equal(sample.next_input.obs[0], sample.rows.input.obs[0] + 0.5)
 
 
 def test_an_empty_buffer_cannot_be_sampled(experience):
@@ -102,7 +103,7 @@ class Lanes:
 
     def note(self, parts):
         for part in parts:
-            columns = (part.rows.input.obs[0], part.returns, part.discount, part.after[0])
+            columns = (part.rows.input.obs[0], part.returns, part.discount, part.next_input.obs[0])
             self.out += zip(*(column[:, 0].tolist() for column in columns), strict=True)
 
 
@@ -185,7 +186,7 @@ def test_what_was_allowed_next_comes_with_a_row(experience):
         rows = experience([float(i)], done=[i == 2])
         rows = replace(rows, input=replace(rows.input, mask=torch.tensor([mask])))
         tick = Tick(rows, torch.tensor([0]), rows.done, (rows.input.obs[0] + 1,), 0)
-        out += [part.after_mask.tolist() for part in returns.take(tick, rows.reward[:, None])]
+        out += [part.next_input.mask.tolist() for part in returns.take(tick, rows.reward[:, None])]
     assert out == [[masks[1]], [masks[2]], [[True, True]]]
 
 

@@ -29,7 +29,7 @@ def rows(*pieces, n=1):
 def test_a_row_has_what_was_done_and_what_came_of_it(shown):
     table = rows(shown(3, 2, 4, interrupted=[1]))
     assert table.rows.input.obs[0].flatten().tolist() == [0, 1, 3, 5, 6, 7]
-    assert table.after[0].flatten().tolist() == [1, 2, 4, 6, 7, 8]
+    assert table.next_input.obs[0].flatten().tolist() == [1, 2, 4, 6, 7, 8]
     assert table.returns.flatten().tolist() == [1, 2, 4, 6, 7, 8]
     assert table.rows.done.tolist() == [False, True, True, False, False, True]
     assert table.rows.interrupted.tolist() == [False, False, True, False, False, False]
@@ -38,7 +38,7 @@ def test_a_row_has_what_was_done_and_what_came_of_it(shown):
     assert table.rows.output.action.discrete.flatten().tolist() == [1, 2, 1, 0, 1, 2]
     assert table.rows.output.action.continuous.flatten().tolist() == pytest.approx([0.03, 0.06, 0.12, 0.18, 0.21, 0.24])
     assert table.rows.input.mask[:, 2].tolist() == [True, False, False, False, True, False]
-    assert table.after_mask[:, 2].tolist() == [False, True, True, True, False, True]  # nobody was asked at an end
+    assert table.next_input.mask[:, 2].tolist() == [False, True, True, True, False, True]  # nobody was asked at an end
     assert table.demonstrated.all()
 
 
@@ -46,7 +46,7 @@ def test_returns_over_several_rows_end_with_their_episode(shown):
     table = rows(shown(4, 2), n=2)
     assert table.rows.input.obs[0].flatten().tolist() == [0, 1, 2, 4]
     assert table.returns.flatten().tolist() == [1 + 0.5 * 2, 2 + 0.5 * 3, 3, 5]
-    assert table.after[0].flatten().tolist() == [2, 3, 3, 5]
+    assert table.next_input.obs[0].flatten().tolist() == [2, 3, 3, 5]
 
 
 @pytest.mark.parametrize("n", [1, 3])

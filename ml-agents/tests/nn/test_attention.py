@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlagents.data.experience import PolicyInput
 from mlagents.nn.attention import EMBEDDING, EntityEncoder, are_present, attend
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.layers import layer_norm, linear
@@ -104,9 +105,9 @@ def test_entities_are_seen_beside_what_else_is_known(sensors):
     x = body.encode(obs)
     assert torch.equal(x[:, :4], obs[1])
     assert torch.allclose(x[:, 4:], body.entities(obs[1], [obs[0]]))
-    assert body(obs, linear(16, 2, 1.0)).shape == (5, 2)
+    assert body(PolicyInput.of(obs), linear(16, 2, 1.0)).shape == (5, 2)
 
 
 def test_entities_may_be_all_that_is_seen(sensors):
     body = NetworkBody([sensors.entities(8, 6)], NetworkSettings(hidden_units=16))
-    assert body((some(5, 8, 6, 3),), linear(16, 2, 1.0)).shape == (5, 2)
+    assert body(PolicyInput.of((some(5, 8, 6, 3),)), linear(16, 2, 1.0)).shape == (5, 2)

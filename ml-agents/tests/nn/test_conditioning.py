@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from mlagents.data.experience import PolicyInput
 from mlagents.nn import conditioning
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.conditioning import GoalLayer
@@ -58,7 +59,7 @@ def test_a_goal_changes_the_answer_also_through_its_own_network(sensors):
     )
     head, x = linear(16, 2, 1.0), torch.randn(1, 6)
     seen, meant = x[:, :4], torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    one, other = (body((seen, goal[None]), head) for goal in meant)
+    one, other = (body(PolicyInput.of((seen, goal[None])), head) for goal in meant)
     assert not torch.allclose(one, other, atol=1e-3)
     weights = body.conditioned.matrix(meant)
     assert not torch.allclose(weights[0], weights[1], atol=1e-3)
@@ -78,7 +79,7 @@ def test_gradients_reach_every_parameter(pictured, sensors):
     body = NetworkBody([sensors.image(3, 20, 20), goal, sensors.vector(3)], NetworkSettings(hidden_units=16))
     obs = (torch.rand(5, 3, 20, 20), torch.rand(5, *goal.shape), torch.randn(5, 3))
     assert body.goal(body.encode(obs)).shape == (5, 16 if pictured else 2)
-    body(obs, linear(16, 2, 1.0)).square().sum().backward()
+    body(PolicyInput.of(obs), linear(16, 2, 1.0)).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in body.parameters())
 
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from mlagents.data.experience import PolicyInput
 from mlagents.nn import encoders
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.encoders import ENCODERS, ImageEncoder
@@ -110,7 +111,7 @@ def test_vectors_and_images_lie_side_by_side_and_only_vectors_are_normalized(sen
     assert x.shape == (5, 3 + 2 + 16 + 16)
     assert torch.equal(x[:, :5], body.normalizer(torch.cat([obs[0], obs[2]], 1)))
     assert torch.allclose(x[:, 5:21], body.images[0](obs[1]))
-    assert body(obs, linear(16, 2, 1.0)).shape == (5, 2)
+    assert body(PolicyInput.of(obs), linear(16, 2, 1.0)).shape == (5, 2)
     assert not body.is_mlp
 
 
@@ -123,7 +124,7 @@ def test_images_alone_need_no_normalizer(sensors):
 def test_the_dense_layers_behind_images_have_the_gradients_of_autograd(sensors):
     body, head = NetworkBody([sensors.image(1, 20, 20)], NetworkSettings(hidden_units=8)), linear(8, 2, 1.0)
     image, parameters = torch.rand(6, 1, 20, 20), [*body.parameters(), *head.parameters()]
-    got = torch.autograd.grad(body((image,), head).square().sum(), parameters)
+    got = torch.autograd.grad(body(PolicyInput.of((image,)), head).square().sum(), parameters)
     want = torch.autograd.grad(body.reference(body.encode((image,)), head).square().sum(), parameters)
     for mine, theirs in zip(got, want, strict=True):
         assert torch.allclose(mine, theirs, atol=1e-5)

@@ -43,7 +43,7 @@ def test_the_walk_in_numpy_equals_autograd():
     parameters = [*body.parameters(), *head.parameters()]
     x = torch.randn(9, 5, requires_grad=True)
     grad_out = torch.randn(9, 4)
-    quick = body((x[:, :3], x[:, 3:]), head)
+    quick = body(PolicyInput.of((x[:, :3], x[:, 3:])), head)
     got = torch.autograd.grad((quick * grad_out).sum(), [x, *parameters])
     slow = body.reference(x, head)
     want = torch.autograd.grad((slow * grad_out).sum(), [x, *parameters])
@@ -56,7 +56,7 @@ def test_the_walk_without_gradients_says_the_same():
     body, head = NetworkBody(SENSORS, NetworkSettings(hidden_units=16)), linear(16, 4, 1.0)
     x = torch.randn(9, 5)
     with torch.no_grad():
-        quick = body((x[:, :3], x[:, 3:]), head)
+        quick = body(PolicyInput.of((x[:, :3], x[:, 3:])), head)
     assert torch.allclose(quick, body.reference(x, head), atol=1e-6)
 
 
@@ -183,7 +183,7 @@ def test_the_critic_has_a_head_for_each_signal_and_shares_the_normalizer():
     policy = actor(ActionSpec.create_continuous(2), normalize=True)
     settings = NetworkSettings(hidden_units=16, normalize=True)
     critic = Critic(policy.spec, settings, ["extrinsic", "curiosity"], beside=policy.body)
-    assert critic((torch.randn(4, 3), torch.randn(4, 2))).shape == (4, 2)
+    assert critic(PolicyInput.of((torch.randn(4, 3), torch.randn(4, 2)))).shape == (4, 2)
     assert critic.body.normalizer is policy.body.normalizer
     assert critic.body.layers[0] is not policy.body.layers[0]
 
@@ -253,8 +253,8 @@ def test_what_an_author_changes_in_a_network_is_never_passed_over(change, grad):
     body, head = NetworkBody(spec, NetworkSettings(hidden_units=8, num_layers=2)), nn.Linear(8, 2)
     obs = (torch.randn(5, 3),)
     with torch.set_grad_enabled(grad):
-        before = body(obs, head)
+        before = body(PolicyInput.of(obs), head)
         change(body, head)
-        after = body(obs, head)
+        after = body(PolicyInput.of(obs), head)
         assert torch.allclose(after, body.reference(obs[0], head), atol=1e-6)
         assert not torch.allclose(after, before, atol=1e-3)

@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
+from mlagents.data.experience import PolicyInput
 from mlagents.export.export import build, check, dry_run, export
 from mlagents.export.importers import MISSING, OPSETS, unreadable
 from mlagents.nn.policy import Actor
@@ -218,7 +219,7 @@ def test_a_model_made_in_unity_says_the_same_with_our_layers():
     feeds = {"obs_0": obs[0].numpy(), "obs_1": obs[1].numpy(), "action_masks": np.ones((5, 7), np.float32)}
     (want,) = session.run([logits], feeds)
     with torch.no_grad():
-        assert np.allclose(ours.body(tuple(obs), ours.head).numpy(), want, rtol=1e-4, atol=1e-4)
+        assert np.allclose(ours.body(PolicyInput.of(tuple(obs)), ours.head).numpy(), want, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", sorted(MISSING))

@@ -1,6 +1,6 @@
-"""the-name: Q-learning, which learns what each choice is worth from whatever was done before.
+"""the-name: Q-learning, which learns the value of each choice from whatever was done before.
 
-Memory, pace, checkpoints and the exported model come from `OffPolicyTrainer`; who acts and `update` are yours.
+Memory, pace, checkpoints and the exported model come from `OffPolicyTrainer`; the policy and `update` are yours.
 """
 
 from typing import Any
@@ -18,42 +18,29 @@ class TheNameSettings(ml.OffPolicyHyperparamSettings):
     tau: float = Field(0.02, gt=0, le=1)
     """Share of the way that the target network goes at each update."""
     epsilon: float = Field(0.05, ge=0, le=1)
-    """Chance of random choices once exploration is over; it begins at 1."""
+    """Probability of random choices once exploration is over; it begins at 1."""
     exploration_steps: ml.Int = Field(10000, ge=1)
-    """Steps in which that chance falls to epsilon, in a straight line."""
+    """Steps in which that probability falls to epsilon, in a straight line."""
 
 
 class TheNameActor(ml.Actor):
-    """Takes the allowed choice of most worth in each branch, or now and then random ones; the head says the worth."""
-
-    samples = False  # the exported model takes the best, too: worth is no probability to draw from
+    """Takes the allowed choice of the largest value in each branch, or now and then random ones."""
 
     def __init__(self, setup: ml.TrainerSetup) -> None:
         super().__init__(setup.spec, setup.network)
         self.epsilon = 0.0  # only a trainer that learns raises it: a model that is played explores nothing
 
-    @torch.no_grad()
-    def act(self, input: ml.PolicyInput, *, explore: bool = True) -> ml.PolicyOutput:
-        """Return choices; nothing asks how likely they were, so log_prob and entropy are 0."""
-        worth = torch.cat(self.worth(input.obs), 1)
-        epsilon = self.epsilon if explore and not self.deterministic else 0.0
-        worth = torch.where(torch.rand(len(worth), 1) < epsilon, torch.rand_like(worth), worth)  # each agent draws
-        branches = self.split(worth.masked_fill(~input.mask, -torch.inf))
-        choice = torch.stack([branch.argmax(1) for branch in branches], 1)
-        nothing = torch.zeros(choice.shape)
-        return ml.PolicyOutput(ml.Actions(worth[:, :0], choice), nothing, nothing.sum(1), input.memory)
+    def from_output(self, output: Tensor, mask: Tensor) -> ml.EpsilonGreedy:
+        """Read the head's (n, K) output as the values of all choices."""
+        return ml.EpsilonGreedy(output, mask, self.branches, self.epsilon)
 
-    def worth(self, obs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return one (n, branch size) table per branch: what each of its choices is worth."""
-        return self.split(self.body(obs, self.head))
-
-    def split(self, columns: Tensor) -> tuple[Tensor, ...]:
-        """Return the columns of each branch."""
-        return torch.split_with_sizes(columns, self.branches, 1)
+    def q_values(self, input: ml.PolicyInput) -> tuple[Tensor, ...]:
+        """Return one (n, branch size) table per branch: the value of each of its choices."""
+        return torch.split_with_sizes(self.body(input, self.head), self.branches, 1)
 
 
 class TheNameTrainer(ml.OffPolicyTrainer):
-    """Each branch learns what its own choices are worth, from what its own best choice is worth next."""
+    """Each branch learns the values of its own choices, from the value of its own best choice next."""
 
     trainer_type = "the-name"  # as the YAML says it
     Settings = TheNameSettings
@@ -62,13 +49,13 @@ class TheNameTrainer(ml.OffPolicyTrainer):
 
     def __init__(self, setup: ml.TrainerSetup, settings: Any) -> None:
         super().__init__(setup, settings)
-        self.target = self.make_target(self.policy)  # follows slowly, so that the goals hold still
+        self.target = self.make_target(self.policy)  # follows slowly, so that the targets hold still
         self.optimizer = self.make_optimizer(list(self.policy.parameters()))
 
     def make_policy(self, setup: ml.TrainerSetup) -> TheNameActor:
         return TheNameActor(setup)
 
-    def make_schedules(self, max_steps: int) -> dict[str, ml.Schedule]:
+    def make_schedules(self, max_steps: int) -> dict[str, ml.AnySchedule]:
         falls = ml.Schedule(1.0, self.settings.epsilon, self.settings.exploration_steps, linear=True)
         return {**super().make_schedules(max_steps), "epsilon": falls}
 
@@ -78,18 +65,18 @@ class TheNameTrainer(ml.OffPolicyTrainer):
 
     def update(self, batch: ml.Transition) -> ml.Metrics:
         """Descend once, and return what TensorBoard shows."""
-        choice = batch.rows.output.action.discrete.unsqueeze(2).unbind(1)  # one (n, 1) per branch
-        worth = self.policy.worth(batch.rows.input.obs)
-        value = torch.cat([table.gather(1, chosen) for table, chosen in zip(worth, choice, strict=True)], 1)
-        loss = nn.functional.smooth_l1_loss(value, self.goal(batch))
+        choice = batch.action.discrete.unsqueeze(2).unbind(1)  # one (n, 1) per branch
+        q_values = self.policy.q_values(batch.input)
+        value = torch.cat([table.gather(1, chosen) for table, chosen in zip(q_values, choice, strict=True)], 1)
+        loss = nn.functional.smooth_l1_loss(value, self.td_target(batch))
         self.take_step(self.optimizer, loss)
         self.soft_update(self.target, self.policy, tau=self.settings.tau)
         return {"Losses/Value Loss": loss.item(), "Policy/Value Estimate": value.mean().item()}
 
     @torch.no_grad()
-    def goal(self, batch: ml.Transition) -> Tensor:
-        """Return the (n, B) worth that the choices turned out to have."""
-        allowed = self.target.split(batch.after_mask)
-        worth = zip(self.target.worth(batch.after), allowed, strict=True)
-        best = torch.stack([table.masked_fill(~may, -torch.inf).amax(1) for table, may in worth], 1)
+    def td_target(self, batch: ml.Transition) -> Tensor:
+        """Return the (n, B) values that the choices turned out to have."""
+        allowed = torch.split_with_sizes(batch.next_input.mask, self.policy.branches, 1)
+        q_values = zip(self.target.q_values(batch.next_input), allowed, strict=True)
+        best = torch.stack([table.masked_fill(~mask, -torch.inf).amax(1) for table, mask in q_values], 1)
         return batch.returns + batch.discount * best  # the discount is 0 where an episode ended

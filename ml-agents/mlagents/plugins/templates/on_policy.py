@@ -31,8 +31,8 @@ class TheNameTrainer(OnPolicyTrainer):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms whose sum is descended; each is a curve of its own in TensorBoard."""
-        log_prob, entropy = self.policy.evaluate(batch.rows.input, batch.rows.output.action)
-        value = self.critic(batch.rows.input.obs)  # (n, signals), as batch.returns
+        log_prob, entropy = self.evaluate(batch)  # (n, actions) and (n,)
+        value = self.values(batch)  # (n, signals), as batch.returns
         return {
             "policy": -(log_prob.sum(1) * batch.advantage).mean(),  # the parts of an action were chosen together
             "value": self.settings.value_weight * (batch.returns - value).pow(2).mean(),

@@ -24,7 +24,7 @@ class TheNameTrainer(PPOTrainer):
         terms = super().loss(batch)
         if self.settings.drift == 0:
             return terms
-        log_prob, _ = self.policy.evaluate(batch.rows.input, batch.rows.output.action)
-        change = (log_prob - batch.rows.output.log_prob).sum(1)
+        log_prob, _ = self.evaluate(batch)
+        change = (log_prob - batch.log_prob).sum(1)
         # The KL divergence from rows that the old policy drew: never below 0, unlike the mean of -change.
         return {**terms, "drift": self.settings.drift * (change.exp() - 1 - change).mean()}

@@ -1,0 +1,125 @@
+"""Mistakes in an author's trainer, in sentences that name the class, the hook and the line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from mlagents.data.finite import NotFinite
+from mlagents.nn.layers import UnsupportedNetwork
+
+OURS = frozenset({"mlagents", "mlagents_envs", "torch", "numpy", "pydantic", "numba", "onnx", "onnxruntime"})
+
+
+class TrainerError(Exception):
+    """What is wrong with an author's trainer."""
+
+
+@contextmanager
+def naming_the_author() -> Iterator[None]:
+    """Turn what fails inside an author's code into a TrainerError with the hook and the line; leave the rest alone."""
+    try:
+        yield
+    except (TrainerError, UnsupportedNetwork, NotFinite, MemoryError, OSError):
+        raise
+    except Exception as error:
+        frames = list(_frames_of_authors(error))
+        if not frames:
+            raise
+        (hook, _), (inner, line) = frames[0], frames[-1]
+        text = " ".join(str(error).split())
+        raise TrainerError(
+            f"{_name(hook)} failed at {Path(inner.f_code.co_filename).name}, line {line}: {type(error).__name__}: "
+            f"{text}. The whole traceback is shown with --debug."
+        ) from error
+
+
+def _frames_of_authors(error: BaseException) -> Iterator[tuple[FrameType, int]]:
+    trace = error.__traceback__
+    while trace is not None:
+        package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in OURS and package not in sys.stdlib_module_names:
+            yield trace.tb_frame, trace.tb_lineno
+        trace = trace.tb_next
+
+
+def _name(frame: FrameType) -> str:
+    owner = frame.f_locals.get("self")
+    return f"{type(owner).__name__}.{frame.f_code.co_name}" if owner is not None else frame.f_code.co_name
+
+
+def check_terms(hook: str, terms: Any) -> None:
+    """Raise TrainerError unless a hook returned scalars by name."""
+    if not isinstance(terms, Mapping):
+        raise TrainerError(f"{hook} must return a dict of scalars by name, but returned {type(terms).__name__}")
+    for name, term in terms.items():
+        check_scalar(f"{hook}: the term '{name}'", term)
+
+
+def check_scalar(what: str, term: Any) -> None:
+    """Raise TrainerError unless this is a tensor of a single number."""
+    if not isinstance(term, Tensor):
+        raise TrainerError(f"{what} is {type(term).__name__}; it must be a tensor of a single number")
+    if term.dim():
+        raise TrainerError(
+            f"{what} has shape {tuple(term.shape)}; it must be a single number: take its mean() or sum()"
+        )
+
+
+class BroadcastWatch(TorchFunctionMode):
+    """Notices operations in an author's code that stretch (n,) beside (n, 1) to (n, n): the mean of that is no error.
+
+    with BroadcastWatch(n) as watch: ...; watch.check(hook, terms)
+    """
+
+    def __init__(self, n: int) -> None:
+        """n: rows of the batch; nothing is noticed in fewer than 3."""
+        super().__init__()
+        self.n = n
+        self.found: list[tuple[Any, str]] = []  # the node of the graph, and where
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if self.n > 2 and isinstance(result, Tensor) and result.shape == (self.n, self.n):
+            shapes = {tuple(each.shape) for each in args if isinstance(each, Tensor)}
+            if {(self.n,), (self.n, 1)} <= shapes and (where := _place_of_author()) is not None:
+                self.found.append((result.grad_fn, where))
+        return result
+
+    def check(self, hook: str, terms: Mapping[str, Tensor]) -> None:
+        """Raise TrainerError if something was stretched; terms: losses by name, of which the one it is in is named."""
+        for node, where in self.found:
+            names = [f": the term '{name}'" for name, term in terms.items() if node is not None and _holds(term, node)]
+            raise TrainerError(
+                f"{hook}{''.join(names[:1])} stretches ({self.n},) beside ({self.n}, 1) to ({self.n}, {self.n}) by "
+                f"broadcasting, at {where}; give both the same shape, for example with unsqueeze(1)"
+            )
+
+
+def _place_of_author() -> str | None:
+    """Return the file and line of the innermost frame that calls us from an author's code; None for our own."""
+    frame = sys._getframe(2)
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("torch"):
+        frame = frame.f_back  # type: ignore[assignment]
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0] if frame is not None else "mlagents"
+    return None if package in OURS else f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+
+
+def _holds(term: Tensor, node: Any) -> bool:
+    """Is this node in the graph that made a loss?"""
+    seen, ahead = set(), [term.grad_fn]
+    while ahead:
+        here = ahead.pop()
+        if here is node:
+            return True
+        if here is not None and here not in seen:
+            seen.add(here)
+            ahead += [further for further, _ in here.next_functions]
+    return False

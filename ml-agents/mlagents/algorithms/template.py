@@ -1,0 +1,138 @@
+"""What the two templates of trainers have in common: parts that a subclass may replace, checkpoints, records, steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from mlagents.algorithms.author import TrainerError, check_scalar
+from mlagents.algorithms.capabilities import Capabilities
+from mlagents.algorithms.modules import Module, load_state, lost_parameters, modules_of, state_of
+from mlagents.algorithms.schedules import AnySchedule, Schedule
+from mlagents.algorithms.settings import HyperparamSettings
+from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
+from mlagents.data.finite import check_parameters
+from mlagents.nn.policy import Actor, Policy
+from mlagents.rewards.signal import RewardSignal
+
+
+class TrainerTemplate:
+    """Settings, signals, policy, schedules and checkpoints of a trainer."""
+
+    Settings: ClassVar[type[HyperparamSettings]] = HyperparamSettings
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    NOT_HERE: ClassVar[Mapping[str, str]] = {}  # hooks of the other template, and what to write instead
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for hook in vars(cls).keys() & cls.NOT_HERE.keys():
+            raise TypeError(f"{cls.__name__} has a method '{hook}': {cls.NOT_HERE[hook]}")
+
+    def __init__(self, setup: TrainerSetup, settings: Any) -> None:
+        self.settings = settings
+        self.device = setup.device
+        self.generator = setup.generator
+        self.signals = self.make_signals(setup)
+        self.policy = self.make_policy(setup)
+        self.policy.generator = setup.generator
+        self.schedules = self.make_schedules(setup.max_steps)
+        self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
+        self._recorded: dict[str, list[float]] = {}
+
+    # parts that a subclass may replace
+
+    def make_signals(self, setup: TrainerSetup) -> list[RewardSignal]:
+        """Return the reward signals, in the order of the columns of `returns`."""
+        return list(setup.signals)
+
+    def make_policy(self, setup: TrainerSetup) -> Policy:
+        """Return what acts, and what is exported."""
+        return Actor(setup.spec, setup.network)
+
+    def make_optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return what takes the steps. Its learning rate follows the schedule `learning_rate`.
+
+        A parameter group with a key `schedule` follows the schedule of that name instead.
+        """
+        return torch.optim.Adam(parameters, lr=self.settings.learning_rate, fused=True)
+
+    def make_schedules(self, max_steps: int) -> dict[str, AnySchedule]:
+        """Return the numbers that change with the step, each a function of it; `self.now` holds their values."""
+        linear = self.settings.learning_rate_schedule == "linear"
+        return {"learning_rate": Schedule(self.settings.learning_rate, 1e-10, max_steps, linear)}
+
+    def modules(self) -> dict[str, Module]:
+        """Return what a checkpoint holds: networks, optimizers and parameters that are public attributes, by title.
+
+        Lists, tuples and dicts of them too, and those of the reward signals.
+        """
+        found = modules_of(self)
+        for signal in self.signals:
+            found |= {f"{title(signal.name)} Signal {name}": module for name, module in modules_of(signal).items()}
+        return found
+
+    # what a subclass calls
+
+    def record(self, tag: str, value: float | Tensor) -> None:
+        """Record a number under a TensorBoard tag; its mean until the end of this `learn` is what is shown."""
+        self._recorded.setdefault(tag, []).append(float(value))
+
+    def take_step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Descend a scalar loss once; the gradient's norm is clipped at `max_grad_norm`, where that is set."""
+        check_scalar("the loss of take_step", loss)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.step(optimizer)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Take a step along gradients that are there, clipped at `max_grad_norm`, where that is set."""
+        if self.settings.max_grad_norm > 0:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm)
+        optimizer.step()
+
+    # what the templates call
+
+    def check_checkpoints(self) -> None:
+        """Raise TrainerError if an optimizer changes parameters that no checkpoint would hold."""
+        for owner in (self, *self.signals):
+            if lost := lost_parameters(owner, modules_of(owner) | self.modules()):
+                raise TrainerError(
+                    f"{type(owner).__name__}: an optimizer changes {', '.join(lost[:3])}, which no checkpoint would "
+                    "hold; make the network a public attribute, in a list or dict if there are several, or name it in "
+                    "modules()"
+                )
+
+    def _advance_schedules(self, step: int) -> None:
+        """Bring `now` and the learning rates of every optimizer to this step."""
+        self.now = {name: schedule(step) for name, schedule in self.schedules.items()}
+        for module in modules_of(self).values():
+            for group in module.param_groups if isinstance(module, torch.optim.Optimizer) else ():
+                group["lr"] = self.now[group.get("schedule", "learning_rate")]
+
+    def _take_recorded(self) -> dict[str, float]:
+        recorded, self._recorded = self._recorded, {}
+        return {tag: sum(values) / len(values) for tag, values in recorded.items()}
+
+    def _check_finite(self) -> None:
+        """Raise NotFinite for a weight that is no number."""
+        check_parameters({name: m for name, m in self.modules().items() if isinstance(m, nn.Module)})
+
+    def state_dict(self) -> State:
+        return state_of(self.modules())
+
+    def load_state_dict(self, state: State) -> None:
+        load_state(self.modules(), state)
+
+
+def rewards_of(signals: Sequence[RewardSignal], ended: Tensor) -> dict[str, Any]:
+    """Return the metrics of ended episodes, none where k is 0; ended: (k, S) the sums of what each signal gave."""
+    if not len(ended):
+        return {}
+    return {f"Policy/{title(signal.name)} Reward": ended[:, i].cpu().numpy() for i, signal in enumerate(signals)}
+
+
+__all__ = ["Metrics", "TrainerTemplate", "rewards_of"]

@@ -1,0 +1,60 @@
+"""Which rows are learned from together: random rows, or whole sequences of an agent's rows for memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+def minibatches(n: int, size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+    """Yield (size,) row numbers of n rows in random order; rows that fill no minibatch are left out."""
+    order = torch.randperm(n, generator=generator, device=generator.device if generator is not None else "cpu")
+    for start in range(0, n // size * size, size):
+        yield order[start : start + size]
+
+
+def sequence_minibatches(
+    sequence: Tensor, size: int, length: int, generator: torch.Generator | None
+) -> Iterator[Tensor]:
+    """Yield row numbers of whole sequences in random order, size // length sequences at a time; the rest is left out.
+
+    sequence: (n,) the number of each row's sequence, of `sequences`. Rows of one sequence stay in order.
+    """
+    order = torch.argsort(sequence, stable=True)
+    parts = torch.split(order, torch.bincount(sequence).tolist())
+    for chosen in minibatches(len(parts), min(max(size // length, 1), len(parts)), generator):
+        yield torch.cat([parts[i] for i in chosen.tolist()])
+
+
+def sequences(lane: Tensor, closes: Tensor, length: int) -> Tensor:
+    """Return (n,) the number of the sequence that each row belongs to: at most `length` rows of one segment.
+
+    lane: (n,) int64, rows of a lane in the order in which they happened; closes: (n,) bool, the row ends its segment.
+    """
+    order = torch.argsort(lane, stable=True)
+    begins = torch.ones_like(closes)
+    begins[1:] = closes[order[:-1]] | (lane[order[1:]] != lane[order[:-1]])
+    place = torch.arange(len(lane), device=lane.device)
+    within = place - torch.where(begins, place, 0).cummax(0).values
+    number = torch.empty_like(lane)
+    number[order] = (within % length == 0).cumsum(0) - 1
+    return number
+
+
+def steps_of(sequence: Tensor) -> list[Tensor]:
+    """Return the rows of each step in time: entry t holds the t-th row of every sequence that has so many.
+
+    sequence: (n,). The longest sequence is first in every entry, so a later entry continues the first rows of the one
+    before.
+    """
+    _, sequence = torch.unique(sequence, return_inverse=True)
+    size = torch.bincount(sequence)
+    rank = torch.empty_like(size)
+    rank[torch.argsort(size, descending=True, stable=True)] = torch.arange(len(size), device=size.device)
+    order = torch.argsort(sequence, stable=True)
+    first = size.cumsum(0) - size
+    place = torch.arange(len(sequence), device=size.device) - first[sequence[order]]
+    by_step = torch.argsort(place * len(size) + rank[sequence[order]])
+    return list(torch.split(order[by_step], torch.bincount(place).tolist()))
