@@ -20,14 +20,12 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from mlagents.build import make_trainer
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
 from mlagents.settings.reading import load
-from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import make
 
 CONFIG = Path(__file__).parents[1] / "config" / "ppo" / "3DBall.yaml"
@@ -59,54 +57,13 @@ class Ours:
 
 def stable_baselines(agents: int):
     """Return the peer: its PPO on the same environment."""
-    from gymnasium.spaces import Box
     from stable_baselines3 import PPO
-    from stable_baselines3.common.vec_env import VecEnv
 
-    class Lanes(VecEnv):
-        """Each agent of the example environment is one of the peer's environments."""
-
-        def __init__(self) -> None:
-            self.env = make("3DBall", areas=agents, seed=1)
-            (self.name,) = self.env.behavior_specs
-            super().__init__(agents, Box(-np.inf, np.inf, (8,), np.float32), Box(-1.0, 1.0, (2,), np.float32))
-
-        def reset(self):
-            self.env.reset()
-            return self.env.get_steps(self.name)[0].obs[0]
-
-        def step_async(self, actions) -> None:
-            self.env.set_actions(self.name, ActionTuple(continuous=actions))
-
-        def step_wait(self):
-            self.env.step()
-            decision, terminal = self.env.get_steps(self.name)
-            reward, done = decision.reward.copy(), np.zeros(agents, bool)
-            infos = [{} for _ in range(agents)]
-            if len(terminal):
-                rows = self.env.ended_rows(self.name)
-                reward[rows], done[rows] = terminal.reward, True
-                for i, row in enumerate(rows):
-                    infos[row] = {
-                        "terminal_observation": terminal.obs[0][i],
-                        "TimeLimit.truncated": bool(terminal.interrupted[i]),
-                    }
-            return decision.obs[0], reward, done, infos
-
-        def close(self) -> None: ...
-        def get_attr(self, attr_name, indices=None):
-            return [None] * agents
-
-        def set_attr(self, attr_name, value, indices=None) -> None: ...
-        def env_method(self, method_name, *args, indices=None, **kwargs):
-            return [None] * agents
-
-        def env_is_wrapped(self, wrapper_class, indices=None):
-            return [False] * agents
+    from mlagents_envs.envs.sb3_vec_env import SB3VecEnv
 
     return PPO(
-        "MlpPolicy", Lanes(), n_steps=ROLLOUT // agents, batch_size=64, n_epochs=3, learning_rate=3e-4, gamma=0.99,
-        gae_lambda=0.99, ent_coef=0.001, device="cpu", seed=1,
+        "MlpPolicy", SB3VecEnv(make("3DBall", areas=agents, seed=1)), n_steps=ROLLOUT // agents, batch_size=64,
+        n_epochs=3, learning_rate=3e-4, gamma=0.99, gae_lambda=0.99, ent_coef=0.001, device="cpu", seed=1,
         policy_kwargs={"net_arch": [128, 128], "activation_fn": torch.nn.SiLU},
     )  # fmt: skip
 

@@ -43,6 +43,16 @@ def test_learning_in_process_is_measured_without_a_peer_too():
     assert "decisions/s" in run("ppo_inprocess.py", "--agents", "64", "--slices", "1")
 
 
+def test_stable_baselines_is_measured_and_its_curve_kept(tmp_path):
+    pytest.importorskip("stable_baselines3")
+    flags = ["--env", "3DBall", "--seeds", "1", "--budget", "1500", "--rollout", "768", "--threshold", "-9"]
+    said = run("sb3.py", *flags, "--curve", str(tmp_path / "curve.csv"))
+    assert "3DBall seed 1: -9 reached at 768" in said and "0 missed" in said
+    lines = (tmp_path / "curve.csv").read_text().splitlines()
+    assert lines[0] == "behavior,seed,steps,reward" and len(lines) == 3
+    run("sb3.py", *flags[:-1], "101", status=1)  # more than there is
+
+
 def test_training_in_players_is_measured():
     assert "     1     64 " in run("training.py", "--scenes", "1x64", "--rounds", "1", "--seconds", "0.1")
 
