@@ -171,7 +171,7 @@ class Model:
     def _columns(self, obs: Array | Sequence[Array] | Mapping[str, Array]) -> tuple[list[Array], bool]:
         """Return one (n, *shape) float32 per input, and whether the agents' axis was added."""
         given = list(obs.values()) if isinstance(obs, Mapping) else obs
-        alone = isinstance(given, np.ndarray) or not any(isinstance(column, np.ndarray) for column in given)
+        alone = _is_array(given) or not any(map(_is_array, given))
         arrays = [self._numbers(column, f"obs {i}") for i, column in enumerate([given] if alone else given)]
         if self.joined:
             arrays = [self._join(arrays)]
@@ -297,6 +297,11 @@ def fits(takes: Sequence[int], shape: Sequence[int]) -> bool:
 def flat_size(spec: BehaviorSpec) -> int:
     """Return how many numbers all sensors see together."""
     return sum(math.prod(sensor.shape) for sensor in spec.observation_specs)
+
+
+def _is_array(given: Any) -> bool:
+    """Is this an array of any library, and no single number?"""
+    return hasattr(given, "__array__") and np.ndim(given) > 0
 
 
 def _size(size: int | str | None) -> int:

@@ -136,13 +136,17 @@ def test_decision_steps_carry_observations_and_masks(name, tmp_path):
     env = make(name, areas=3)
     env.reset()
     decision, _ = env.get_steps(env.behavior)
-    assert_played(decision, env.SPEC, tmp_path)
+    path = write_masks_model(env.SPEC.action_spec, [sensor.shape for sensor in env.SPEC.observation_specs], tmp_path)
+    answers, forbidden = Model(path).act(decision).discrete, decision.action_mask
+    first = answers.shape[1]
+    expected = np.ones_like(answers) if forbidden is None else ~np.concatenate(forbidden, axis=1)[:, :first]
+    assert np.array_equal(answers, expected)
 
 
-def assert_played(decision, spec, folder):
-    """Hold a model that takes the first allowed choice of the first branch against the decision steps' own mask."""
-    branches = spec.action_spec.discrete_branches
-    inputs = {f"obs_{i}": ["batch", *sensor.shape] for i, sensor in enumerate(spec.observation_specs)}
+def write_masks_model(action, shapes, folder):
+    """Write a model whose choices are the first numbers of the mask that it is given, one per branch."""
+    branches = action.discrete_branches
+    inputs = {f"obs_{i}": ["batch", *shape] for i, shape in enumerate(shapes)}
     node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
     made = onnx.helper.make_graph(
         [node("Identity", ["sizes"], ["discrete_action_output_shape"]), node("Cast", ["action_masks"], ["mask"], to=INT64),
@@ -156,10 +160,32 @@ def assert_played(decision, spec, folder):
     )  # fmt: skip
     path = folder / "masks.onnx"
     onnx.save(onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), path)
-    told = Model(path).act(decision).discrete  # the mask of the first choices, as the model was given it
-    mine = decision.action_mask
-    expected = np.ones_like(told) if mine is None else ~np.concatenate(mine, axis=1)[:, : len(branches)]
-    assert np.array_equal(told, expected)
+    return path
+
+
+class Tensor:
+    """An array of another library."""
+
+    def __init__(self, numbers):
+        self._numbers = numbers
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._numbers, dtype)
+
+    def __iter__(self):
+        return map(Tensor, self._numbers)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, Tensor, np.ndarray.tolist], ids=["numpy", "other", "list"])
+def test_the_only_sensor_needs_no_list_whatever_its_numbers_come_as(kind, tmp_path):
+    model = Model(write_masks_model(ActionSpec.create_discrete((2, 3)), [(4,)], tmp_path))
+    assert model.act(kind(np.zeros((6, 4)))).discrete.shape == (6, 2)
+    assert model.act(kind(np.zeros(4))).discrete.shape == (2,)
+    assert model.act([np.float32(1)] * 4).discrete.shape == (2,)
+
+
+def test_several_sensors_come_as_arrays_of_any_library(model):
+    assert np.array_equal(model.act([Tensor(column) for column in OBS]).continuous, model.act(OBS).continuous)
 
 
 def test_a_mapping_is_taken_in_its_order(model):
