@@ -16,7 +16,7 @@ import torch
 
 from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms.making import construct
-from mlagents.algorithms.trainer import TrainerSetup
+from mlagents.algorithms.trainer import CPU, TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
 from mlagents.envs.parameters import first_lessons
@@ -30,7 +30,9 @@ from mlagents.export.export import dry_run, export
 from mlagents.nn.layers import UnsupportedNetwork
 from mlagents.nn.policy import Actor, Policy
 from mlagents.plugins.catalog import Catalog, writers
-from mlagents.rewards.signal import Extrinsic
+from mlagents.plugins.signals import find_signal
+from mlagents.rewards.settings import RewardSignalSettings
+from mlagents.rewards.signal import Extrinsic, RewardSignal, SignalSetup
 from mlagents.run.atomic import write_text_atomically
 from mlagents.run.callbacks import Callback, Callbacks, OnSummary
 from mlagents.run.checkpoints import Checkpoints, State
@@ -221,18 +223,15 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
     catalog = Catalog(options.plugins)
     if (sentence := incompatibility(catalog, f"behaviors.{name}", settings, spec)) is not None:
         raise RunError(sentence)
-    signals = [
-        Extrinsic(gamma=signal.gamma, strength=signal.strength)
-        for kind, signal in settings.reward_signals.items()
-        if kind == "extrinsic"
-    ]
-    if not signals:
+    if not settings.reward_signals:
         raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
     playing = options.checkpoint_settings.inference
     shown = None if playing else settings.demonstrations
     generator = generator_of(options.env_settings.seed, name)
-    setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps, shown, generator=generator)
     try:
+        signals = [make_signal(catalog, signal, given, spec, generator) for signal, given in
+                   settings.reward_signals.items()]  # fmt: skip
+        setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps, shown, generator=generator)
         kind = catalog.find(settings.trainer_type)
         assert kind is not None  # its settings were read with it
         return construct(kind.trainer(), setup, settings.hyperparameters)
@@ -240,6 +239,17 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
         raise RunError(f"behaviors.{name}: {error}") from error
     except DemonstrationException as error:
         raise RunError(f"behaviors.{name}.demonstrations: {error}") from error
+
+
+def make_signal(
+    catalog: Catalog, name: str, settings: RewardSignalSettings, spec: BehaviorSpec, generator: torch.Generator
+) -> RewardSignal:
+    """Return a reward signal of the YAML; raises TrainerError for a mistake in an author's class."""
+    if name == "extrinsic":
+        return Extrinsic(gamma=settings.gamma, strength=settings.strength)
+    kind = find_signal(catalog, name)
+    assert kind is not None  # its settings were read with it
+    return construct(kind.signal(), SignalSetup(name, spec, CPU, generator), settings)
 
 
 def exporter(policy: Policy, name: str) -> Callable[[Path], None] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlagents.cli import parse_command_line
-from mlagents.settings.options import unsupported
+from mlagents.settings.support import unsupported
 from mlagents_envs.examples.catalog import NAMES
 
 ROOT = Path(__file__).parents[2]

@@ -391,7 +391,7 @@ def test_a_file_that_was_asked_for_and_cannot_be_loaded_is_a_mistake(capsys):
 
 def test_built_in_trainers_are_described_without_torch():
     program = (
-        "import sys, mlagents.plugins.catalog\nmlagents.plugins.entry_points = lambda group: []\n"
+        "import sys, mlagents.plugins.catalog\nmlagents.plugins.catalog.entry_points = lambda group: []\n"
         "from mlagents.learn import main\nstatus = main(['--schema'])\n"
         "print(status, 'torch' in sys.modules, file=sys.stderr)"
     )

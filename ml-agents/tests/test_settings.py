@@ -7,8 +7,8 @@ import pytest
 
 from mlagents.cli import parse_command_line
 from mlagents.settings.mistakes import SettingsError
-from mlagents.settings.options import unsupported
 from mlagents.settings.reading import load
+from mlagents.settings.support import unsupported
 
 CONFIG = Path(__file__).parents[2] / "config"
 BUILTIN = {"env_settings": {"env_path": "builtin:3DBall"}}

@@ -25,7 +25,7 @@ class HyperparamSettings(Settings):
     """Size of a gradient step at the start."""
     learning_rate_schedule: Shape = "constant"
     """Whether the learning rate stays, or falls to almost nothing at max_steps."""
-    max_grad_norm: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(0.0, ge=0, le=1e9)
     """Largest norm of the gradient of one step; longer ones are scaled down. 0 leaves them as they are."""
 
 

@@ -124,8 +124,8 @@ class Catalog:
 
     def _sources(self) -> list[Source]:
         installed = [
-            Source(f"{entry.name} = {entry.value}", _origin(entry), (entry.name,), lambda entry=entry: _entered(entry))
-            for entry in entry_points(group=TRAINERS)
+            Source(f"{each.name} = {each.value}", origin_of(each), (each.name,), lambda entry=each: _entered(entry))
+            for each in entry_points(group=TRAINERS)
         ]
         return [*installed, *(Source(file, file, (), lambda file=file: _filed(file)) for file in self.files)]
 
@@ -141,7 +141,7 @@ def writers(options: Any) -> tuple[list[Any], list[str]]:
 
 def _add_writers(entry: EntryPoint, options: Any, found: list[Any], failed: list[str]) -> None:
     try:
-        found += _guarded(_origin(entry), lambda: list(entry.load()(options)))
+        found += guarded(origin_of(entry), lambda: list(entry.load()(options)))
     except PluginError as error:
         failed.append(f"statistics are not written by {error}")
 
@@ -151,16 +151,17 @@ def _built_in(name: str) -> Any:
     return getattr(importlib.import_module(module), kind)
 
 
-def _origin(entry: EntryPoint) -> str:
+def origin_of(entry: EntryPoint) -> str:
+    """Return whose plug-in this is, in words."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value
 
 
 def _entered(entry: EntryPoint) -> Mapping[str, Any]:
     """Return what an entry point names: a trainer class, or a function in the shape of Unity's tutorial."""
-    target = _guarded(_origin(entry), entry.load)
+    target = guarded(origin_of(entry), entry.load)
     if isinstance(target, type):
         return {entry.name: target}
-    trainers, settings = _guarded(_origin(entry), lambda: _pair(target()))
+    trainers, settings = guarded(origin_of(entry), lambda: _pair(target()))
     return {name: (trainer, settings.get(name)) for name, trainer in trainers.items()}
 
 
@@ -173,15 +174,20 @@ def _pair(given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 
 def _filed(file: str) -> Mapping[str, Any]:
     """Return the trainers that a file or a module defines: by the names of their classes, or what these say."""
-    module = _guarded(file, lambda: _module(file))
+    module = guarded(file, lambda: module_of(file))
     return {
         vars(kind).get("trainer_type", re.sub("trainer$", "", name.lower())): kind
         for name, kind in vars(module).items()
-        if isinstance(kind, type) and kind.__module__ == module.__name__ and hasattr(kind, "Settings")
+        if isinstance(kind, type) and kind.__module__ == module.__name__ and _is_trainer(kind)
     }
 
 
-def _module(file: str) -> Any:
+def _is_trainer(kind: type) -> bool:
+    return hasattr(kind, "Settings") and not hasattr(kind, "ignores_done")  # a reward signal has that
+
+
+def module_of(file: str) -> Any:
+    """Return the module of `FILE.py` or `package.module`, loaded once; a file may import those beside it."""
     if not file.endswith(".py"):
         return importlib.import_module(file)
     path = Path(file).absolute()
@@ -193,6 +199,8 @@ def _module(file: str) -> Any:
     if specification is None or specification.loader is None or not path.is_file():
         raise FileNotFoundError("there is no such file")
     module = sys.modules[name] = importlib.util.module_from_spec(specification)
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last, so that a neighbor hides nothing that is installed
     try:
         specification.loader.exec_module(module)
     except BaseException:
@@ -201,8 +209,8 @@ def _module(file: str) -> Any:
     return module
 
 
-def _guarded(origin: str, work: Callable[[], Any]) -> Any:
-    """Do what a plug-in may fail at, in any way that it likes."""
+def guarded(origin: str, work: Callable[[], Any]) -> Any:
+    """Do what may fail inside a plug-in, in any way; raises PluginError with whose it is, the cause and the line."""
     try:
         return work()
     except (Exception, SystemExit) as error:

@@ -8,6 +8,7 @@ stricter in one thing: numbers and truth values are not quoted, and are spelled 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.demonstrations.settings import PLACES, DemonstrationSettings, SourceSettings
 from mlagents.envs.settings import SAMPLERS, CompletionCriteria, Lesson, ParameterSettings, SamplerSettings
 from mlagents.plugins.catalog import Catalog, PluginError
-from mlagents.rewards.settings import SIGNALS
+from mlagents.plugins.signals import find_signal, signal_names
+from mlagents.rewards.settings import SIGNALS, RewardSignalSettings
 from mlagents.schema import LenientSettings, Settings
 from mlagents.settings.options import BehavioralCloningSettings, RunOptions, TrainerSettings
 
@@ -55,7 +57,7 @@ def json_schema(catalog: Catalog) -> Schema:
     Those that cannot be used are left out, and `$comment` says why.
     """
     trainers, left_out = usable(catalog)
-    schema = schema_of(trainers)
+    schema = schema_of(trainers, signals_of(catalog))
     return {"$schema": DRAFT, "$comment": f"Left out: {'; '.join(left_out)}", **schema} if left_out else schema
 
 
@@ -84,10 +86,23 @@ def _settings_of(catalog: Catalog, name: str) -> type[HyperparamSettings] | str:
     return found.settings if found is not None else f"'{name}' is no known trainer"
 
 
-def schema_of(trainers: Mapping[str, type[HyperparamSettings]]) -> Schema:
-    """Return the schema of a file that may name these trainers, of which `ppo` is one."""
+def signals_of(catalog: Catalog) -> dict[str, type[RewardSignalSettings]]:
+    """Return the settings of every reward signal that a file may name and that can be used."""
+    found = {}
+    for name in signal_names(catalog):
+        with suppress(PluginError):
+            kind = find_signal(catalog, name)
+            if kind is not None and _can_be_described(kind.settings):
+                found[name] = kind.settings
+    return found
+
+
+def schema_of(
+    trainers: Mapping[str, type[HyperparamSettings]], signals: Mapping[str, type[RewardSignalSettings]] = SIGNALS
+) -> Schema:
+    """Return the schema of a file that may name these trainers, of which `ppo` is one, and these reward signals."""
     described = [kind for kind in trainers.values() if _can_be_described(kind)]
-    parts = _Parts.of([*_OURS, *described])
+    parts = _Parts.of([*_OURS, *signals.values(), *described])
     hyperparameters = {
         name: {"properties": {"hyperparameters": parts.reference(kind) if kind in described else {}}}
         for name, kind in trainers.items()
@@ -98,14 +113,14 @@ def schema_of(trainers: Mapping[str, type[HyperparamSettings]]) -> Schema:
         part.pop("required", None)  # default_settings may say it; see _needs
     if HyperparamSettings not in described:
         del parts.definitions[parts.names[HyperparamSettings]]  # each trainer has its own
-    _write_behavior(parts, hyperparameters)
+    _write_behavior(parts, hyperparameters, signals)
     _write_parameters(parts)
     _write_source(parts)
     return _file(parts, hyperparameters, list(_needs(trainers)))
 
 
-def _can_be_described(kind: type[HyperparamSettings]) -> bool:
-    """May a trainer's settings be written as a schema? Plug-ins may use types that only Python knows."""
+def _can_be_described(kind: type[Settings]) -> bool:
+    """May settings be written as a schema? Plug-ins may use types that only Python knows."""
     try:
         kind.model_json_schema()
     except PydanticInvalidForJsonSchema:
@@ -186,7 +201,9 @@ class _Parts:
         return {"$ref": f"#/$defs/{self.names[model]}"}
 
 
-def _write_behavior(parts: _Parts, hyperparameters: Mapping[str, Schema]) -> None:
+def _write_behavior(
+    parts: _Parts, hyperparameters: Mapping[str, Schema], signals: Mapping[str, type[RewardSignalSettings]]
+) -> None:
     """Let a behavior name these trainers, each with its own hyperparameters, and reward signals with theirs."""
     part = parts[TrainerSettings]
     keys = part["properties"]
@@ -197,7 +214,7 @@ def _write_behavior(parts: _Parts, hyperparameters: Mapping[str, Schema]) -> Non
         "type": ["object", "null"],
         "properties": {
             name: {"title": name, "description": parts[kind]["description"], **parts.reference(kind)}
-            for name, kind in SIGNALS.items()
+            for name, kind in signals.items()
         },
         "additionalProperties": False,
     }

@@ -150,6 +150,8 @@ class RunOptions(Settings):
                 if settings.demonstrations is None:
                     del behavior["demonstrations"]
                 given = behavior["hyperparameters"]
+                if given.get("max_grad_norm") == 0:  # a key that Unity's tools do not know
+                    del given["max_grad_norm"]
                 order = [key for key in settings.hyperparameters.ORDER if key in given]
                 behavior["hyperparameters"] = {**{key: given[key] for key in order}, **given}
         return plain

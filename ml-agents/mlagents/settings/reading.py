@@ -11,7 +11,8 @@ from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings
 from mlagents.nn.settings import NetworkSettings
 from mlagents.plugins.catalog import Catalog, PluginError
-from mlagents.rewards.settings import SIGNALS
+from mlagents.plugins.signals import find_signal, signal_names
+from mlagents.rewards.settings import RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import INT32, PORTS, STEPS
 from mlagents.settings.mistakes import SettingsError, near
@@ -139,21 +140,42 @@ class Reader(SectionReader):
         read: dict[str, Any] = {}
         for name, given in self.mapping(raw, path).items():
             here = (*path, name)
-            if name not in SIGNALS:
-                self.mistake(here, f"is no known reward signal{near(name, SIGNALS)} Known: {', '.join(SIGNALS)}")
-            likely = [name] if name in SIGNALS else nearest(name, SIGNALS)
+            kind = self.signal(name, here)
+            likely = kind or self._likely_signal(name)
             signal = dict(self.mapping(given, here))
             if signal.get("encoding_size") is not None:
                 self.warn((*here, "encoding_size"), "is deprecated: write hidden_units into network_settings")
             if "network_settings" in signal:
                 networks = self.mapping(signal["network_settings"], (*here, "network_settings"))
                 signal["network_settings"] = self.section(NetworkSettings, networks, (*here, "network_settings"))
-            checked = self.section(SIGNALS[likely[0]], signal, here) if likely else None
+            checked = self.section(likely, signal, here) if likely else None
             if checked is not None and signal.get("encoding_size") is not None and "network_settings" not in signal:
                 networks = NetworkSettings(hidden_units=checked.encoding_size)  # type: ignore[attr-defined]
                 checked = checked.model_copy(update={"network_settings": networks})
-            read[name] = checked if name in SIGNALS else None
+            read[name] = checked if kind is not None else None
         return None if None in read.values() else read
+
+    def signal(self, name: str, path: Path_) -> type[RewardSignalSettings] | None:
+        """Return the settings of a reward signal, or None after noting why it cannot be used."""
+        try:
+            found = find_signal(self.catalog, name)
+        except PluginError as error:
+            self.mistake(path, str(error))
+            return None
+        if found is None:
+            names = signal_names(self.catalog)
+            self.mistake(path, f"is no known reward signal{near(name, names)} Known: {', '.join(names)}")
+            return None
+        return found.settings
+
+    def _likely_signal(self, name: str) -> type[RewardSignalSettings] | None:
+        """Return the settings of the reward signal whose name is nearest; None if that cannot be known."""
+        close = nearest(name, signal_names(self.catalog))
+        try:
+            found = find_signal(self.catalog, close[0]) if close else None
+        except PluginError:
+            return None
+        return None if found is None else found.settings
 
     def _merged(self, default: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         """Return a behavior's keys over the defaults'; another trainer takes only the hyperparameters it knows."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mlagents.algorithms.capabilities import Capabilities, Needs
 from mlagents.envs.pool import behavior_name
 from mlagents.plugins.catalog import Catalog, PluginError, is_built
+from mlagents.plugins.signals import is_built_signal
 from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents_envs.base_env import BehaviorSpec
 
@@ -24,7 +25,7 @@ def unsupported(options: RunOptions) -> list[str]:
         found += [
             f"{key}.reward_signals.{signal}: this reward signal is not built yet; 'extrinsic' is"
             for signal in settings.reward_signals
-            if signal != "extrinsic"
+            if not is_built_signal(signal)
         ]
         if settings.network_settings.memory is not None:
             found.append(f"{key}.network_settings.memory: recurrent networks are not built yet")
