@@ -1,4 +1,4 @@
-"""The low-level API: what environments say and take, as columns over agents. n is the number of agents."""
+"""The low-level API: observations, rewards and actions as columns over agents. n is the number of agents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 
 class DecisionStep(NamedTuple):
-    """What one agent says when it asks for an action."""
+    """One agent that requests an action: its observations and rewards."""
 
     obs: list[Array]  # one array per sensor, without the agents' axis
     reward: float  # since its last decision
@@ -34,11 +34,11 @@ class DecisionStep(NamedTuple):
 
 
 class TerminalStep(NamedTuple):
-    """What one agent says at the end of its episode."""
+    """One agent at the end of its episode: its last observations and rewards."""
 
     obs: list[Array]
     reward: float
-    interrupted: bool  # the episode was cut by a limit, it did not end by itself
+    interrupted: bool  # the episode was truncated by a limit, it did not terminate
     agent_id: AgentId
     group_id: GroupId
     group_reward: float
@@ -78,7 +78,7 @@ class _Steps(Mapping[AgentId, Any]):
     __hash__ = None  # type: ignore[assignment]
 
     def compared(self) -> list[Array]:
-        """Return the columns that are the same in equal steps: all."""
+        """Return the columns that are equal in equal steps: all."""
         return [*self.obs, self.reward, self.agent_id, self.group_id, self.group_reward]
 
     def _row(self, agent_id: AgentId) -> int:
@@ -89,7 +89,7 @@ class _Steps(Mapping[AgentId, Any]):
 
 
 class DecisionSteps(_Steps):
-    """Agents that ask for an action, in the order of the message."""
+    """Agents that request an action, in the order of the message."""
 
     def __init__(
         self, obs: list[Array], reward: Array, agent_id: Array, action_mask: list[Array] | None, group_id: Array,
@@ -98,9 +98,9 @@ class DecisionSteps(_Steps):
         super().__init__(obs, reward, agent_id, group_id, group_reward)
         self.action_mask = action_mask  # one (n, branch size) bool per branch, True = forbidden
         self.ended = ended
-        """(n,) bool, or None where it is true of nobody: the agent's episode ended later in the same message.
+        """(n,) bool, or None where it is true of no agent: the agent's episode ended later in the same message.
 
-        It must be answered like the others, since answers are matched by their order, and nothing comes of the answer.
+        It needs an action like the others, since actions are matched by their order; the action has no effect.
         """
 
     def __getitem__(self, agent_id: AgentId) -> DecisionStep:
@@ -115,12 +115,13 @@ class DecisionSteps(_Steps):
         )
 
     def compared(self) -> list[Array]:
+        """Return the columns that are equal in equal steps: all, with the masks."""
         return [*super().compared(), *(self.action_mask or ())]
 
     @staticmethod
     def empty(spec: BehaviorSpec) -> DecisionSteps:
-        """Return the steps of nobody."""
-        return DecisionSteps(*_nobody(spec, None))
+        """Return steps without agents."""
+        return DecisionSteps(*_no_agents(spec, None))
 
 
 class TerminalSteps(_Steps):
@@ -145,16 +146,17 @@ class TerminalSteps(_Steps):
         )
 
     def compared(self) -> list[Array]:
+        """Return the columns that are equal in equal steps: all, with the kind of the ends."""
         return [*super().compared(), self.interrupted]
 
     @staticmethod
     def empty(spec: BehaviorSpec) -> TerminalSteps:
-        """Return the steps of nobody."""
-        obs, reward, agent, _, group, group_reward = _nobody(spec, None)
+        """Return steps without agents."""
+        obs, reward, agent, _, group, group_reward = _no_agents(spec, None)
         return TerminalSteps(obs, reward, np.zeros(0, bool), agent, group, group_reward)
 
 
-def _nobody(spec: BehaviorSpec, mask: None) -> tuple[list[Array], Array, Array, None, Array, Array]:
+def _no_agents(spec: BehaviorSpec, mask: None) -> tuple[list[Array], Array, Array, None, Array, Array]:
     obs: list[Array] = [np.zeros((0, *sensor.shape), np.float32) for sensor in spec.observation_specs]
     number, identity = np.zeros(0, np.float32), np.zeros(0, np.int32)
     return obs, number, identity, mask, identity.copy(), number.copy()
@@ -178,10 +180,12 @@ class _ActionTupleBase(ABC):
 
     @property
     def continuous(self) -> Array:
+        """(n, size) float32."""
         return self._continuous  # type: ignore[return-value]  # None until one half is added, as the API has it
 
     @property
     def discrete(self) -> Array:
+        """(n, branches) int32."""
         return self._discrete  # type: ignore[return-value]  # see above
 
     def add_continuous(self, continuous: Array) -> None:
@@ -198,15 +202,16 @@ class _ActionTupleBase(ABC):
 
 
 class ActionTuple(_ActionTupleBase):
-    """What n agents do: continuous (n, size) float32, discrete (n, branches) int32."""
+    """The actions of n agents: continuous (n, size) float32, discrete (n, branches) int32."""
 
     @property
     def discrete_dtype(self) -> Any:
+        """The type of the discrete columns: int32."""
         return np.int32
 
 
 class ActionSpec(NamedTuple):
-    """Which actions a behavior takes."""
+    """The action space of a behavior."""
 
     continuous_size: int
     discrete_branches: tuple[int, ...]
@@ -220,11 +225,11 @@ class ActionSpec(NamedTuple):
         return len(self.discrete_branches)
 
     def is_discrete(self) -> bool:
-        """Are there only discrete actions?"""
+        """Return whether there are only discrete actions."""
         return self.discrete_size > 0 and self.continuous_size == 0
 
     def is_continuous(self) -> bool:
-        """Are there only continuous actions?"""
+        """Return whether there are only continuous actions."""
         return self.discrete_size == 0 and self.continuous_size > 0
 
     def empty_action(self, n_agents: int) -> ActionTuple:
@@ -249,7 +254,7 @@ class ActionSpec(NamedTuple):
         ):
             if got.shape != (n_agents, size):
                 raise UnityActionException(
-                    f"{name}: {kind} actions have shape {got.shape}; {n_agents} agents take {(n_agents, size)}"
+                    f"{name}: {kind} actions have shape {got.shape}; {n_agents} agents need {(n_agents, size)}"
                 )
         return actions
 
@@ -299,7 +304,7 @@ class ObservationSpec(NamedTuple):
 
 
 class BehaviorSpec(NamedTuple):
-    """What agents of a behavior see and do."""
+    """The observations and actions of a behavior's agents."""
 
     observation_specs: list[ObservationSpec]
     action_spec: ActionSpec
@@ -326,11 +331,11 @@ class BaseEnv(ABC):
 
     @abstractmethod
     def step(self) -> None:
-        """Apply the actions and go on until at least one agent reports again."""
+        """Apply the actions and simulate until at least one agent requests an action or ends its episode."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Begin new episodes everywhere."""
+        """Begin new episodes for all agents."""
 
     @abstractmethod
     def close(self) -> None:
@@ -351,12 +356,12 @@ class BaseEnv(ABC):
 
     @abstractmethod
     def set_actions(self, behavior_name: BehaviorName, action: ActionTuple) -> None:
-        """Answer all agents of the last decision steps, in their order."""
+        """Set the actions of all agents of the last decision steps, in their order."""
 
     @abstractmethod
     def set_action_for_agent(self, behavior_name: BehaviorName, agent_id: AgentId, action: ActionTuple) -> None:
-        """Answer one agent; the arrays have one row."""
+        """Set the action of one agent; the arrays have one row."""
 
     @abstractmethod
     def get_steps(self, behavior_name: BehaviorName) -> tuple[DecisionSteps, TerminalSteps]:
-        """Return what agents said at the last step or reset."""
+        """Return the steps of a behavior's agents since the last step or reset."""

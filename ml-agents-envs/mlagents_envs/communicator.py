@@ -1,4 +1,4 @@
-"""What carries messages between Python and a player: the interface that Unity's package has for it."""
+"""The interface of Unity's package for exchanging messages with a player."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from mlagents_envs.communicator_objects.unity_input_pb2 import UnityInputProto
 from mlagents_envs.communicator_objects.unity_output_pb2 import UnityOutputProto
 
-PollCallback = Callable[[], None]  # called now and then while a player is waited for; raises if it is gone
+PollCallback = Callable[[], None]  # called repeatedly while waiting for a player; raises if the player is gone
 
 
 class Communicator(ABC):
-    """Exchanges protobuf messages. `UnityEnvironment` does without: it reads and writes bytes itself."""
+    """Exchanges protobuf messages. `UnityEnvironment` does not use it: it reads and writes bytes itself."""
 
     def __init__(self, worker_id: int = 0, base_port: int = 5005) -> None:
         self.worker_id = worker_id
@@ -24,8 +24,8 @@ class Communicator(ABC):
 
     @abstractmethod
     def exchange(self, inputs: UnityInputProto, poll_callback: PollCallback | None = None) -> UnityOutputProto | None:
-        """Answer the player with `inputs` and return what it says next; None if it stops."""
+        """Answer the player with `inputs` and return its next message; None if it stops."""
 
     @abstractmethod
     def close(self) -> None:
-        """Say goodbye."""
+        """Close the connection."""

@@ -1,4 +1,4 @@
-"""Where players lie and how they are started, under the names that scripts know."""
+"""Finds and starts players, under the names of Unity's package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def get_platform() -> str:
 
 
 def validate_environment_path(env_path: str) -> str | None:
-    """Return the executable that a path means here, None if there is none."""
+    """Return the executable of a path on this platform, None if there is none."""
     try:
         return str(find_player(env_path))
     except UnityEnvironmentException:
@@ -24,7 +24,7 @@ def validate_environment_path(env_path: str) -> str | None:
 
 
 def launch_executable(file_name: str, args: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a player in a process group of its own and throw away what it prints.
+    """Start a player in a process group of its own and discard its output.
 
     Raises UnityEnvironmentException with the cause if there is no such player or it cannot be started.
     """

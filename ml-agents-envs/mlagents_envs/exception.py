@@ -1,12 +1,12 @@
-"""What can go wrong with an environment.
+"""The exceptions of this package.
 
 UnityException
 ├── UnityEnvironmentException          the environment could not be made, or is used before it is ready
 │   └── UnknownExampleException        no example environment of that name
-├── UnityCommunicationException        what arrived could not be understood
+├── UnityCommunicationException        a message could not be decoded
 ├── UnityCommunicatorStoppedException  the player asked to stop
 ├── UnityObservationException          an observation has another shape than its specification
-├── UnityActionException               actions have another shape than the behavior takes
+├── UnityActionException               actions have another shape than the action spec
 ├── UnityTimeOutException              the player did not answer in time
 ├── UnitySideChannelException          a side channel was misused
 ├── UnityWorkerInUseException          the port of a worker is taken
@@ -30,7 +30,7 @@ class UnknownExampleException(UnityEnvironmentException):
 
 
 class UnityCommunicationException(UnityException):
-    """What arrived from the player could not be understood."""
+    """A message of the player could not be decoded."""
 
 
 class UnityCommunicatorStoppedException(UnityException):
@@ -42,7 +42,7 @@ class UnityObservationException(UnityException):
 
 
 class UnityActionException(UnityException):
-    """Actions have another shape than the behavior takes."""
+    """Actions have another shape than the action spec."""
 
 
 class UnityTimeOutException(UnityException):

@@ -1,4 +1,4 @@
-"""Numbers that no learner can use: NaN, infinity, and numbers so large that their square is no float32 any more."""
+"""Finds numbers that cannot be trained on: NaN, infinity, and numbers whose squares overflow float32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 LARGEST = 1e15
-"""Largest magnitude that is taken: sums of squares of millions of such numbers are still finite in float32."""
+"""Largest magnitude that is accepted: sums of squares of millions of such numbers are finite in float32."""
 
 
 def unusable(column: Array) -> tuple[int, ...] | None:
@@ -17,7 +17,7 @@ def unusable(column: Array) -> tuple[int, ...] | None:
     if column.dtype.kind != "f" or not column.size:
         return None
     flat = column.ravel()
-    if np.vdot(flat, flat) < LARGEST:  # one pass over nearly every column there is; NaN is not smaller
+    if np.vdot(flat, flat) < LARGEST:  # the usual case, in one pass; NaN is not smaller
         return None
     wrong = ~(np.abs(column) <= LARGEST)
     return tuple(np.argwhere(wrong)[0].tolist()) if wrong.any() else None

@@ -18,7 +18,7 @@ PACKAGE = "mlagents_envs"  # the logger above those of this package's modules
 
 
 class _StandardOutput(logging.Handler):
-    """Writes to what `sys.stdout` is at the time, so that it can be redirected."""
+    """Writes to the present `sys.stdout`, so that it can be redirected."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -38,7 +38,7 @@ _loggers: set[logging.Logger] = set()
 def get_logger(name: str) -> logging.Logger:
     """Return a logger that writes `[LEVEL] message` to standard output, at the common level.
 
-    Loggers above it do not repeat its lines.
+    Parent loggers do not repeat its lines.
     """
     logger = logging.getLogger(name)
     if logger not in _loggers:
@@ -50,7 +50,7 @@ def get_logger(name: str) -> logging.Logger:
 
 
 def set_log_level(log_level: int) -> None:
-    """Set the level of all loggers made here and of this package; at DEBUG, lines say when and where."""
+    """Set the level of all loggers made here and of this package; at DEBUG, lines have their time and place."""
     global _level
     _level = log_level
     get_logger(PACKAGE)

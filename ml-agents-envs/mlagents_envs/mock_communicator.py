@@ -24,7 +24,7 @@ IMAGE = (3, 30, 40)
 
 
 class MockCommunicator(Communicator):
-    """Says the same agents again and again: their observations count up, and the last agent's episode has ended."""
+    """Sends the same agents in every message: their observations count up, and the last agent's episode has ended."""
 
     def __init__(
         self, discrete_action: bool = False, visual_inputs: int = 0, num_agents: int = 3,
@@ -39,20 +39,23 @@ class MockCommunicator(Communicator):
         self._agents = num_agents
 
     def initialize(self, inputs: UnityInputProto, poll_callback: PollCallback | None = None) -> UnityOutputProto:
+        """Return the first message: the behavior and its agents."""
         output = UnityOutputProto()
-        beginning = output.rl_initialization_output
-        beginning.name, beginning.communication_version = "RealFakeAcademy", "1.5.0"
-        beginning.brain_parameters.append(brain_parameters(self.brain_name, self.spec.action_spec))
-        output.rl_output.CopyFrom(self._say())
+        initialization = output.rl_initialization_output
+        initialization.name, initialization.communication_version = "RealFakeAcademy", "1.5.0"
+        initialization.brain_parameters.append(brain_parameters(self.brain_name, self.spec.action_spec))
+        output.rl_output.CopyFrom(self._rl_output())
         return output
 
     def exchange(self, inputs: UnityInputProto, poll_callback: PollCallback | None = None) -> UnityOutputProto | None:
-        return UnityOutputProto(rl_output=self._say())
+        """Return the next message, with the same agents."""
+        return UnityOutputProto(rl_output=self._rl_output())
 
     def close(self) -> None:
+        """Set `has_been_closed`."""
         self.has_been_closed = True
 
-    def _say(self) -> UnityRLOutputProto:
+    def _rl_output(self) -> UnityRLOutputProto:
         asking = self._agents - 1
         obs = [
             np.arange(self._agents * int(np.prod(sensor.shape)), dtype=np.float32).reshape(self._agents, *sensor.shape)

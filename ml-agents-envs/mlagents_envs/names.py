@@ -1,11 +1,11 @@
-"""Which known name was probably meant by one that nobody knows."""
+"""Suggests known names for an unknown one."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-LONGEST = 100  # letters; what is longer resembles no name
+LONGEST = 100  # characters; longer names get no suggestion
 
 
 def nearest(name: str, known: Iterable[str], n: int = 1) -> list[str]:

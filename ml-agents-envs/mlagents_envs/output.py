@@ -1,4 +1,4 @@
-"""What every command has in common: it outlives its output, and what the system refuses is a sentence."""
+"""Shared by all commands: closed output does not end them, and system errors are printed as one sentence."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ REFUSED, INTERRUPTED = 2, 130  # exit status
 
 
 class Output:
-    """A stream that goes on without its reader: what cannot be written is dropped, and told once on standard error.
+    """A stream that survives a closed pipe: what cannot be written is dropped, and reported once on standard error.
 
-    A letter that the stream's encoding does not have is written as an escape.
+    A character that the stream's encoding lacks is written as an escape.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -28,6 +28,7 @@ class Output:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
 
     def write(self, text: str) -> int:
+        """Write text, or drop it after a failure; return its length."""
         if self.failure is None:
             try:
                 return self.stream.write(text)
@@ -36,6 +37,7 @@ class Output:
         return len(text)
 
     def flush(self) -> None:
+        """Flush the stream, unless it has failed."""
         if self.failure is None:
             try:
                 self.stream.flush()
@@ -57,14 +59,14 @@ class Output:
 
     @property
     def reader_left(self) -> bool:
-        """Did whoever read the other end of a pipe have enough? That is no fault."""
+        """Whether the reader closed the other end of the pipe, which is no error."""
         return self.failure is not None and self.failure.errno in (errno.EPIPE, errno.EINVAL)
 
 
 def command(main: Callable[..., int]) -> Callable[..., int]:
-    """Let a command's `main(argv=None)` outlive its output, and turn errors of the system into sentences.
+    """Wrap a command's `main(argv=None)`: it survives closed output and prints system errors as sentences.
 
-    It returns 2 for such an error, and where all went well but could not be written.
+    It returns 2 for such an error, and where the output could not be written.
     """
 
     @wraps(main)

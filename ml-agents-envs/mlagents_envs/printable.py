@@ -1,19 +1,19 @@
-"""Text from elsewhere, such as names that a player or a file gives, so that a terminal and a page only show it."""
+"""Escapes untrusted text, such as names from a player or a file, before it is printed or shown on a page."""
 
 from __future__ import annotations
 
 import unicodedata
 
 HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # categories of Unicode: control, direction, surrogates, unassigned
-LAYOUT = "\n\t"  # of our own lines
+LAYOUT = "\n\t"  # allowed in the package's own lines
 
 
 def printable(text: str, *, layout: bool = False) -> str:
-    """Return text whose control characters are written as in Python, an escape as x1b, so that they do nothing.
+    """Return text whose control characters are written as in Python, such as x1b for an escape.
 
-    layout: ends of lines and tabs stay.
+    layout: keep line ends and tabs.
     """
-    if text.isascii() and text.isprintable():  # as nearly always
+    if text.isascii() and text.isprintable():  # the usual case
         return text
     return "".join(
         letter if (layout and letter in LAYOUT) or unicodedata.category(letter) not in HIDDEN else _escaped(letter)

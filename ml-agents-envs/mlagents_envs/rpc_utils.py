@@ -1,4 +1,4 @@
-"""From protobuf messages to behaviors and steps, for programs that hold messages; `wire` does the work."""
+"""Converts protobuf messages to behaviors and steps, under the names of Unity's package; see `wire`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from mlagents_envs.wire.specs import behavior_spec
 
 
 def behavior_spec_from_proto(brain_param_proto: BrainParametersProto, agent_info: AgentInfoProto) -> BehaviorSpec:
-    """Return what agents of a behavior see, as one of them shows, and do."""
+    """Return the spec of a behavior from its parameters and one of its agents."""
     return behavior_spec(brain_param_proto, agent_info)
 
 
 def steps_from_proto(
     agent_info_list: Collection[AgentInfoProto], behavior_spec: BehaviorSpec
 ) -> tuple[DecisionSteps, TerminalSteps]:
-    """Return the steps of agents; raises UnityObservationException if they are not as the specification says."""
+    """Return the steps of agents; raises UnityObservationException if they do not fit the spec."""
     listed = UnityRLOutputProto.ListAgentInfoProto(value=agent_info_list)
     return AgentReader("agents", behavior_spec).read(listed.SerializeToString())
 

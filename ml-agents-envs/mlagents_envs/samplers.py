@@ -1,6 +1,6 @@
-"""Where the values of an environment parameter come from, when it is not one number: drawn anew at every reading.
+"""Distributions from which values of an environment parameter are drawn at every reading.
 
-The same seed gives the same values, in process and behind the wire. A sampler is a function of n that returns (n,)
+The same seed gives the same values in process and in a player. A sampler is a function of n that returns (n,)
 float64, and can be pickled.
 """
 
@@ -18,17 +18,17 @@ Array = NDArray[Any]
 
 @dataclass
 class Uniform:
-    """Anything between two numbers."""
+    """A uniform distribution between two numbers."""
 
     min_value: float
     max_value: float
     seed: int
 
     def __post_init__(self) -> None:
-        self._chance = np.random.default_rng(self.seed)
+        self._rng = np.random.default_rng(self.seed)
 
     def __call__(self, n: int) -> Array:
-        return self._chance.uniform(self.min_value, self.max_value, n)
+        return self._rng.uniform(self.min_value, self.max_value, n)
 
 
 @dataclass
@@ -40,15 +40,15 @@ class Gaussian:
     seed: int
 
     def __post_init__(self) -> None:
-        self._chance = np.random.default_rng(self.seed)
+        self._rng = np.random.default_rng(self.seed)
 
     def __call__(self, n: int) -> Array:
-        return self._chance.normal(self.mean, self.st_dev, n)
+        return self._rng.normal(self.mean, self.st_dev, n)
 
 
 @dataclass
 class MultiRangeUniform:
-    """Anything in one of several intervals, each as likely as it is wide."""
+    """A uniform distribution over several intervals, each with a probability in proportion to its width."""
 
     intervals: Sequence[Sequence[float]]  # pairs of smallest and largest
     seed: int
@@ -56,15 +56,15 @@ class MultiRangeUniform:
     _width: Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._chance = np.random.default_rng(self.seed)
+        self._rng = np.random.default_rng(self.seed)
         ends = np.asarray(self.intervals, np.float64).reshape(-1, 2)
         self._low, self._width = ends[:, 0], ends[:, 1] - ends[:, 0]
 
     def __call__(self, n: int) -> Array:
         total, k = self._width.sum(), len(self._width)
         share = self._width / total if total > 0 else np.full(k, 1 / k)
-        chosen = self._chance.choice(k, size=n, p=share)
-        drawn: Array = self._low[chosen] + self._chance.random(n) * self._width[chosen]
+        chosen = self._rng.choice(k, size=n, p=share)
+        drawn: Array = self._low[chosen] + self._rng.random(n) * self._width[chosen]
         return drawn
 
 

@@ -1,4 +1,4 @@
-"""What the system refuses, as sentences: which file, why, and the way out."""
+"""Errors of the operating system as sentences: the file, the reason and a remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n), or run fewer environments",
     errno.ENFILE: "too many files are open on this machine: end other programs, or run fewer environments",
-    errno.EIO: "the disk has failed to read or write: look at its health",
+    errno.EIO: "the disk failed to read or write: check its health",
     errno.ESTALE: "the network folder has changed under this program: mount it again",
     errno.ENOMEM: "there is no memory left: run fewer environments, or a smaller buffer_size",
     errno.EADDRINUSE: "another program listens there: end it, or choose another port",
@@ -24,7 +24,7 @@ _REMEDIES = {
 
 
 def sentence(error: OSError) -> str:
-    """Return an error of the system as a sentence with the file, the reason and the way out."""
+    """Return an error of the system as a sentence with the file, the reason and a remedy."""
     place = error.filename if error.filename is not None else ""
     if isinstance(place, bytes):
         place = place.decode(errors="backslashreplace")

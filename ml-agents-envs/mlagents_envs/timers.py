@@ -1,4 +1,4 @@
-"""Where time goes: a tree of named stretches of work for each thread, with gauges beside it."""
+"""Measures time: a tree of named timers for each thread, and gauges."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 @dataclass(slots=True)
 class TimerNode:
-    """A stretch of work and what happened inside it."""
+    """A timed block and the blocks inside it."""
 
     total: float = 0.0  # seconds
     count: int = 0
@@ -30,7 +30,7 @@ class TimerNode:
     children: dict[str, TimerNode] = field(default_factory=dict)
 
     def get_child(self, name: str) -> TimerNode:
-        """Return a stretch inside this one, a new one if there is none of that name."""
+        """Return the child of this name, a new one if there is none."""
         child = self.children.get(name)
         if child is None:
             child = self.children[name] = TimerNode()
@@ -52,15 +52,16 @@ class TimerNode:
         return list(self.children.items())
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the tree as `timers.json` holds it."""
         inside = self.items()
         own = self.total - sum(child.total for _, child in inside)
-        said: dict[str, Any] = {"total": self.total, "count": self.count}
+        node: dict[str, Any] = {"total": self.total, "count": self.count}
         if self.is_parallel:
-            said["is_parallel"] = True
-        said["self"] = max(own, 0.0)
+            node["is_parallel"] = True
+        node["self"] = max(own, 0.0)
         if inside:
-            said["children"] = {name: child.as_dict() for name, child in inside}
-        return said
+            node["children"] = {name: child.as_dict() for name, child in inside}
+        return node
 
 
 @dataclass(slots=True)
@@ -73,24 +74,25 @@ class GaugeNode:
     count: int
 
     def merge(self, other: GaugeNode) -> None:
-        """Take over what another counted later."""
+        """Add a gauge that was set later."""
         self.value = other.value
         self.min_value = min(self.min_value, other.min_value)
         self.max_value = max(self.max_value, other.max_value)
         self.count += other.count
 
     def as_dict(self) -> dict[str, float]:
+        """Return the gauge as `timers.json` holds it."""
         return {"value": self.value, "min": self.min_value, "max": self.max_value, "count": self.count}
 
 
 class TimerStack:
-    """The tree of one thread, and the stretch that runs in it."""
+    """The tree of one thread, and the stack of running timers."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything and begin anew. Stretches that run are no longer counted."""
+        """Clear everything. Timers that run now are not counted."""
         self.start_time = time.perf_counter()
         self.root = TimerNode()
         self.stack = [self.root]
@@ -103,7 +105,7 @@ class TimerStack:
         }
 
     def get_root(self) -> TimerNode:
-        """Return the whole tree; its root counts from the beginning until now."""
+        """Return the whole tree; its root is the time since the last reset."""
         self.root.total, self.root.count = time.perf_counter() - self.start_time, 1
         return self.root
 
@@ -137,7 +139,7 @@ def _mine() -> TimerStack:
 
 @contextmanager
 def hierarchical_timer(name: str, timer_stack: TimerStack | None = None) -> Iterator[TimerNode]:
-    """Count what happens inside as a child of the stretch that runs."""
+    """Time the block as a child of the innermost running timer."""
     stack = (timer_stack or _mine()).stack
     node = stack[-1].get_child(name)
     stack.append(node)
@@ -151,7 +153,7 @@ def hierarchical_timer(name: str, timer_stack: TimerStack | None = None) -> Iter
 
 
 def timed(function: Callable[P, R]) -> Callable[P, R]:
-    """Count each call under the function's qualified name."""
+    """Time each call under the function's qualified name."""
 
     @functools.wraps(function)
     def counted(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -162,7 +164,7 @@ def timed(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def set_gauge(name: str, value: float, *, timer_stack: TimerStack | None = None) -> None:
-    """Set a number that is worth looking at."""
+    """Set the value of a gauge."""
     merge_gauges({name: GaugeNode(value, value, value, 1)}, timer_stack)
 
 
@@ -177,7 +179,7 @@ def merge_gauges(gauges: Mapping[str, GaugeNode], timer_stack: TimerStack | None
 
 
 def add_metadata(key: str, value: str, *, timer_stack: TimerStack | None = None) -> None:
-    """Note a fact about the run."""
+    """Add a key to the metadata."""
     (timer_stack or _mine()).metadata[key] = value
 
 
@@ -192,5 +194,5 @@ def get_timer_root(timer_stack: TimerStack | None = None) -> TimerNode:
 
 
 def reset_timers(timer_stack: TimerStack | None = None) -> None:
-    """Forget everything and begin anew."""
+    """Clear everything."""
     (timer_stack or _mine()).reset()

@@ -1,4 +1,4 @@
-"""Folders of the user's own for what is kept between runs: compiled kernels and builds, which run as the user."""
+"""Private folders of the user for caches: compiled kernels and builds, which are executed as the user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_root() -> Path:
-    """Return the folder in which a user's programs keep what they can make again; makes nothing.
+    """Return the user's cache folder, as the platform has it; creates nothing.
 
     Raises UnityEnvironmentException if the user has no home folder.
     """
@@ -31,38 +31,38 @@ def cache_root() -> Path:
 
 
 def cache_path(name: str) -> Path:
-    """Return where this package keeps a cache of this name; makes nothing."""
+    """Return the folder of this package's cache of this name; creates nothing."""
     return cache_root() / "mlagents" / name
 
 
 def private_cache(name: str) -> Path:
-    """Return the folder of a cache, which nobody but this user can write to; it is made if it is not there.
+    """Return the folder of a cache, which only this user can write to; create it if it does not exist.
 
-    Raises UnityEnvironmentException if it cannot be made, or another user could put something there.
+    Raises UnityEnvironmentException if it cannot be created, or another user could write there.
     """
     folder = cache_path(name)
     try:
         folder.parent.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         for made in (folder.parent, folder):
             made.mkdir(mode=PRIVATE, exist_ok=True)
-            if (doubt := distrusted(made)) is not None:
-                raise UnityEnvironmentException(doubt)
+            if (reason := distrusted(made)) is not None:
+                raise UnityEnvironmentException(reason)
     except OSError as error:
         raise UnityEnvironmentException(f"{folder} cannot be made ({error.strerror or error})") from error
     return folder
 
 
 def distrusted(folder: Path) -> str | None:
-    """Return why a folder may hold what another user put there, None if it cannot."""
+    """Return why another user could have written to a folder, None if none could."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
-        return f"{folder} is a link or no folder, so that another user may say what lies there; remove it"
+        return f"{folder} is a link or no folder, so that another user may control its contents; remove it"
     if sys.platform == "win32":
         return None  # who may write there follows from the user's profile
     if found.st_uid != os.geteuid():
         return f"{folder} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs this; remove it"
     if found.st_mode & OTHERS_WRITE:
-        return f"others can write to {folder}; run: chmod 700 {folder}, and delete what lies there"
+        return f"others can write to {folder}; run: chmod 700 {folder}, and delete its contents"
     above = folder.parent.stat()
     if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
         return f"everybody can write to {folder.parent}, and so replace {folder.name}; run: chmod o-w {folder.parent}"

@@ -34,7 +34,7 @@ def start(builds):
 
     yield begin
     for env in begun:
-        if env._conversation is not None:
+        if env._connection is not None:
             env.close()
 
 

@@ -101,7 +101,7 @@ def test_kinds_of_action_space():
 
 
 def test_actions_of_another_shape_are_refused():
-    with pytest.raises(UnityActionException, match=r"B: discrete actions have shape \(2, 0\); 2 agents take \(2, 1\)"):
+    with pytest.raises(UnityActionException, match=r"B: discrete actions have shape \(2, 0\); 2 agents need \(2, 1\)"):
         ActionSpec(2, (3,)).validate_action(ActionTuple(np.zeros((2, 2))), 2, "B")
 
 

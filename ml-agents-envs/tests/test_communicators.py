@@ -12,8 +12,8 @@ from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessagePro
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.exception import UnityTimeOutException, UnityWorkerInUseException
 from mlagents_envs.mock_communicator import MockCommunicator
-from mlagents_envs.player.line import Line
 from mlagents_envs.player.player import ServedPlayer
+from mlagents_envs.player.trainer_connection import TrainerConnection
 from mlagents_envs.rpc_communicator import RpcCommunicator
 from mlagents_envs.rpc_utils import behavior_spec_from_proto, process_pixels, steps_from_proto
 from mlagents_envs.wire.images import encode_png
@@ -35,19 +35,19 @@ def test_messages_are_exchanged_with_a_player():
     communicator = RpcCommunicator(worker_id=1, base_port=free_port() - 1, timeout_wait=20)
 
     def play():
-        with Line(communicator.base_port + 1) as line:
-            ServedPlayer(line, lambda seed, areas: make("Basic", seed=seed)).play()
+        with TrainerConnection(communicator.base_port + 1) as connection:
+            ServedPlayer(connection, lambda seed, areas: make("Basic", seed=seed)).play()
 
     player = threading.Thread(target=play)
     player.start()
-    greeting = UnityInputProto()
-    greeting.rl_initialization_input.communication_version = "1.5.0"
-    hello = communicator.initialize(greeting)
+    handshake_reply = UnityInputProto()
+    handshake_reply.rl_initialization_input.communication_version = "1.5.0"
+    hello = communicator.initialize(handshake_reply)
     assert hello.rl_initialization_output.communication_version == "1.5.0"
-    said = communicator.exchange(reset())
-    (name,) = said.rl_output.agentInfos
-    agents = said.rl_output.agentInfos[name].value
-    spec = behavior_spec_from_proto(said.rl_initialization_output.brain_parameters[0], agents[0])
+    output = communicator.exchange(reset())
+    (name,) = output.rl_output.agentInfos
+    agents = output.rl_output.agentInfos[name].value
+    spec = behavior_spec_from_proto(output.rl_initialization_output.brain_parameters[0], agents[0])
     decision, terminal = steps_from_proto(agents, spec)
     assert spec.action_spec == ActionSpec(0, (3,))
     assert (len(decision), len(terminal)) == (1, 0)
@@ -61,10 +61,10 @@ def test_a_player_that_quits_is_answered_at_once():
     communicator, answers = RpcCommunicator(base_port=free_port(), timeout_wait=20), []
 
     def play():
-        with Line(communicator.base_port) as line:
+        with TrainerConnection(communicator.base_port) as connection:
             for status, patience in ((200, 20), (200, None), (400, None)):
                 message = UnityMessageProto(header={"status": status}).SerializeToString()
-                answers.append(UnityMessageProto.FromString(line(message, patience=patience)).header.status)
+                answers.append(UnityMessageProto.FromString(connection(message, patience=patience)).header.status)
 
     player = threading.Thread(target=play, daemon=True)
     player.start()

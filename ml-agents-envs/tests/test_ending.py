@@ -37,12 +37,12 @@ def test_closing_before_the_first_reset_waits_for_nothing(start, players):
 def test_a_player_that_quits_is_answered_and_quits_by_itself(start, tmp_path, players):
     env = start("3DBall", "--fault", "quit:3", timeout_wait=PATIENCE, log_folder=str(tmp_path))
     env.reset()
-    player = env._conversation._player
+    player = env._connection._player
     env.step()
     env.step()
     with pytest.raises(UnityCommunicatorStoppedException, match="The player has stopped"):
         env.step()
-    assert "The trainer answered to that." in log_of(tmp_path)
+    assert "The trainer answered the quit message." in log_of(tmp_path)
     assert player.poll() == 0
     assert not players()
     with pytest.raises(UnityEnvironmentException, match="No Unity environment is loaded"):
@@ -51,7 +51,7 @@ def test_a_player_that_quits_is_answered_and_quits_by_itself(start, tmp_path, pl
 
 def test_a_player_that_quits_instead_of_answering_the_first_reset_is_answered_too(start, tmp_path):
     env = start("3DBall", "--fault", "quit:0", timeout_wait=PATIENCE, log_folder=str(tmp_path))
-    player = env._conversation._player
+    player = env._connection._player
     with pytest.raises(UnityCommunicatorStoppedException, match="The player has stopped"):
         env.reset()
     assert player.poll() == 0
@@ -101,7 +101,7 @@ def quitter(tmp_path):
         script.write_text(QUITTER.format(python=sys.executable, then=then))
         script.chmod(0o755)
         env = UnityEnvironment(str(script), timeout_wait=PATIENCE)
-        return env, env._conversation._player
+        return env, env._connection._player
 
     return begin
 

@@ -40,7 +40,7 @@ def test_a_player_says_step_for_step_what_the_same_seed_says_in_process(start, n
     assert dict(env.behavior_specs) == dict(twin.behavior_specs)
     assert isinstance(env.behavior_specs, BehaviorMapping)
     (behavior,) = env.behavior_specs
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     spec, ended = env.behavior_specs[behavior].action_spec, 0
     for _ in range(250):
         for mine, its in zip(env.get_steps(behavior), twin.get_steps(behavior), strict=True):
@@ -50,8 +50,8 @@ def test_a_player_says_step_for_step_what_the_same_seed_says_in_process(start, n
         ended += len(mine)
         assert np.array_equal(mine.interrupted, its.interrupted)
         n = len(env.get_steps(behavior)[0])
-        discrete = chance.integers(0, 3, (n, spec.discrete_size))
-        action = ActionTuple(chance.uniform(-1, 1, (n, spec.continuous_size)), discrete)
+        discrete = rng.integers(0, 3, (n, spec.discrete_size))
+        action = ActionTuple(rng.uniform(-1, 1, (n, spec.continuous_size)), discrete)
         for each in (env, twin):
             each.set_actions(behavior, action)
             each.step()
@@ -63,7 +63,7 @@ def test_every_example_says_the_same_through_a_player(start, name):
     env, twin = start(name, seed=3), make(name, seed=3)
     env.reset()
     twin.reset()
-    chance, spec = np.random.default_rng(0), twin.SPEC.action_spec
+    rng, spec = np.random.default_rng(0), twin.SPEC.action_spec
     seen = set()
     for _ in range(25):
         for behavior in env.behavior_specs:
@@ -76,8 +76,8 @@ def test_every_example_says_the_same_through_a_player(start, name):
             if its_mask is not None:
                 assert all(np.array_equal(a, b) for a, b in zip(mask, its_mask, strict=True))
             if n := len(env.get_steps(behavior)[0]):
-                continuous = chance.uniform(-1, 1, (n, spec.continuous_size))
-                discrete = chance.integers(0, spec.discrete_branches or 1, (n, spec.discrete_size))
+                continuous = rng.uniform(-1, 1, (n, spec.continuous_size))
+                discrete = rng.integers(0, spec.discrete_branches or 1, (n, spec.discrete_size))
                 for each in (env, twin):
                     each.set_actions(behavior, ActionTuple(continuous, discrete))
         for each in (env, twin):
@@ -90,7 +90,7 @@ def test_a_player_whose_agents_decide_now_and_then_is_the_same_as_in_process(sta
     env, twin = start(name, "--period", "5", seed=3), PacedEnv(make(name, seed=3), 5)
     env.reset()
     twin.reset()
-    chance, ends_alone, together = np.random.default_rng(0), 0, 0
+    rng, ends_alone, together = np.random.default_rng(0), 0, 0
     for _ in range(120):
         asking, ended = 0, 0
         for behavior, spec in env.behavior_specs.items():
@@ -102,8 +102,8 @@ def test_a_player_whose_agents_decide_now_and_then_is_the_same_as_in_process(sta
             n = len(pairs[0][0])
             asking, ended = asking + n, ended + len(pairs[1][0])
             action = ActionTuple(
-                chance.uniform(-1, 1, (n, spec.action_spec.continuous_size)),
-                chance.integers(0, spec.action_spec.discrete_branches or 1, (n, spec.action_spec.discrete_size)),
+                rng.uniform(-1, 1, (n, spec.action_spec.continuous_size)),
+                rng.integers(0, spec.action_spec.discrete_branches or 1, (n, spec.action_spec.discrete_size)),
             )
             for each in (env, twin):
                 each.set_actions(behavior, action)
@@ -161,7 +161,7 @@ def test_wrong_names_and_shapes_get_a_sentence(start):
     env.reset()
     with pytest.raises(UnityActionException, match=r"no behavior 'Ball'; there is '3DBall\?team=0'"):
         env.set_actions("Ball", ActionTuple(np.ones((12, 2))))
-    with pytest.raises(UnityActionException, match="12 agents take"):
+    with pytest.raises(UnityActionException, match="12 agents need"):
         env.set_actions(BALL, ActionTuple(np.ones((11, 2))))
     env.step()  # nothing of it harmed the conversation
 
@@ -235,7 +235,7 @@ def test_it_says_what_it_is_connected_to(start, caplog):
 
 def test_players_find_free_ports_and_close_quickly(start, players):
     several = [start() for _ in range(3)]
-    ports = {env._conversation.port for env in several}
+    ports = {env._connection.port for env in several}
     assert len(ports) == 3
     before = players()
     assert len(before) == 3

@@ -47,7 +47,7 @@ def test_a_player_of_another_protocol_is_refused(start, players):
 
 def test_a_scene_in_which_nobody_asks_for_a_decision_gets_a_sentence(start, players):
     env = start("3DBall", "--fault", "silent", timeout_wait=5)
-    with pytest.raises(UnityTimeOutException, match=r"no agent asks for a decision.*Decision Requester"):
+    with pytest.raises(UnityTimeOutException, match=r"no agent requests a decision.*Decision Requester"):
         env.reset()
     assert not players()
 
@@ -55,8 +55,8 @@ def test_a_scene_in_which_nobody_asks_for_a_decision_gets_a_sentence(start, play
 @pytest.mark.parametrize(
     ("fault", "error", "sentence"),
     [
-        ("crash:5", UnityEnvironmentException, r"(?s)ended with status 7.*Crash!!! As was asked for"),
-        ("hang:5", UnityTimeOutException, "answered before and has said nothing for 5 s"),
+        ("crash:5", UnityEnvironmentException, r"(?s)ended with status 7.*Crash!!! As requested"),
+        ("hang:5", UnityTimeOutException, "sent steps before and has sent nothing for 5 s"),
         ("garbage:5", UnityCommunicationException, "no message of the protocol"),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_player_ends_with_a_program_that_is_killed(builds, free_port):
     program = (
         "import time\nfrom mlagents_envs.environment import UnityEnvironment\n"
         f"env = UnityEnvironment({builds()!r}, base_port={free_port})\nenv.reset()\n"
-        "print(env._conversation._player.pid, flush=True)\ntime.sleep(3600)\n"
+        "print(env._connection._player.pid, flush=True)\ntime.sleep(3600)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     player = psutil.Process(int(process.stdout.readline()))
@@ -129,7 +129,7 @@ def test_a_player_ends_with_a_program_that_is_killed(builds, free_port):
 def test_a_program_that_forgets_to_close_leaves_no_player(builds):
     program = (
         "from mlagents_envs.environment import UnityEnvironment\n"
-        f"env = UnityEnvironment({builds()!r})\nenv.reset()\nprint(env._conversation._player.pid)\n"
+        f"env = UnityEnvironment({builds()!r})\nenv.reset()\nprint(env._connection._player.pid)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -140,7 +140,7 @@ def test_a_program_that_forgets_to_close_leaves_no_player(builds):
 def test_an_editor_is_waited_for_and_named(monkeypatch, caplog, free_port):
     caplog.set_level("INFO", "mlagents_envs")
     monkeypatch.setattr(UnityEnvironment, "DEFAULT_EDITOR_PORT", free_port)
-    with pytest.raises(UnityTimeOutException, match=r"Nobody connected for 1 s\. Press Play in the Unity Editor"):
+    with pytest.raises(UnityTimeOutException, match=r"No player connected for 1 s\. Press Play in the Unity Editor"):
         UnityEnvironment(timeout_wait=1)
     assert f"Listening on port {UnityEnvironment.DEFAULT_EDITOR_PORT}. Start training by pressing" in caplog.text
 
@@ -161,18 +161,18 @@ def test_an_editor_that_stops_is_not_taken_for_a_failure(monkeypatch, tmp_path, 
 
 
 def test_ten_thousand_mutated_messages_end_in_a_sentence_or_in_steps(monkeypatch):
-    """Everything that a player says goes through here: behaviors, agents, side channels."""
+    """Messages with behaviors, agents and side channels, each mutated at random."""
     scene = Scene(make("Basic", areas=3, seed=0))
-    scene.obey(UnityRLInputProto(command=1))
+    scene.apply(UnityRLInputProto(command=1))
     first, whole = scene.report(), scene.report()
     whole += block(2, block(1, block(3, player_side.frame(player_side.STATISTICS, player_side.stat("a", 1.0)))))
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
 
     class Hostile:
         def __init__(self, *_, **__):
             self.raw = first
 
-        def greet(self, _):
+        def handshake(self, _):
             message = UnityMessageProto()
             message.header.status = 200
             message.unity_output.rl_initialization_output.communication_version = "1.5.0"
@@ -187,14 +187,14 @@ def test_ten_thousand_mutated_messages_end_in_a_sentence_or_in_steps(monkeypatch
         def close(self, _):
             pass
 
-    monkeypatch.setattr("mlagents_envs.environment.Conversation", Hostile)
+    monkeypatch.setattr("mlagents_envs.environment.PlayerConnection", Hostile)
     ended = 0
     env = None
     for _ in range(10_000):
-        if env is None or env._conversation is None:
+        if env is None or env._connection is None:
             env = UnityEnvironment("none", side_channels=[StatsSideChannel()])
             env.reset()
-        env._conversation.raw = mutated(first if chance.random() < 0.3 else whole, chance)
+        env._connection.raw = mutated(first if rng.random() < 0.3 else whole, rng)
         try:
             env.step()
             for name in env.behavior_specs:
@@ -205,19 +205,19 @@ def test_ten_thousand_mutated_messages_end_in_a_sentence_or_in_steps(monkeypatch
     assert 1000 < ended < 9900
 
 
-def mutated(raw, chance):
+def mutated(raw, rng):
     """Return a message with bytes changed, lost, repeated or added."""
     raw = bytearray(raw)
-    for _ in range(chance.integers(1, 4)):
-        at, kind, size = chance.integers(len(raw) + 1), chance.integers(5), chance.integers(1, 9)
+    for _ in range(rng.integers(1, 4)):
+        at, kind, size = rng.integers(len(raw) + 1), rng.integers(5), rng.integers(1, 9)
         if kind == 0:
             del raw[at : at + size]
         elif kind == 1:
-            raw[at:at] = chance.bytes(size)
+            raw[at:at] = rng.bytes(size)
         elif kind == 2:
             raw[at:at] = raw[at : at + 8 * size]
-        elif kind == 3 and chance.random() < 0.2:
+        elif kind == 3 and rng.random() < 0.2:
             del raw[at:]
         elif at < len(raw):
-            raw[at] = chance.integers(256)
+            raw[at] = rng.integers(256)
     return bytes(raw)

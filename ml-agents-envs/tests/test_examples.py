@@ -262,7 +262,7 @@ def test_wrong_use_is_answered_with_a_sentence():
         env.set_actions(env.behavior, ActionTuple(continuous=np.zeros((3, 2), np.float32)))
     with pytest.raises(UnityActionException, match="has no behavior 'Ball'"):
         env.get_steps("Ball")
-    with pytest.raises(IndexError, match="agent 7 did not ask"):
+    with pytest.raises(IndexError, match="agent 7 did not request"):
         env.set_action_for_agent(env.behavior, 7, ActionTuple(continuous=np.zeros((1, 2), np.float32)))
     with pytest.raises(UnknownExampleException, match="did you mean '3DBall'"):
         make("3DBal")

@@ -24,7 +24,7 @@ def test_an_image_scene_is_the_same_through_a_player_of_every_package(start, nam
     if package == "1.0.8":  # only what an image must be is known
         its = [sensor if len(sensor.shape) == 3 else sensor._replace(dimension_property=(DimensionProperty.UNSPECIFIED,)) for sensor in its]
     assert sensors == its
-    chance, ended = np.random.default_rng(0), 0
+    rng, ended = np.random.default_rng(0), 0
     for _ in range(40):
         for mine, expected in zip(env.get_steps(behavior), twin.get_steps(behavior), strict=True):
             for column in ("agent_id", "reward", "group_id", "group_reward"):
@@ -34,7 +34,7 @@ def test_an_image_scene_is_the_same_through_a_player_of_every_package(start, nam
                 assert np.abs(seen - saw).max(initial=0) <= SHADE if png else np.array_equal(seen, saw)
         decision, terminal = env.get_steps(behavior)
         ended += len(terminal)
-        choice = np.where(decision.action_mask[0], -1.0, chance.random(decision.action_mask[0].shape)).argmax(axis=1)
+        choice = np.where(decision.action_mask[0], -1.0, rng.random(decision.action_mask[0].shape)).argmax(axis=1)
         for each in (env, twin):
             each.set_actions(behavior, ActionTuple(discrete=choice[:, None]))
             each.step()

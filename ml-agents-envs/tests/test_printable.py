@@ -59,5 +59,5 @@ def test_the_page_is_told_the_same(text):
 @pytest.mark.parametrize("value", [True, float("nan"), float("inf"), 1e309, 10**400, -2, "0", None, [0], {"a": 0}, 0.0])
 def test_orders_of_odd_kinds_change_nothing(value):
     stage = Stage(make("Basic", areas=3), title="t")
-    stage.obey({"area": value, "pick": value})
+    stage.apply({"area": value, "pick": value})
     assert (stage.area, stage.picked) == (-1, 0)

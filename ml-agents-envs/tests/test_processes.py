@@ -11,7 +11,7 @@ import pytest
 
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.exception import UnityEnvironmentException, UnityException
-from mlagents_envs.wire.conversation import Conversation
+from mlagents_envs.wire.player_connection import PlayerConnection
 
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
@@ -59,9 +59,9 @@ def test_a_fork_is_told_that_it_cannot_use_the_environment_and_leaves_it_to_its_
         [sys.executable, "-W", "ignore", "-c", FORK, builds(), *how], capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     lines = done.stdout.splitlines()
-    told = [line for line in lines if line.startswith("child:")]
-    assert len(told) == (1 if how == ("multiprocessing",) else 3), done.stderr
-    assert all("was opened in another process" in line and "get_context('spawn')" in line for line in told)
+    reports = [line for line in lines if line.startswith("child:")]
+    assert len(reports) == (1 if how == ("multiprocessing",) else 3), done.stderr
+    assert all("was opened in another process" in line and "get_context('spawn')" in line for line in reports)
     assert lines[-3:] == ["status 0", "parent steps on", "closed"], done.stderr
 
 
@@ -82,11 +82,11 @@ def test_an_environment_made_in_a_thread_that_has_ended_goes_on(start, players):
 def test_whatever_ends_a_constructor_leaves_no_player_behind(builds, monkeypatch, error):
     before = set(psutil.Process().children())
 
-    def broken(self, greeting):
+    def broken(self, handshake_reply):
         assert set(psutil.Process().children()) - before
         raise error("now")
 
-    monkeypatch.setattr(Conversation, "greet", broken)
+    monkeypatch.setattr(PlayerConnection, "handshake", broken)
     with pytest.raises(error):
         UnityEnvironment(builds(), timeout_wait=20)
     assert not set(psutil.Process().children()) - before

@@ -89,7 +89,7 @@ def begin(free_port):
 
     yield start
     for unity, env in begun:
-        if env._conversation is not None:
+        if env._connection is not None:
             env.close()
         unity.join(30)
         assert not unity.is_alive()
@@ -269,8 +269,8 @@ def test_a_package_of_unknown_version_leaves_a_warning_about_its_images(begin, c
     _, env = begin({WALK: [image((2, 3, 4), (2, 2, 1), NUMBERS)]}, package="")
     env.reset()
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warning.startswith(f"{WALK}: the player has no package version that is known (''); sensor 'eye'")
-    assert "taken as (height, width, channels)" in warning
+    assert warning.startswith(f"{WALK}: the player's package version '' is not known; sensor 'eye'")
+    assert "read as (height, width, channels)" in warning
 
 
 def test_channels_that_are_put_first_are_logged(begin, caplog):

@@ -11,14 +11,14 @@ from mlagents_envs.demonstrations.file import read
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.watch.demo import DemoRecording
 from mlagents_envs.watch.play import Play
-from mlagents_envs.watch.players import Chance
+from mlagents_envs.watch.policies import RandomPolicy
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "demonstrations.py"
 
 
 def record(file, scene):
     example = make(scene, areas=1)
-    play = Play(example, {example.behavior: Chance(example.SPEC)})
+    play = Play(example, {example.behavior: RandomPolicy(example.SPEC)})
     with DemoRecording(file, example, 0) as demo:
         for _ in range(100):
             demo.before()

@@ -128,15 +128,15 @@ def player_program(at_start="", stats="[]"):
         f"#!{sys.executable}\n"
         "import sys\n"
         "from mlagents_envs.examples.basic import Basic\n"
-        "from mlagents_envs.player.line import Line\n"
+        "from mlagents_envs.player.trainer_connection import TrainerConnection\n"
         "from mlagents_envs.player.player import ServedPlayer\n"
         "class Own(Basic):\n"
         f"    def stats(self): return {stats}\n"
         "def make(seed, areas):\n"
         f"    {at_start or 'pass'}\n"
         "    return Own(areas=areas, seed=seed)\n"
-        "with Line(int(sys.argv[sys.argv.index('--mlagents-port') + 1])) as line:\n"
-        "    ServedPlayer(line, make).play()\n"
+        "with TrainerConnection(int(sys.argv[sys.argv.index('--mlagents-port') + 1])) as connection:\n"
+        "    ServedPlayer(connection, make).play()\n"
     )
     file.chmod(0o755)
     return "own/Own"

@@ -1,4 +1,4 @@
-"""How the images of a file lie: their channels come first today, and came last in many releases of Unity's package."""
+"""The layout of a file's images: channels are first now, and were last in many releases of Unity's package."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ Images = Literal["auto", "channels_first", "channels_last"]
 
 
 class Channels(Enum):
-    """Where the channels of a sensor lie in a file."""
+    """The layout of a sensor's channels in a file."""
 
-    AS_SHAPED = "what the shape says is how the numbers lie"
+    AS_SHAPED = "the numbers have the layout of the shape"
     LAST = "both the shape and the numbers are (height, width, channels)"
     LAST_BELOW_FIRST = "the shape is (channels, height, width), the numbers are (height, width, channels)"
 
 
 def channels_of(observation: ObservationProto, images: Images) -> Channels:
-    """Return where a sensor's channels lie, as its first observation shows.
+    """Return the layout of a sensor's channels, from its first observation.
 
-    `wire.packages` tells what each release sends, and a file holds the same. But no file says which release made it:
-    where there are no dimension properties it is one before 2.0, and properties tell channels that come last in the
-    shape. The order of the numbers below a shape of (channels, height, width) cannot be told: images says it, and
-    `auto` takes what the shape says, see `is_ambiguous`.
+    `wire.packages` lists what each release sends, and files have the same layouts. But no file names its release:
+    without dimension properties it is one before 2.0, and properties show channels that are last in the shape. The
+    layout of numbers with a shape of (channels, height, width) is ambiguous: `images` decides, and `auto` takes the
+    layout of the shape, see `is_ambiguous`.
     """
     properties = tuple(observation.dimension_properties)
     if len(observation.shape) != 3:
@@ -44,7 +44,7 @@ def channels_of(observation: ObservationProto, images: Images) -> Channels:
 
 
 def is_ambiguous(observation: ObservationProto, channels: Channels) -> bool:
-    """Can nobody tell from a file in which order the numbers of this image lie? One channel has but one order."""
+    """Return whether the file does not determine the layout of this image; a single channel has only one."""
     return (
         channels is not Channels.LAST
         and len(observation.shape) == 3
@@ -55,7 +55,7 @@ def is_ambiguous(observation: ObservationProto, channels: Channels) -> bool:
 
 
 def sensor_spec(observation: ObservationProto, channels: Channels) -> ObservationSpec:
-    """Return what a sensor sends, its channels first. Raises UnityObservationException for what no sensor can send."""
+    """Return the spec of a sensor, channels first. Raises UnityObservationException for an impossible shape."""
     spec = observation_spec(observation)
     if channels is not Channels.LAST:
         return spec
@@ -64,7 +64,7 @@ def sensor_spec(observation: ObservationProto, channels: Channels) -> Observatio
 
 
 def numbers_of(observation: ObservationProto, channels: Channels) -> Array:
-    """Return what a sensor sent as (*shape) float32, its channels first.
+    """Return an observation as (*shape) float32, channels first.
 
     Raises UnityObservationException, or ValueError, if its numbers or its PNG do not fit its shape.
     """

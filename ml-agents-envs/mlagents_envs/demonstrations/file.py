@@ -1,6 +1,6 @@
-"""Demonstrations: what an agent saw, did and was given, read from the files (`.demo`) of Unity's recorder and of ours.
+"""Reads demonstrations, an agent's observations, actions and rewards, from the files (`.demo`) of a recorder.
 
-recording.py writes such files, growing.py reads them while they are written; what they hold is in demos/.
+recording.py writes such files, growing.py reads them while they are written; table.py has the data classes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read(
     PNG lie below a shape of (channels, height, width); `auto` takes them as the shape says, with a warning. actions:
     those of the behavior, where the file's header may leave some out.
     Raises FileNotFoundError, ValueError for a file of another kind, DemonstrationException for one that is damaged or
-    holds what no agent can see, do or be given.
+    has observations, actions or rewards that are impossible.
     """
     path = Path(path)
     if path.suffix != SUFFIX:

@@ -1,4 +1,4 @@
-"""Follows a demonstration file (`.demo`) while Unity's recorder, or ours, writes it."""
+"""Reads a demonstration file (`.demo`) while a recorder writes it."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ METADATA = 64  # bytes that the copy of the metadata at the end of a file never 
 
 
 class GrowingDemonstration:
-    """A file that may not be whole yet: each record is handed out once, as soon as all of it is there."""
+    """A file that may be incomplete: each record is returned once, as soon as it is complete."""
 
     def __init__(
         self, path: str | Path, *, align: Align = "auto", images: Images = "auto", actions: ActionSpec | None = None
     ) -> None:
-        """align, images, actions: as in `demonstration.read`; the first record decides, however long the file grows."""
+        """align, images, actions: as in `file.read`; the first record decides for the whole file."""
         self.path = Path(path)
         self._align: Align = align
         self._images: Images = images
         self._actions = actions
-        self.takes = 0  # recordings that were seen in this place
+        self.takes = 0  # recordings seen at this path
         self._begin()
 
     def _begin(self) -> None:
         """Read another recording from its beginning."""
         self.takes += 1
-        self.finished = False  # was its recording closed, and everything handed out?
+        self.finished = False  # is its recording closed, and every record returned?
         self._parameters: BrainParametersProto | None = None
         self._reader: RecordReader | None = None  # known with the first record
         self._place = HEADER  # byte at which the next message begins
         self._taken = 0  # records
 
     def more(self) -> Demonstration | None:
-        """Return the records that were written since the last call, None if there are none, or no file yet.
+        """Return the records written since the last call, None if there are none, or no file yet.
 
-        A file that became shorter is another recording in the same place, and is read from its beginning.
-        Raises DemonstrationException for a file that is damaged or no demonstration, see `demonstration.read`.
+        A file that became shorter is another recording at the same path, and is read from its beginning.
+        Raises DemonstrationException for a file that is damaged or no demonstration, see `file.read`.
         """
         size = self.path.stat().st_size if self.path.is_file() else 0
         if size < self._place and self._parameters is not None:
@@ -80,7 +80,7 @@ class GrowingDemonstration:
         return self._reader.table(records)
 
     def _records(self, data: bytes, place: int, number: int) -> tuple[list[AgentInfoActionPairProto], int]:
-        """Return the records that are whole, and where the next one begins.
+        """Return the complete records, and where the next one begins.
 
         number: of records in the file; 0 while it is written.
         """
@@ -101,7 +101,7 @@ class GrowingDemonstration:
         return records, place
 
     def _ends(self, rest: bytes, taken: int) -> bool:
-        """Is the rest the copy of the metadata, or the beginning of it, which a recording ends with?"""
+        """Return whether the rest is the copy of the metadata at the end of a file, or its beginning."""
         meta = DemonstrationMetaProto()
         try:
             meta.ParseFromString(rest)

@@ -1,4 +1,4 @@
-"""Which action a record of a file holds: the one that led to it, or the one that was taken from it."""
+"""Which action a record holds: the one that led to it, or the one that was taken from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pairing_of(parameters: BrainParametersProto, first: AgentInfoActionPairProto
     those where it shows all of their signs:
 
     - its behavior is named as brains were, with "Learning" at the end and no "?team=";
-    - its header says the sizes of vector observations (fields 1 and 2), which later recorders leave out;
+    - its header has the sizes of vector observations (fields 1 and 2), which later recorders leave out;
     - its first action is not zero, and lies in the deprecated list. Unity writes zeros there, unless a recording
       begins in the middle of an episode; and a first action may be zero by itself, so that this is no sign alone.
 

@@ -1,4 +1,4 @@
-"""Writes demonstration files (`.demo`) as Unity's recorder does: record by record, so that others may follow."""
+"""Writes demonstration files (`.demo`) as Unity's recorder does, so that they can be read while they grow."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mlagents_envs.exception import DemonstrationException
 from mlagents_envs.finite import LARGEST, unusable
 from mlagents_envs.wire.specs import brain_parameters
 
-NAME_LENGTH = 16  # letters of a demonstration's name, as Unity has it
-_NO_LETTER = re.compile(r"[^a-zA-Z0-9 -]")  # which Unity leaves out of a name
+NAME_LENGTH = 16  # characters of a demonstration's name, as in Unity
+_REMOVED = re.compile(r"[^a-zA-Z0-9 -]")  # characters that Unity removes from a name
 
 
 class DemonstrationRecorder:
-    """A demonstration that is being made. Each record is in the file when `record` returns.
+    """Writes a demonstration. Each record is in the file when `record` returns.
 
-    As a context manager it closes itself; until then the file's metadata says that it holds nothing.
+    As a context manager it closes itself; until it is closed the file's metadata has no records.
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class DemonstrationRecorder:
         """
         self.spec = spec
         self._path = Path(path)
-        name = _NO_LETTER.sub("", Path(path).stem if name is None else name)[:NAME_LENGTH]
+        name = _REMOVED.sub("", Path(path).stem if name is None else name)[:NAME_LENGTH]
         self._meta = DemonstrationMetaProto(api_version=1, demonstration_name=name)
         self._total = 0.0  # reward
         self._ended = 0  # episodes
         self._begins = True  # is the next record the first of an episode?
         parameters = brain_parameters(behavior, spec.action_spec)
-        parameters.ClearField("is_training")  # of recordings, Unity never says that
+        parameters.ClearField("is_training")  # as Unity's recordings
         try:
             self._file = open(path, "wb" if overwrite else "xb")  # noqa: SIM115  # it stays open until close
         except FileExistsError:
@@ -60,15 +60,15 @@ class DemonstrationRecorder:
         self, obs: Sequence[ArrayLike], reward: float, continuous: ArrayLike = (), discrete: ArrayLike = (),
         *, mask: ArrayLike | None = None, done: bool = False, interrupted: bool = False,
     ) -> None:  # fmt: skip
-        """Add what an agent sees now, what it was given for arriving here, and the action that LED here.
+        """Add an agent's observation, the reward on arriving here, and the action that LED here.
 
-        So this comes before the agent decides anew, and the action is the one it took at the record before; where done,
-        its last one. Nothing led to the first record, or to the first one after an end: whatever is given, zeros are
-        written there, as Unity does.
+        Call it before the agent's next decision: the action is the one that it took at the record before; where done,
+        its last one. No action led to the first record, nor to the first one after an end: zeros are written there, as
+        Unity does.
 
         obs: one (*shape) per sensor. continuous, discrete: one number per action, one choice per branch. mask: (sum of
         branch sizes,) bool, True = may be chosen next.
-        Raises DemonstrationException, and writes nothing, for what no agent of the behavior can see, do or be given.
+        Raises DemonstrationException, and writes nothing, for values that do not fit the behavior.
         """
         pair = AgentInfoActionPairProto()
         info = pair.agent_info
@@ -108,7 +108,7 @@ class DemonstrationRecorder:
         self.close()
 
     def _forbidden(self, mask: ArrayLike | None) -> list[bool]:
-        """Return a mask as a file has it, True = forbidden; nothing where all is allowed."""
+        """Return a mask as in a file, True = forbidden; empty where all is allowed."""
         if mask is None:
             return []
         allowed, size = np.asarray(mask, bool), sum(self.spec.action_spec.discrete_branches)
@@ -148,7 +148,7 @@ class DemonstrationRecorder:
 
 
 def write(path: str | Path, demonstration: Demonstration, *, overwrite: bool = False) -> None:
-    """Write a whole demonstration; images are written as numbers. Raises as DemonstrationRecorder does."""
+    """Write a whole demonstration; images are written uncompressed. Raises as DemonstrationRecorder does."""
     with DemonstrationRecorder(
         path, demonstration.behavior, demonstration.spec, name=demonstration.name, overwrite=overwrite
     ) as recorder:

@@ -1,4 +1,4 @@
-"""From the records of a file to tables, with every number looked at: a file may be damaged, or somebody else's."""
+"""Converts the records of a file to tables, validating every number: a file may be damaged or untrusted."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ log = logging.getLogger(__name__)
 
 
 class RecordReader:
-    """Turns the records of one file into tables. They come in their order, all at once or piece by piece.
+    """Converts the records of one file into tables, in their order, all at once or in parts.
 
-    How the file is to be read is decided by its header and its first record, and the log says it.
+    The header and the first record decide how the file is read; the decision is logged.
     """
 
     def __init__(
         self, path: Path, name: str, parameters: BrainParametersProto, first: AgentInfoActionPairProto,
         *, align: Align = "auto", images: Images = "auto", actions: ActionSpec | None = None,
     ) -> None:  # fmt: skip
-        """name: of the demonstration; actions: those of the behavior, where the header may tell only a part of them.
+        """name: of the demonstration; actions: those of the behavior, where the header may lack some.
 
         Raises DemonstrationException for observations or actions that no behavior can have.
         """
         self._path, self._name, self._behavior = path, name, parameters.brain_name
-        self._records = 0  # that were turned into tables
+        self._records = 0  # converted so far
         sensors = first.agent_info.observations
         self._channels = [channels_of(sensor, images) for sensor in sensors]
         self._shapes = [tuple(sensor.shape) for sensor in sensors]  # as they are in the file
         try:
             specs = [sensor_spec(sensor, channels) for sensor, channels in zip(sensors, self._channels, strict=True)]
-            told = action_spec(parameters)
+            header_spec = action_spec(parameters)
         except UnityException as error:
             raise DemonstrationException(f"{path}: {error}") from error
-        self.spec = BehaviorSpec(specs, _actions_of(first, told, actions))
+        self.spec = BehaviorSpec(specs, _actions_of(first, header_spec, actions))
         pairing = pairing_of(parameters, first, align)
         self._led_here = pairing.led_here
-        self._taken = self.spec.action_spec.empty_action(1)  # from the last record, where its file holds that
+        self._taken = self.spec.action_spec.empty_action(1)  # from the last record, if the file has these
         log.info(f"{path} is read {pairing.sentence()}.")
         if images == "auto":
             self._warn_of_doubtful(first)
@@ -79,7 +79,7 @@ class RecordReader:
     def _observations(self, infos: Sequence[AgentInfoProto]) -> tuple[Array, ...]:
         for row, info in enumerate(infos):
             if len(info.observations) != len(self._shapes):
-                self._refuse(row, f"{len(info.observations)} sensors; the first record has {len(self._shapes)}")
+                self._fail(row, f"{len(info.observations)} sensors; the first record has {len(self._shapes)}")
         return tuple(self._column(infos, sensor) for sensor in range(len(self._shapes)))
 
     def _column(self, infos: Sequence[AgentInfoProto], sensor: int) -> Array:
@@ -89,11 +89,11 @@ class RecordReader:
         for row, info in enumerate(infos):
             observation = info.observations[sensor]
             if tuple(observation.shape) != shape:
-                self._refuse(row, f"{name} of shape {tuple(observation.shape)}; the first record's has {shape}")
+                self._fail(row, f"{name} of shape {tuple(observation.shape)}; the first record's has {shape}")
             try:
                 numbers.append(numbers_of(observation, self._channels[sensor]))
             except (UnityException, ValueError) as error:
-                self._refuse(row, f"{name} of shape {shape} that cannot be read: {error}")
+                self._fail(row, f"{name} of shape {shape} that cannot be read: {error}")
         return self._finite(np.stack(numbers), name)
 
     def _masks(self, infos: Sequence[AgentInfoProto]) -> Array:
@@ -102,7 +102,7 @@ class RecordReader:
         for row, info in enumerate(infos):
             if info.action_mask:
                 if len(info.action_mask) != size:
-                    self._refuse(row, f"a mask of {len(info.action_mask)} choices; its branches have {size} together")
+                    self._fail(row, f"a mask of {len(info.action_mask)} choices; its branches have {size} together")
                 mask[row] = np.logical_not(info.action_mask)
         return mask
 
@@ -116,13 +116,13 @@ class RecordReader:
                 ("continuous", "discrete"), _halves(record, spec), (continuous, discrete), strict=True
             ):
                 if len(numbers) not in (0, column.shape[1]):
-                    self._refuse(row, f"{len(numbers)} {kind} actions; its header says {column.shape[1]}")
+                    self._fail(row, f"{len(numbers)} {kind} actions; its header says {column.shape[1]}")
                 if len(numbers):
                     column[row] = numbers
         for branch, size in enumerate(spec.discrete_branches):
             choice = discrete[:, branch]
             for row in np.flatnonzero(~np.isin(choice, range(size))).tolist():
-                self._refuse(row, f"{choice[row]:g} in discrete branch {branch}; it has the choices 0 to {size - 1}")
+                self._fail(row, f"{choice[row]:g} in discrete branch {branch}; it has the choices 0 to {size - 1}")
         with np.errstate(over="ignore"):
             shares = self._finite(continuous.astype(np.float32), "a continuous action")
         return ActionTuple(shares, discrete.astype(np.int32))
@@ -140,10 +140,10 @@ class RecordReader:
     def _finite(self, column: Array, name: str) -> Array:
         if (place := unusable(column)) is not None:
             what = f"{column[place]:g} in {name}; numbers must be finite and within {LARGEST:g}"
-            self._refuse(place[0], what)
+            self._fail(place[0], what)
         return column
 
-    def _refuse(self, row: int, what: str) -> NoReturn:
+    def _fail(self, row: int, what: str) -> NoReturn:
         """Raise DemonstrationException. row: of the records that are being read."""
         raise DemonstrationException(f"{self._path}: record {self._records + row} has {what}")
 
@@ -152,7 +152,7 @@ class RecordReader:
         return f"sensor {index} '{name}'" if name else f"sensor {index}"
 
     def _warn_of_doubtful(self, first: AgentInfoActionPairProto) -> None:
-        """Say once which images may be scrambled, as nobody can tell."""
+        """Log which images may be scrambled, since their layout is ambiguous."""
         doubted = [
             f"{self._sensor(i)} of shape {self._shapes[i]}"
             for i, observation in enumerate(first.agent_info.observations)
@@ -166,16 +166,16 @@ class RecordReader:
             )
 
 
-def _actions_of(first: AgentInfoActionPairProto, told: ActionSpec, actions: ActionSpec | None) -> ActionSpec:
+def _actions_of(first: AgentInfoActionPairProto, header_spec: ActionSpec, actions: ActionSpec | None) -> ActionSpec:
     """Return which actions the records hold.
 
-    A header tells of the behavior's own; those of actuator components are recorded as well, and told nowhere.
+    A header has the behavior's own actions only; those of actuator components are recorded too, but not described.
     """
     numbers = first.action_info
     sizes = len(numbers.continuous_actions), len(numbers.discrete_actions)
-    if actions is None or sizes == (told.continuous_size, told.discrete_size):
-        return told
-    return actions if sizes == (actions.continuous_size, actions.discrete_size) else told
+    if actions is None or sizes == (header_spec.continuous_size, header_spec.discrete_size):
+        return header_spec
+    return actions if sizes == (actions.continuous_size, actions.discrete_size) else header_spec
 
 
 def _halves(record: AgentInfoActionPairProto, spec: ActionSpec) -> tuple[Sequence[float], Sequence[float]]:

@@ -1,4 +1,4 @@
-"""What a demonstration holds: its records, and the transitions between them."""
+"""The data of a demonstration: its records, and the transitions between them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Array = NDArray[Any]
 class Demonstration:
     """Records in the order in which they were made, as Unity makes them whatever the file is; n is their number.
 
-    Record k holds what was seen, the reward of arriving there, and the action that LED there, also where `done`. The
-    action of the first record, and of the first one after an end, means nothing. `transitions` pairs them.
+    Record k holds the observation, the reward on arriving there, and the action that LED there, also where `done`. The
+    action of the first record, and of the first one after an end, has no meaning. `transitions` pairs them.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Demonstration:
     obs: tuple[Array, ...]  # one (n, *shape) float32 per sensor
     reward: Array  # (n,) float32
     done: Array  # (n,) bool
-    interrupted: Array  # (n,) bool, the episode was cut by a limit
+    interrupted: Array  # (n,) bool, the episode was truncated by a limit
     mask: Array  # (n, sum of branches) bool, True = allowed
     action: ActionTuple  # that led to the record
 
@@ -52,9 +52,9 @@ class Demonstration:
         return int(self.done.sum()) + int(len(self) > 0 and not self.done[-1])
 
     def transitions(self) -> Transitions:
-        """Return what was done from each record, and what came of it: all that the next record tells.
+        """Return the transition from each record to the next: action, reward and next observation.
 
-        The last record, and each one that ends an episode, is where a transition leads and where none begins.
+        No transition begins at the last record, nor at one that ends an episode.
         """
         record = np.flatnonzero(~self.done[:-1])
         then = record + 1
@@ -72,23 +72,23 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class Transitions:
-    """Decisions of a demonstration, in order; n is their number."""
+    """Transitions of a demonstration, in order; n is their number."""
 
-    record: Array  # (n,) int, the number of the record that was decided from
-    obs: tuple[Array, ...]  # one (n, *shape) float32 per sensor: what was seen there
-    mask: Array  # (n, sum of branches) bool, True = allowed there
-    action: ActionTuple  # that was taken there
-    reward: Array  # (n,) float32, for it
+    record: Array  # (n,) int, the record at which each begins
+    obs: tuple[Array, ...]  # one (n, *shape) float32 per sensor, at that record
+    mask: Array  # (n, sum of branches) bool, True = allowed
+    action: ActionTuple  # that was taken
+    reward: Array  # (n,) float32, for the action
     done: Array  # (n,) bool, it was the episode's last
-    interrupted: Array  # (n,) bool, the last because of a limit
-    next_obs: tuple[Array, ...]  # one (n, *shape) float32 per sensor: what was seen then
+    interrupted: Array  # (n,) bool, truncated by a limit
+    next_obs: tuple[Array, ...]  # one (n, *shape) float32 per sensor, at the next record
 
     def __len__(self) -> int:
         return len(self.record)
 
 
 def joined(one: Demonstration, other: Demonstration) -> Demonstration:
-    """Return the records of one and then those of another that goes on where it ended."""
+    """Return the records of one demonstration followed by those of its continuation."""
     return replace(
         other,
         obs=tuple(np.concatenate(pair) for pair in zip(one.obs, other.obs, strict=True)),

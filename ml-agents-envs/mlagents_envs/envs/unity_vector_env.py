@@ -13,7 +13,7 @@ from mlagents_envs.envs.faces import PATIENCE, UnityGymException, begin, choose_
 from mlagents_envs.envs.spaces import action_columns, action_space, allowed, observation, observation_space
 from mlagents_envs.ticks import ended_after_asking, order_ends
 
-NOBODY = -1  # the agent of a lane that none has taken yet
+NO_AGENT = -1  # the agent of a lane that none has taken yet
 NO_LANE = -1
 
 
@@ -92,7 +92,7 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
     def _clear(self) -> None:
         """Begin with lanes that no agent has had."""
         n, spec = self.num_envs, self.behavior_spec
-        self._agent = np.full(n, NOBODY, np.int64)  # who is or was last in each lane
+        self._agent = np.full(n, NO_AGENT, np.int64)  # who is or was last in each lane
         self._running = np.zeros(n, bool)  # is its episode under way? Between steps, all are
         self._obs: list[Array] = [np.zeros((n, *sensor.shape), np.float32) for sensor in spec.observation_specs]
         self._mask = allowed(spec.action_spec, None, n)
@@ -104,7 +104,7 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         self._terminated, self._truncated = np.zeros(n, bool), np.zeros(n, bool)
         self._asked = np.zeros(n, bool)
         self._final: dict[int, Any] = {}  # lane -> what its agent saw last
-        self._ended_agent = np.full(n, NOBODY, np.int64)
+        self._ended_agent = np.full(n, NO_AGENT, np.int64)
 
     def _advance(self, action: ActionTuple) -> None:
         """Step the environment until every lane asks; who came meanwhile does nothing."""
@@ -119,7 +119,7 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
                 return
         silent = np.flatnonzero(~self._asked).tolist()
         raise UnityGymException(
-            f"{self.behavior_name}: lanes {silent} did not ask for an action in {self._patience} steps: "
+            f"{self.behavior_name}: lanes {silent} did not request an action in {self._patience} steps: "
             "give a smaller num_envs, or a larger patience"
         )
 
@@ -192,7 +192,7 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         self._running[lane[lane != NO_LANE]] = True
         new = np.flatnonzero((lane == NO_LANE) & ~over)
         free = np.flatnonzero(~self._running)
-        free = free[np.argsort(self._agent[free] != NOBODY, kind="stable")]  # first those that no agent has had
+        free = free[np.argsort(self._agent[free] != NO_AGENT, kind="stable")]  # first those that no agent has had
         if len(new) > len(free):
             raise UnityGymException(
                 f"{self.behavior_name}: agents {agent[new[len(free) :]].tolist()} find none of the {self.num_envs} "
@@ -218,7 +218,7 @@ class UnityVectorEnv(VectorEnv[Any, Any, Array]):
         if self._mask:
             info["action_mask"] = np.concatenate(self._mask, axis=1)
         if self._final:
-            ended = self._ended_agent != NOBODY
+            ended = self._ended_agent != NO_AGENT
             final = np.full(self.num_envs, None, object)
             for lane, seen in self._final.items():
                 final[lane] = seen

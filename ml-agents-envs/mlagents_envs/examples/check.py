@@ -1,4 +1,4 @@
-"""`python -m mlagents_envs.examples.check`, as examples have long been checked; the check lives in `fidelity/`."""
+"""`python -m mlagents_envs.examples.check`, the earlier name of `mlagents_envs.fidelity.check`."""
 
 from mlagents_envs.fidelity.check import main
 

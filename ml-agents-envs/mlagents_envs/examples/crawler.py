@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
-from mlagents_envs.examples.engine.ragdoll import Drive, Joint, Part, Vector
+from mlagents_envs.examples.engine.ragdoll import BodyPart, Drive, Joint, Vector
 from mlagents_envs.examples.engine.rotations import after, between, front, inverse, turn
 from mlagents_envs.examples.example import Array, vector_sensor
 from mlagents_envs.examples.locomotion import Locomotion
@@ -42,19 +42,19 @@ class Crawler(Locomotion):
     FALLEN = -1.0
 
     @staticmethod
-    def _parts() -> Sequence[Part]:
-        parts = [Part("body", None, (0.0, START, 0.0), "sphere", (0.5,), 20.0)]
+    def _parts() -> Sequence[BodyPart]:
+        parts = [BodyPart("body", None, (0.0, START, 0.0), "sphere", (0.5,), 20.0)]
         for k, (x, z) in enumerate(LEGS):
             out = np.array([x, 0.0, z]) / np.hypot(x, z)
             across: Vector = (float(out[2]), 0.0, float(-out[0]))  # about which a leg goes down
             upper, lower = UPPER_AT * out + (0, START - DROP, 0), LOWER_AT * out + (0, START - DROP, 0)
             parts += [
-                Part(
+                BodyPart(
                     f"leg{k}", "body", tuple(upper), "capsule", UPPER, 2.0, along=tuple(out),
                     anchor=tuple(upper - 0.5 * out),
                     joints=(Joint(across, -60.0, 0.0), Joint((0.0, 1.0, 0.0), -20.0, 20.0)),
                 ),
-                Part(
+                BodyPart(
                     f"foreleg{k}", f"leg{k}", tuple(lower), "capsule", LOWER, 1.0, along=tuple(out),
                     anchor=tuple(lower - 0.75 * out), joints=(Joint(across, 0.0, 150.0),),
                 ),

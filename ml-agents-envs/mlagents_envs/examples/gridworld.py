@@ -21,7 +21,7 @@ from mlagents_envs.base_env import (
 )
 from mlagents_envs.examples.example import Array, ExampleEnv
 from mlagents_envs.examples.gridworld_numba import arrange, begin, move
-from mlagents_envs.examples.sensors.raster import Painter, Part, box
+from mlagents_envs.examples.sensors.raster import Painter, Polygon, box
 from mlagents_envs.exception import UnityEnvironmentException
 
 HEIGHT, WIDTH = 64, 84  # pixels
@@ -31,7 +31,7 @@ GREEN, RED, BLUE = (97, 201, 45), (158, 53, 40), (33, 150, 243)
 SHIFT = (-0.63, 0.63)  # of a shadow on the floor: things are 0.75 high, the sun 40 degrees
 
 
-def _picture(parts: list[Part], *, casting: int | None = None) -> tuple[list[Part], list[Part]]:
+def _picture(parts: list[Polygon], *, casting: int | None = None) -> tuple[list[Polygon], list[Polygon]]:
     """Return a shape and its shadow; casting: how many parts cast one, from the last (None: all)."""
     return parts, [part.shadow(SHIFT, SHADE) for part in parts[-(casting or len(parts)) :]]
 

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from mlagents_envs.base_env import ActionTuple
-from mlagents_envs.examples.engine.ragdoll import Drive, Part, Ragdolls
+from mlagents_envs.examples.engine.ragdoll import BodyPart, Drive, Ragdolls
 from mlagents_envs.examples.example import Array, ExampleEnv
 
 STEPS, LIMIT = 5, 5000  # physics steps of a decision, of an episode
@@ -54,7 +54,7 @@ class Locomotion(ExampleEnv):
 
     @staticmethod
     @abstractmethod
-    def _parts() -> Sequence[Part]:
+    def _parts() -> Sequence[BodyPart]:
         """Return how a body is built, the root first."""
 
     @abstractmethod

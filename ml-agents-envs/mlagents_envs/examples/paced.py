@@ -1,4 +1,4 @@
-"""An environment whose agents decide at every n-th step only, as Unity's Decision Requester has them do."""
+"""An environment whose agents decide at every n-th step only, as with Unity's Decision Requester."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Row(NamedTuple):
 
 
 class PacedEnv(BaseEnv):
-    """Asks the agents of an environment that asks all of them at every step, once in `period` steps.
+    """Lets the agents of an environment decide once in `period` steps instead of at every step.
 
-    In between an agent repeats its action. An end is shown at once, mostly in a step in which nobody asks; until its
-    next question that agent does nothing, and what it earns then is in the reward of that question.
+    In between an agent repeats its action. The end of an episode is reported at once, mostly in a step without decision
+    steps; until its next decision that agent's action is zero, and its rewards are added to that decision step's.
     """
 
     def __init__(self, env: BaseEnv, period: int) -> None:
@@ -41,9 +41,11 @@ class PacedEnv(BaseEnv):
 
     @property
     def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
+        """The behaviors of the environment."""
         return self._env.behavior_specs
 
     def reset(self) -> None:
+        """Begin new episodes for all agents."""
         self._env.reset()
         self._clock = 0
         self._actions.clear()
@@ -51,7 +53,7 @@ class PacedEnv(BaseEnv):
         self._report()
 
     def step(self) -> None:
-        """Go on until agents ask or an episode ends."""
+        """Step the environment until agents request actions or an episode ends."""
         while True:
             for name in self.behavior_specs:
                 decision, _ = self._env.get_steps(name)
@@ -64,16 +66,20 @@ class PacedEnv(BaseEnv):
                 return
 
     def close(self) -> None:
+        """Close the environment."""
         self._env.close()
 
     def get_steps(self, behavior_name: str) -> tuple[DecisionSteps, TerminalSteps]:
+        """Return the steps of a behavior's agents since the last step or reset."""
         return self._steps[behavior_name]
 
     def set_actions(self, behavior_name: str, action: ActionTuple) -> None:
+        """Set the actions of all agents of the last decision steps, in their order."""
         for row, agent in enumerate(self._steps[behavior_name][0]):
             self._actions[behavior_name, agent] = Row(action.continuous[row], action.discrete[row])
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
+        """Set the action of one agent."""
         self._actions[behavior_name, agent_id] = Row(action.continuous[0], action.discrete[0])
 
     def set_parameters(self, parameters: Mapping[str, Any]) -> None:
@@ -82,13 +88,13 @@ class PacedEnv(BaseEnv):
             set_parameters(parameters)
 
     def stats(self) -> Sequence[tuple[str, float, int]]:
-        """Return (name, value, aggregation) of what was measured since the last call, if anything is."""
+        """Return (name, value, aggregation) of the statistics since the last call, if the environment has any."""
         stats = getattr(self._env, "stats", None)
         measured: Sequence[tuple[str, float, int]] = stats() if callable(stats) else []
         return measured
 
     def _repeated(self, name: str, decision: DecisionSteps) -> ActionTuple:
-        """Return the last action of each agent, zeros for those that were not asked since their episode began."""
+        """Return the last action of each agent, zeros for those without a decision in their episode."""
         action = self.behavior_specs[name].action_spec.empty_action(len(decision))
         for row, agent in enumerate(decision):
             if (last := self._actions.get((name, agent))) is not None:
@@ -96,7 +102,7 @@ class PacedEnv(BaseEnv):
         return action
 
     def _report(self) -> None:
-        """Take what the environment shows, and show what is due: ends at once, questions once in a period."""
+        """Read the environment's steps, and report what is due: ends at once, decision steps once in a period."""
         asks = self._clock % self._period == 0
         for name, spec in self.behavior_specs.items():
             decision, terminal = self._env.get_steps(name)
@@ -113,7 +119,7 @@ class PacedEnv(BaseEnv):
             self._steps[name] = (asking if asks else DecisionSteps.empty(spec), ended)
 
     def _collect(self, name: str, steps: DecisionSteps | TerminalSteps, *, shown: bool) -> tuple[Array, Array]:
-        """Return the rewards and group rewards since each agent last reported; what is not shown is kept for later."""
+        """Return the rewards and group rewards since each agent's last report; keep what is not shown."""
         both = np.stack([steps.reward, steps.group_reward])
         for row, agent in enumerate(steps):
             both[:, row] += self._earned.pop((name, agent), np.float32(0))

@@ -1,4 +1,4 @@
-"""Trained models as players of example environments."""
+"""Policies for example environments from trained models."""
 
 from __future__ import annotations
 
@@ -15,40 +15,41 @@ from mlagents_envs.ticks import order_ends
 
 
 def allowed_choices(decision: DecisionSteps, spec: ActionSpec) -> list[Array]:
-    """Return which choices each agent has, (n, size) bool per branch."""
+    """Return the choices that each agent may take, (n, size) bool per branch."""
     if decision.action_mask is not None:
         return [np.logical_not(forbidden) for forbidden in decision.action_mask]
     return [np.ones((len(decision), size), bool) for size in spec.discrete_branches]
 
 
-class Player(Protocol):
-    """Answers the agents of one behavior in one environment; it is called at each step, also where nobody asks."""
+class AgentPolicy(Protocol):
+    """Acts for the agents of one behavior in one environment; called at each step, also without decision steps."""
 
     def reset(self) -> None:
-        """All agents begin new episodes: the environment was reset."""
+        """Clear all memories: the environment was reset."""
 
     def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
-        """Return what the agents of `decision` do. terminal: the last episodes that ended, maybe of the same agents."""
+        """Return the actions for `decision`. terminal: the episodes that just ended, perhaps of the same agents."""
 
 
-class ModelPlayer:
-    """A `Player` by a model in Unity's ONNX format, deterministic where the model offers that.
+class ModelPolicy:
+    """An `AgentPolicy` of a model in Unity's ONNX format, deterministic where the model has such an output.
 
     Each agent has its own memory, which is zero where its episode begins.
     """
 
     def __init__(self, path: Path, spec: BehaviorSpec, *, behavior: str) -> None:
-        """behavior: for sentences. Raises UnityPolicyException if there is no such file or it plays something else."""
+        """behavior: for messages. Raises UnityPolicyException if there is no such file or it does not fit the spec."""
         self._model = Model(path)
         self._spec = spec.action_spec
-        self._sensors = len(spec.observation_specs)  # agents may have more behind them
-        for wrong in (self._wrong_senses(spec), self._wrong_actions(spec.action_spec)):
-            if wrong:
-                raise UnityPolicyException(f"{path} does not fit {behavior}: {wrong}; it was trained for another one")
-        self._nothing_yet = np.zeros(self._model.memory_size, np.float32)
+        self._sensors = len(spec.observation_specs)  # agents may have more after them
+        for mismatch in (self._observation_mismatch(spec), self._action_mismatch(spec.action_spec)):
+            if mismatch:
+                raise UnityPolicyException(f"{path} does not fit {behavior}: {mismatch}; it was trained for another")
+        self._initial_memory = np.zeros(self._model.memory_size, np.float32)
         self._memories: dict[int, Array] = {}  # of each agent in its running episode
 
     def reset(self) -> None:
+        """Clear the memories of all agents."""
         self._memories.clear()
 
     def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
@@ -64,17 +65,17 @@ class ModelPlayer:
 
     def _act(self, decision: DecisionSteps) -> ActionTuple:
         agents = decision.agent_id.tolist()
-        memory = np.stack([self._memories.get(agent, self._nothing_yet) for agent in agents])
+        memory = np.stack([self._memories.get(agent, self._initial_memory) for agent in agents])
         output = self._model.act(
             decision.obs[: self._sensors], allowed_choices(decision, self._spec), memory,
             deterministic=self._model.deterministic,
         )  # fmt: skip
         if self._model.memory_size:
-            self._memories.update(zip(agents, output.memory, strict=True))  # who is silent keeps its own
+            self._memories.update(zip(agents, output.memory, strict=True))  # agents without a decision keep theirs
         return output.action
 
-    def _wrong_senses(self, spec: BehaviorSpec) -> str:
-        """Return in what the model sees something else, or nothing."""
+    def _observation_mismatch(self, spec: BehaviorSpec) -> str:
+        """Return how the model's observations differ from the spec, empty if they do not."""
         takes = self._model.spec.observation_specs
         if self._model.joined:
             size, there = takes[0].shape[0], flat_size(spec)
@@ -86,12 +87,12 @@ class ModelPlayer:
                 return f"its {one.name} has shape {one.shape}, and '{sensor.name}' has {tuple(sensor.shape)}"
         return ""
 
-    def _wrong_actions(self, spec: ActionSpec) -> str:
-        """Return in what the model does something else, or nothing."""
-        does = self._model.spec.action_spec
+    def _action_mismatch(self, spec: ActionSpec) -> str:
+        """Return how the model's actions differ from the spec, empty if they do not."""
+        takes = self._model.spec.action_spec
         for kind, its, here in (
-            ("continuous", (does.continuous_size,), (spec.continuous_size,)),
-            ("discrete", tuple(does.discrete_branches), tuple(spec.discrete_branches)),
+            ("continuous", (takes.continuous_size,), (spec.continuous_size,)),
+            ("discrete", tuple(takes.discrete_branches), tuple(spec.discrete_branches)),
         ):
             if its != here:
                 return f"its {kind} actions are {_sizes(its)}, and the scene's {_sizes(here)}"

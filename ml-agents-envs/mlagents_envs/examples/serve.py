@@ -1,4 +1,4 @@
-"""`python -m mlagents_envs.examples.serve`, by which players have long been started; they live in `player/`."""
+"""`python -m mlagents_envs.examples.serve`, the earlier name of `mlagents_envs.player.serve`."""
 
 from mlagents_envs.player.serve import main
 

@@ -88,7 +88,7 @@ class SoccerTwos(PlanarEnv):
 
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
         super().__init__(bodies(), moving=kernel.BALL + 1, areas=areas, seed=seed, renew_ids=renew_ids)
-        self._which = np.tile([0, 0, 1, 1], self.areas)
+        self._behavior_index = np.tile([0, 0, 1, 1], self.areas)
         self._group = np.repeat(np.arange(1, 2 * self.areas + 1, dtype=np.int32), 2)
         self._touching = np.zeros((self.areas, kernel.PLAYERS), bool)
         self._ball_touch = np.zeros(self.areas, np.float32)

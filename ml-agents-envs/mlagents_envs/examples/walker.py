@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
-from mlagents_envs.examples.engine.ragdoll import Drive, Joint, Part, Vector
+from mlagents_envs.examples.engine.ragdoll import BodyPart, Drive, Joint, Vector
 from mlagents_envs.examples.engine.rotations import after, between, front, inverse
 from mlagents_envs.examples.example import Array, vector_sensor
 from mlagents_envs.examples.locomotion import Locomotion
@@ -39,14 +39,15 @@ STRONG = (
 GROUNDED = ("shinL", "footL", "shinR", "footR")  # may touch the ground
 
 
-def limbs(side: str, sign: float) -> list[Part]:
+def limbs(side: str, sign: float) -> list[BodyPart]:
     """Return the leg and the arm of a side; sign: of x there."""
 
     def part(name: str, parent: str, x: float, y: float, shape: str, size: tuple[float, ...], mass: float,
              joint: Vector | None = None, joints: tuple[Joint, ...] = (), along: Vector = Y,
-             shift: Vector = (0.0, 0.0, 0.0)) -> Part:  # fmt: skip
+             shift: Vector = (0.0, 0.0, 0.0)) -> BodyPart:  # fmt: skip
         anchor = None if joint is None else (sign * (x + joint[0]), START + y + joint[1], joint[2])
-        return Part(name + side, parent, (sign * x, START + y, 0.0), shape, size, mass, along, anchor, joints, shift)
+        at = (sign * x, START + y, 0.0)
+        return BodyPart(name + side, parent, at, shape, size, mass, along, anchor, joints, shift)
 
     swing = DOWN if sign < 0 else Y
     return [
@@ -92,14 +93,14 @@ class Walker(Locomotion):
         self._off_the_ground = [k for name, k in which.items() if name not in GROUNDED]
 
     @staticmethod
-    def _parts() -> Sequence[Part]:
+    def _parts() -> Sequence[BodyPart]:
         return [
-            Part("hips", None, (0.0, START, 0.0), "capsule", (0.1, 0.42), 15.0, X),
-            Part("spine", "hips", (0.0, START + 0.225, 0.0), "capsule", (0.08, 0.36), 10.0, X,
+            BodyPart("hips", None, (0.0, START, 0.0), "capsule", (0.1, 0.42), 15.0, X),
+            BodyPart("spine", "hips", (0.0, START + 0.225, 0.0), "capsule", (0.08, 0.36), 10.0, X,
                  (0.0, START + 0.125, 0.0), TRUNK),
-            Part("chest", "spine", (0.0, START + 0.491, 0.0), "capsule", (0.13, 0.45), 8.0, X,
+            BodyPart("chest", "spine", (0.0, START + 0.491, 0.0), "capsule", (0.13, 0.45), 8.0, X,
                  (0.0, START + 0.331, 0.0), TRUNK),
-            Part("head", "chest", (0.0, START + 0.94, 0.0), "sphere", (0.22,), 6.0, Z, (0.0, START + 0.66, 0.0),
+            BodyPart("head", "chest", (0.0, START + 0.94, 0.0), "sphere", (0.22,), 6.0, Z, (0.0, START + 0.66, 0.0),
                  (Joint(X, -30.0, 10.0), Joint(CLOCKWISE, -20.0, 20.0))),
             *limbs("L", -1.0),
             *limbs("R", 1.0),

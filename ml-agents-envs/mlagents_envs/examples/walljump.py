@@ -72,5 +72,5 @@ class WallJump(PlanarEnv):
         for kind, name in enumerate(self.PARAMETERS):
             if (such := wall == kind).any():
                 height[such] = self._draw(name, int(such.sum()))
-        self._which[areas] = wall == 2
+        self._behavior_index[areas] = wall == 2
         kernel.begin(self.state, areas, height, self._jump, *self._rays, *self._seen)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.drawing import about_y
-from mlagents_envs.examples.engine.ragdoll import Drive, Joint, Part
+from mlagents_envs.examples.engine.ragdoll import BodyPart, Drive, Joint
 from mlagents_envs.examples.engine.rotations import after, angle, between, front, inverse
 from mlagents_envs.examples.example import Array, vector_sensor
 from mlagents_envs.examples.locomotion import Locomotion
@@ -40,9 +40,9 @@ class Worm(Locomotion):
     FALLEN = None
 
     @staticmethod
-    def _parts() -> Sequence[Part]:
+    def _parts() -> Sequence[BodyPart]:
         return [
-            Part(
+            BodyPart(
                 f"segment{k}", f"segment{k - 1}" if k else None, (0.0, START, z), "capsule", (radius, length), 10.0,
                 anchor=None if anchor is None else (0.0, START, anchor), joints=BENDS if k else (),
             )

@@ -1,11 +1,11 @@
-"""Are the example environments faithful? Unity's own policies and recordings, tried in them.
+"""Tests the fidelity of the example environments with Unity's own policies and recordings.
 
     python -m mlagents_envs.fidelity.check --reference FOLDER
 
 FOLDER holds `onnx/3DBall.onnx` and others, trained in Unity, and `demos/Expert3DBall.demo` and others, recorded there.
-Prints how each policy scores here, beside random play and Unity's benchmark, how often it beats random play where two
-teams meet, how well our physics foretells recordings, and how much what policies see and earn here is like what was
-recorded. Ends with status 1 if a bound is missed, 2 if there is nothing to try.
+Prints each policy's mean return, a random policy's and Unity's benchmark, how often it beats a random policy where
+two teams play, how well the physics predicts recordings, and how observations and returns compare with recordings. Ends
+with status 1 if a bound is missed, 2 if there is nothing to test.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from mlagents_envs.base_env import (
 )
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.policy import ModelPlayer, Player
+from mlagents_envs.examples.policy import AgentPolicy, ModelPolicy
 from mlagents_envs.exception import UnityPolicyException
-from mlagents_envs.fidelity.replay import ball_errors, foretold_velocities, likeness
+from mlagents_envs.fidelity.replay import ball_errors, likeness, predicted_velocities
 from mlagents_envs.output import command
 
-AREAS = 128  # whose agents' first episodes are counted, whole
-NONE = -1  # the episode of an agent that is in none
+AREAS = 128  # the first whole episode of each of their agents counts
+NONE = -1  # the episode of an agent without one
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A policy of Unity's and what it must reach."""
+    """A policy of Unity's and the mean return that it must reach."""
 
     name: str  # of the behavior, and of the file unless `model` says another
-    bound: float | None  # mean return that must be reached; None: nobody has tried such a policy yet
-    benchmark: str  # what Unity's documentation says
+    bound: float | None  # mean return that must be reached; None: not measured yet
+    benchmark: str  # from Unity's documentation
     decisions: int  # enough for every first episode to end
     areas: int = AREAS
     scene: str = ""  # if its name is another
     model: str = ""
-    goal: int | None = None  # the one that the policy knows, if it is not told of any: agents with others do not count
-    settle: int = 0  # decisions before agents are counted, where the first ones begin as no later ones do
+    goal: int | None = None  # that the policy was trained for, if it observes none: agents with others do not count
+    settle: int = 0  # decisions before episodes count, where the first ones start differently
 
     @property
     def example(self) -> str:
@@ -81,7 +81,7 @@ TRIALS = (
 
 @dataclass(frozen=True)
 class Duel:
-    """A policy of Unity's for two teams, and what it must reach against random play."""
+    """A policy of Unity's for two teams, and the share of games it must win against a random policy."""
 
     name: str
     bound: float  # share of decided games that must be won
@@ -96,16 +96,16 @@ class Duel:
 
 DUELS = (Duel("SoccerTwos", 0.8, 250),)
 POSITION_BOUND = 0.01  # m, median
-FORETOLD_BOUND = 0.8  # share of decisions; in the others, the recorded agent touched something
+PREDICTED_BOUND = 0.8  # share of decisions; in the others, the recorded agent touched something
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A recording, and how different from it a policy's life here may be."""
+    """A recording, and by how much a policy's episodes here may differ from it."""
 
     name: str
     demo: str
-    sight: float  # mean difference of what rays tell
+    sight: float  # mean difference of ray observations
     earnings: float  # difference of mean returns
 
 
@@ -115,8 +115,8 @@ COMPARISONS = (
 )
 
 
-class Episodes:
-    """Adds up what the agents of some behaviors earn in each episode, whether they keep their ids or not.
+class EpisodeReturns:
+    """Sums the rewards of each episode of some behaviors' agents, whether they keep their ids or not.
 
     Episodes are numbered in the order in which they begin; an agent of one that ended may begin another.
     """
@@ -126,12 +126,12 @@ class Episodes:
         self._of = np.zeros(0, np.int64)  # of each agent by id: its running episode, or NONE
 
     def end(self, terminal: TerminalSteps) -> None:
-        """Take the ends of a step, before its decisions."""
+        """Add the terminal steps of a step, before its decision steps."""
         self._earn(terminal)
         self._of[terminal.agent_id] = NONE
 
     def ask(self, decision: DecisionSteps) -> Array:
-        """Take the decisions of a step; return the (n,) episodes in which agents ask."""
+        """Add the decision steps of a step; return the (n,) running episodes of their agents."""
         more = int(decision.agent_id.max(initial=NONE)) + 1 - len(self._of)
         self._of = np.append(self._of, np.full(max(more, 0), NONE))
         self._earn(decision)
@@ -142,7 +142,7 @@ class Episodes:
         return running
 
     def _earn(self, steps: DecisionSteps | TerminalSteps) -> None:
-        """Let agents earn; what is given before an episode begins belongs to none."""
+        """Add rewards to running episodes; rewards before an episode begins are dropped."""
         episode = self._of[steps.agent_id]
         inside = episode != NONE
         self.total[episode[inside]] += (steps.reward + steps.group_reward)[inside]
@@ -150,14 +150,14 @@ class Episodes:
 
 def scores(
     name: str,
-    player: Player,
+    player: AgentPolicy,
     decisions: int,
     seed: int,
     *,
     areas: int = AREAS,
     goal: int | None = None,
     behavior: str = "",
-    others: Mapping[str, Player] | None = None,
+    others: Mapping[str, AgentPolicy] | None = None,
     settle: int = 0,
 ) -> Array:
     """Return the (agents,) return of each agent's first episode; one that did not end counts as it stands.
@@ -168,13 +168,13 @@ def scores(
     """
     env = make(name, areas=areas, seed=seed)
     env.reset()
-    random = RandomPlayer(env.SPEC.action_spec, seed)
+    random = UnmaskedRandomPolicy(env.SPEC.action_spec, seed)
     short = {one: one.partition("?")[0] for one in env.behavior_specs}
     playing = [one for one in short if behavior in ("", short[one])]
     players = {one: player if one in playing else (others or {}).get(short[one], random) for one in short}
     for its_player in players.values():
         its_player.reset()
-    episodes, counts = Episodes(), np.zeros(0, np.int64)
+    episodes, counts = EpisodeReturns(), np.zeros(0, np.int64)
     for one in playing:
         decision, _ = env.get_steps(one)
         first = episodes.ask(decision)
@@ -199,7 +199,7 @@ def scores(
     return counted
 
 
-def games(name: str, players: Sequence[Player], decisions: int, seed: int, *, areas: int) -> tuple[int, int]:
+def games(name: str, players: Sequence[AgentPolicy], decisions: int, seed: int, *, areas: int) -> tuple[int, int]:
     """Return how many games of two teams the first player won, and the second; those without a winner do not count."""
     env = make(name, areas=areas, seed=seed)
     env.reset()
@@ -216,31 +216,31 @@ def games(name: str, players: Sequence[Player], decisions: int, seed: int, *, ar
     return won[0], won[1]
 
 
-def unity_policy(model: Path, name: str, *, told: bool = True) -> Player:
-    """Return how a model plays an example; told: of the goal, where there is one.
+def unity_policy(model: Path, name: str, *, with_goal: bool = True) -> AgentPolicy:
+    """Return the policy of a model in an example; with_goal: it observes the goal, where there is one.
 
     Raises UnityPolicyException if it was trained for something else.
     """
     spec = make(name, areas=1).SPEC
     goal = ObservationType.GOAL_SIGNAL
-    seen = [sensor for sensor in spec.observation_specs if told or sensor.observation_type != goal]
-    return ModelPlayer(model, BehaviorSpec(seen, spec.action_spec), behavior=f"builtin:{name}")
+    seen = [sensor for sensor in spec.observation_specs if with_goal or sensor.observation_type != goal]
+    return ModelPolicy(model, BehaviorSpec(seen, spec.action_spec), behavior=f"builtin:{name}")
 
 
-def random_policy(name: str, seed: int) -> Player:
-    """Return a player that takes any action."""
-    return RandomPlayer(make(name, areas=1).SPEC.action_spec, seed)
+def random_policy(name: str, seed: int) -> AgentPolicy:
+    """Return a policy that takes any action."""
+    return UnmaskedRandomPolicy(make(name, areas=1).SPEC.action_spec, seed)
 
 
-class RandomPlayer:
-    """Plays at random, forbidden choices too."""
+class UnmaskedRandomPolicy:
+    """Uniform random actions, masked choices included."""
 
     def __init__(self, spec: ActionSpec, seed: int) -> None:
         self._spec = spec
         self._rng = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """Nothing is remembered but the generator, which goes on."""
+        """Do nothing: it has no memory, and the generator continues."""
 
     def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
         n, spec = len(decision), self._spec
@@ -254,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables and return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m mlagents_envs.fidelity.check",
-        description="Are the example environments faithful? Try Unity's own policies and recordings in them.",
+        description="Test the fidelity of the example environments with Unity's own policies and recordings.",
     )
     parser.add_argument("--reference", type=Path, required=True, help="folder with onnx/ and demos/ made in Unity")
     parser.add_argument("--seed", type=int, default=0, help="of the environments (default 0)")
@@ -262,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     models = {it.name: path for it in (*TRIALS, *DUELS) if (path := find_model(flags.reference / "onnx", it.files))}
     demos = flags.reference / "demos"
     if not demos.is_dir() and not models:
-        print(f"{flags.reference} holds neither onnx/3DBall.onnx nor demos/Expert3DBall.demo: nothing to try")
+        print(f"{flags.reference} holds neither onnx/3DBall.onnx nor demos/Expert3DBall.demo: nothing to test")
         return 2
     try:
         missed = try_policies(models, flags.seed)
@@ -285,7 +285,7 @@ def try_policies(models: Mapping[str, Path], seed: int) -> list[str]:
         if (model := models.get(trial.name)) is None:
             continue
         try:
-            policy = unity_policy(model, trial.example, told=trial.goal is None)
+            policy = unity_policy(model, trial.example, with_goal=trial.goal is None)
             others = {
                 it.name: unity_policy(models[it.name], it.example)
                 for it in TRIALS
@@ -295,17 +295,17 @@ def try_policies(models: Mapping[str, Path], seed: int) -> list[str]:
             print(f"{trial.name:17s} {error}")
             missed.append(trial.name)
             continue
-        theirs, chance = (
+        unity_returns, random_returns = (
             scores(trial.example, player, trial.decisions, seed, areas=trial.areas, goal=trial.goal,
                    behavior=trial.name if trial.scene else "", others=others, settle=trial.settle)
             for player in (policy, random_policy(trial.example, seed))
         )  # fmt: skip
         bound = "-" if trial.bound is None else f"{trial.bound:g}"
-        print(row.format(trial.name, f"{theirs.mean():.3f}", bound, f"{chance.mean():.3f}", trial.benchmark,
-                         str(len(theirs))))  # fmt: skip
-        missed += [trial.name] if trial.bound is not None and theirs.mean() < trial.bound else []
+        print(row.format(trial.name, f"{unity_returns.mean():.3f}", bound, f"{random_returns.mean():.3f}",
+                         trial.benchmark, str(len(unity_returns))))  # fmt: skip
+        missed += [trial.name] if trial.bound is not None and unity_returns.mean() < trial.bound else []
     if absent := [trial.name for trial in TRIALS if trial.name not in models]:
-        print("not tried, for want of a model: " + ", ".join(absent))
+        print("not tested, without a model: " + ", ".join(absent))
     return missed
 
 
@@ -319,11 +319,11 @@ def try_duels(models: Mapping[str, Path], seed: int) -> list[str]:
     missed = []
     for duel in DUELS:
         if (model := models.get(duel.name)) is None:
-            print(f"\n{duel.name} was not tried, for want of a model")
+            print(f"\n{duel.name} was not tested, without a model")
             continue
-        theirs, chance = unity_policy(model, duel.name), random_policy(duel.name, seed)
-        won, lost = games(duel.name, (theirs, chance), duel.decisions, seed, areas=duel.areas)
-        lost_away, won_away = games(duel.name, (chance, theirs), duel.decisions, seed, areas=duel.areas)
+        trained, random = unity_policy(model, duel.name), random_policy(duel.name, seed)
+        won, lost = games(duel.name, (trained, random), duel.decisions, seed, areas=duel.areas)
+        lost_away, won_away = games(duel.name, (random, trained), duel.decisions, seed, areas=duel.areas)
         share = (won + won_away) / max(won + won_away + lost + lost_away, 1)
         print(f"\n{duel.name}: Unity's policy beats random play in {won} of {won + lost} decided games as the first "
               f"team, in {won_away} of {won_away + lost_away} as the second; bound {duel.bound:.0%}")  # fmt: skip
@@ -332,23 +332,23 @@ def try_duels(models: Mapping[str, Path], seed: int) -> list[str]:
 
 
 def try_physics(demos: Path) -> list[str]:
-    """Print how well decisions are foretold, and return what misses its bound."""
+    """Print how well decisions are predicted, and return what misses its bound."""
     missed = []
     if (demo := demos / "Expert3DBall.demo").is_file():
         errors = ball_errors(demo)
-        print(f"\n3DBall, one decision foretold from each state of {demo.name}, median error:")
+        print(f"\n3DBall, one decision predicted from each state of {demo.name}, median error:")
         print("  " + ", ".join(f"{name} {error:.4f}" for name, error in errors.items()) + f"; bound {POSITION_BOUND} m")
         missed += ["3DBall's physics"] if not errors["position"] <= POSITION_BOUND else []
     if (demo := demos / "ExpertPyramid.demo").is_file():
-        share = foretold_velocities(demo)
-        print(f"\nPyramids, one decision foretold from each state of {demo.name}, where nothing was touched:")
-        print(f"  velocity right in {share:.0%} of all decisions; bound {FORETOLD_BOUND:.0%}")
-        missed += ["Pyramids' physics"] if share < FORETOLD_BOUND else []
+        share = predicted_velocities(demo)
+        print(f"\nPyramids, one decision predicted from each state of {demo.name}, where nothing was touched:")
+        print(f"  velocity right in {share:.0%} of all decisions; bound {PREDICTED_BOUND:.0%}")
+        missed += ["Pyramids' physics"] if share < PREDICTED_BOUND else []
     return missed
 
 
 def try_likeness(reference: Path, seed: int) -> list[str]:
-    """Print how much policies' lives here are like recorded ones, and return what misses its bound."""
+    """Print how policies' episodes here compare with recorded ones, and return what misses its bound."""
     row = "{:12s} {:>18s} {:>8s} {:>13s} {:>15s} {:>8s}"
     print("\nUnity's policies here, beside recordings made there")
     print(row.format("environment", "rays, difference", "bound", "return here", "in recording", "bound"))
@@ -356,7 +356,7 @@ def try_likeness(reference: Path, seed: int) -> list[str]:
     for it in COMPARISONS:
         model, demo = reference / "onnx" / f"{it.name}.onnx", reference / "demos" / it.demo
         if not (model.is_file() and demo.is_file()):
-            print(f"{it.name:12s} {'nothing to try':>18s}")
+            print(f"{it.name:12s} {'nothing to test':>18s}")
             continue
         found = likeness(it.name, unity_policy(model, it.name), demo, areas=32, decisions=1000, seed=seed)
         print(row.format(it.name, f"{found.sight:.3f}", f"{it.sight:g}", f"{found.here:.3f}", f"{found.there:.3f}",

@@ -1,4 +1,4 @@
-"""Recordings made in Unity, beside our example environments: is a decision foretold, is the same seen and earned?"""
+"""Compares recordings made in Unity with the example environments: physics, observations and returns."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mlagents_envs.demonstrations.file import Align, read
 from mlagents_envs.examples.ball3d import Ball3D
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import Array
-from mlagents_envs.examples.policy import Player
+from mlagents_envs.examples.policy import AgentPolicy
 
-EXACT = 0.05  # m/s, up to which a velocity counts as foretold
-HIGH_UP = 5.0  # m, from where an agent falls for longer than a decision
+EXACT = 0.05  # m/s, largest error of a predicted velocity
+HIGH_UP = 5.0  # m, height from which an agent falls for longer than a decision
 
 
 def ball_errors(demo: Path, *, align: Align = "auto") -> dict[str, float]:
     """Return the median error of one decision's prediction from each recorded state of 3DBall.
 
-    position in m, velocity in m/s, quaternion as it is. A recording does not tell the ball's spin: it is taken to roll
-    where it lies, and not to spin where it falls. align: as in `demonstration.read`.
+    position in m, velocity in m/s, quaternion as it is. A recording lacks the ball's spin: it is taken to roll where it
+    lies, and not to spin where it falls. align: as in `demonstrations.file.read`.
     """
     rows = read(demo, align=align).transitions()
     env = Ball3D(areas=len(rows))
@@ -30,15 +30,15 @@ def ball_errors(demo: Path, *, align: Align = "auto") -> dict[str, float]:
     env.set_actions(env.behavior, rows.action)
     env.step()
     decision, _ = env.get_steps(env.behavior)
-    goes_on = ~rows.done
-    goes_on[env.ended_rows(env.behavior)] = False
-    off = (decision.obs[0] - rows.next_obs[0])[goes_on]
+    continues = ~rows.done
+    continues[env.ended_rows(env.behavior)] = False
+    off = (decision.obs[0] - rows.next_obs[0])[continues]
     parts = {"position": off[:, 2:5], "velocity": off[:, 5:8], "quaternion": off[:, :2]}
     return {name: float(np.median(np.linalg.norm(part, axis=1))) for name, part in parts.items()}
 
 
 def ball_states(seen: Array) -> Array:
-    """Return the (n, 13) states of 3DBall that (n, 8) observations tell of."""
+    """Return the (n, 13) states of 3DBall for (n, 8) observations."""
     z, x = seen[:, 0], seen[:, 1]
     y = -x * z  # as after turning about x and then z
     w = np.sqrt(np.maximum(1 - x * x - y * y - z * z, 0))
@@ -49,10 +49,10 @@ def ball_states(seen: Array) -> Array:
     return np.concatenate([np.stack([w, x, y, z], 1), seen[:, 2:8], spin], 1).astype(np.float32)
 
 
-def foretold_velocities(demo: Path, *, align: Align = "auto") -> float:
-    """Return the share of recorded decisions of Pyramids whose next velocity is foretold in an empty arena.
+def predicted_velocities(demo: Path, *, align: Align = "auto") -> float:
+    """Return the share of recorded decisions of Pyramids whose next velocity is predicted in an empty arena.
 
-    Where it is not, the agent had touched something. align: as in `demonstration.read`.
+    Where it is not, the agent had touched something. align: as in `demonstrations.file.read`.
     """
     from mlagents_envs.examples.pyramids import Pyramids
     from mlagents_envs.examples.pyramids_numba import AGENT
@@ -76,15 +76,15 @@ def foretold_velocities(demo: Path, *, align: Align = "auto") -> float:
 
 @dataclass(frozen=True)
 class Likeness:
-    """How a policy fares here, and a recording there."""
+    """A policy's observations and return here, compared with a recording of Unity."""
 
-    sight: float  # mean difference of what rays tell, from 0 to 1
+    sight: float  # mean difference of ray observations, from 0 to 1
     here: float  # mean return of whole episodes
     there: float
 
 
-def likeness(name: str, player: Player, demo: Path, *, areas: int, decisions: int, seed: int) -> Likeness:
-    """Return how much a policy's life in an example of one behavior is like the recorded one."""
+def likeness(name: str, player: AgentPolicy, demo: Path, *, areas: int, decisions: int, seed: int) -> Likeness:
+    """Return how a policy's episodes in an example of one behavior compare with the recorded ones."""
     recorded = read(demo)
     env = make(name, areas=areas, seed=seed)
     env.reset()

@@ -1,4 +1,4 @@
-"""What the trainer answers to a player: actions, from messages to columns."""
+"""Decodes the actions that the trainer sends to a player: from messages to columns."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mlagents_envs.exception import UnityActionException
 from mlagents_envs.wire.fields import block
 
 
-class Layout(NamedTuple):
-    """Where numbers lie in an answer as trainers write it."""
+class ActionLayout(NamedTuple):
+    """Where the numbers are in the bytes of one agent's action as trainers write it."""
 
     template: Array  # (length,) uint8
     same: Array  # (length,) bool, bytes that are the same in every answer
@@ -23,7 +23,7 @@ class Layout(NamedTuple):
 
 
 class ActionReader:
-    """Turns the answers to one behavior's agents to actions."""
+    """Decodes the actions of one behavior's agents."""
 
     def __init__(self, behavior: str, spec: ActionSpec) -> None:
         self._behavior = behavior
@@ -32,16 +32,16 @@ class ActionReader:
         self._layouts = {len(layout.template): layout for layout in layouts}
 
     def read(self, answers: UnityRLInputProto.ListAgentActionProto, n: int) -> ActionTuple:
-        """Return the actions of the n agents that asked, zeros if there is no answer at all.
+        """Return the actions of the n agents that requested one, zeros if the trainer sent none.
 
-        As in Unity, more answers than that are ignored, and an empty half of an answer means zeros. Raises
-        UnityActionException if there are fewer, which Unity does not survive, or if one has another size.
+        As in Unity, surplus actions are ignored, and an empty half of an action means zeros. Raises
+        UnityActionException if there are fewer than n, on which Unity crashes, or if one has another size.
         """
         if not answers.value:
             return self._spec.empty_action(n)
         if len(answers.value) < n:
             raise UnityActionException(
-                f"{self._behavior}: {n} agents asked and {len(answers.value)} actions came; "
+                f"{self._behavior}: {n} agents requested actions and {len(answers.value)} came; "
                 "send one for each agent that is not done, in their order"
             )
         if len(answers.value) > n:
@@ -49,7 +49,7 @@ class ActionReader:
         return self._together(answers.SerializeToString(), n) or self._one_by_one(answers)
 
     def _together(self, raw: bytes, n: int) -> ActionTuple | None:
-        """Return the actions if all answers have the usual layout."""
+        """Return the actions if all have the usual layout, else None."""
         layout = self._layouts.get(len(raw) // n)
         if layout is None or len(raw) % n:
             return None
@@ -77,8 +77,8 @@ class ActionReader:
         return action
 
 
-def _layout(spec: ActionSpec, *, deprecated: bool) -> Layout:
-    """Return the layout of an answer; with what players before protocol 1.3 read, all numbers as floats, or without."""
+def _layout(spec: ActionSpec, *, deprecated: bool) -> ActionLayout:
+    """Return the layout of an action; deprecated: with the field that players before protocol 1.3 read, all floats."""
     floats, integers = 4 * spec.continuous_size, spec.discrete_size
     both = floats + 4 * integers
     old = block(1, bytes(both)) if deprecated and both else b""
@@ -91,4 +91,4 @@ def _layout(spec: ActionSpec, *, deprecated: bool) -> Layout:
     same = np.ones(len(template), bool)
     for slot in (*slots, slice(begin - both, begin) if old else slice(0)):
         same[slot] = False
-    return Layout(template, same, *slots)
+    return ActionLayout(template, same, *slots)

@@ -1,4 +1,4 @@
-"""An example as an executable file, so that it can be given to a trainer where a Unity build is expected."""
+"""Writes an example as an executable file, which a trainer takes where it expects a Unity build."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LAUNCHERS = {"win-amd64": "t64.exe", "win-arm64": "t64-arm.exe", "win32": "t32.e
 def make_executable(
     folder: Path, name: str, *, arguments: Sequence[str] = (), platform: str = sys.platform
 ) -> Path:  # fmt: skip
-    """Write an executable that serves an example with this Python, and return where; one that is there is replaced.
+    """Write an executable that serves an example with this Python, replacing an existing one, and return its path.
 
-    It lies where a trainer looks for `folder/name` on this platform. arguments: options that it always has.
+    Its path is where a trainer looks for `folder/name` on this platform. arguments: options that it always has.
     Raises UnityEnvironmentException if it cannot be written.
     """
     if platform == "win32":
@@ -43,13 +43,13 @@ def make_executable(
 
 
 def _script(name: str, arguments: Sequence[str]) -> bytes:
-    """Return a script of the shell, since the kernel takes neither spaces nor a long path in a first line."""
+    """Return a shell script, since the kernel allows neither spaces nor a long path in the first line."""
     command = shlex.join([sys.executable, "-m", COMMAND, name, *arguments])
     return f'#!/bin/sh\nexec {command} "$@"\n'.encode()
 
 
 def _program(name: str, arguments: Sequence[str]) -> bytes:
-    """Return a program of Windows: a launcher, the Python that it starts, and an archive with what that runs."""
+    """Return a Windows program: a launcher, the path of this Python, and an archive with the code to run."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as content:
         content.writestr(

@@ -1,7 +1,7 @@
-"""A player in the place of Unity: any environment, in the conversation that a trainer has with a Unity build.
+"""A player in the place of Unity: serves any environment to a trainer with the protocol of a Unity build.
 
-The trainer listens and the player calls: a call tells what agents see, and its answer what they shall do. The first
-call is a greeting, the second says nothing and fetches the first command.
+The trainer listens and the player calls: a call carries observations, and its reply the actions. The first call is the
+handshake, the second is empty and fetches the first command.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mlagents_envs.exception import (
     UnityTimeOutException,
 )
 from mlagents_envs.player.answers import ActionReader
-from mlagents_envs.player.line import Exchange
+from mlagents_envs.player.trainer_connection import Exchange
 from mlagents_envs.side_channel import player_side
 from mlagents_envs.wire.diagnosis import versions_differ
 from mlagents_envs.wire.encode import AgentWriter
@@ -39,7 +39,7 @@ from mlagents_envs.wire.specs import brain_parameters
 
 VERSION = "1.5.0"  # of the protocol
 NAME = "AcademySingleton"  # as Unity calls itself
-LAST_WORD = 1.0  # seconds for the trainer to take note of the end
+CLOSING_TIME = 1.0  # seconds for the trainer to answer the closing message
 _WELL = block(1, HeaderProto(status=WELL).SerializeToString())
 
 Make = Callable[[int, int | None], BaseEnv]  # seed, areas: None = as many as in Unity's own scene
@@ -47,7 +47,7 @@ Make = Callable[[int, int | None], BaseEnv]  # seed, areas: None = as many as in
 
 @runtime_checkable
 class Adjustable(Protocol):
-    """An environment that has parameters."""
+    """An environment with parameters."""
 
     def set_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Set numbers and samplers by name."""
@@ -62,12 +62,12 @@ class Measured(Protocol):
 
 
 class Scene:
-    """An environment as the trainer sees it: told what to do, it tells what agents see."""
+    """An environment behind the protocol: applies the trainer's messages and reports its agents."""
 
     def __init__(
         self, env: BaseEnv, *, png: bool = False, package: Package = CURRENT, stacks: Mapping[str, int] | None = None
     ) -> None:  # fmt: skip
-        """png: observations of (channels, height, width) travel as PNG. package: the release that is imitated.
+        """png: observations of (channels, height, width) are sent as PNG. package: the release that is imitated.
 
         stacks: name of a sensor -> frames, for images that are stacks of them; that shows in PNGs only.
         """
@@ -79,24 +79,24 @@ class Scene:
         self._readers: dict[str, ActionReader] = {}
         self._asking: dict[str, int] = {}  # how many agents of each behavior wait for an action
 
-    def obey(self, order: UnityRLInputProto) -> None:
-        """Take parameters, then reset or take a step; agents that get no action do nothing, which is zeros.
+    def apply(self, message: UnityRLInputProto) -> None:
+        """Set parameters, then reset or step; agents without an action get zeros.
 
-        Raises UnityActionException if actions do not fit the agents that asked, UnityEnvironmentException or
+        Raises UnityActionException if actions do not fit the agents that requested them, UnityEnvironmentException or
         UnitySideChannelException if a parameter cannot be read, and what the environment raises.
         """
-        self._take_parameters(order.side_channel)
-        if order.command == RESET:
+        self._set_parameters(message.side_channel)
+        if message.command == RESET:
             self._env.reset()
             return
         for name, n in self._asking.items():
-            self._env.set_actions(name, self._readers[name].read(order.agent_actions[name], n))
+            self._env.set_actions(name, self._readers[name].read(message.agent_actions[name], n))
         self._env.step()
 
     def report(self) -> bytes:
-        """Return the message that says what agents see; Unity calls when one has something to say, and not before.
+        """Return the message with the agents' steps, after simulating until at least one agent has some, as Unity does.
 
-        It lists every behavior, also those of which no agent has something to say.
+        It lists every behavior, also those without steps.
         """
         while not any(decision or terminal for _, _, decision, terminal in self._steps()):
             self._env.step()
@@ -106,7 +106,7 @@ class Scene:
             agents = b""
             if decision or terminal:
                 if name not in self._writers:
-                    self._meet(name, spec)
+                    self._add_behavior(name, spec)
                     new.brain_parameters.append(brain_parameters(name, spec.action_spec))
                 agents = self._writers[name].write(decision, terminal)
             if decision:
@@ -120,15 +120,15 @@ class Scene:
     def _steps(self) -> list[tuple[str, BehaviorSpec, DecisionSteps, TerminalSteps]]:
         return [(name, spec, *self._env.get_steps(name)) for name, spec in self._env.behavior_specs.items()]
 
-    def _meet(self, name: str, spec: BehaviorSpec) -> None:
+    def _add_behavior(self, name: str, spec: BehaviorSpec) -> None:
         images = [index for index, sensor in enumerate(spec.observation_specs) if len(sensor.shape) == 3 and self._png]
         stacks = {index: self._stacks.get(spec.observation_specs[index].name, 1) for index in images}
         stacks = {index: frames for index, frames in stacks.items() if frames > 1}
         self._writers[name] = AgentWriter(spec, images, package=self._package, stacks=stacks)
         self._readers[name] = ActionReader(name, spec.action_spec)
 
-    def _take_parameters(self, side_channel: bytes) -> None:
-        """Channels of the engine have no meaning here, and those that nobody knows are ignored, as in Unity."""
+    def _set_parameters(self, side_channel: bytes) -> None:
+        """Set environment parameters; engine settings have no effect here, unknown channels are ignored as in Unity."""
         if side_channel and isinstance(self._env, Adjustable):
             self._env.set_parameters(
                 dict(
@@ -151,15 +151,15 @@ class Scene:
 
 
 class ServedPlayer:
-    """Serves an environment that is made once the trainer has said for which seed."""
+    """Serves an environment that is made once the trainer has sent its seed."""
 
     def __init__(
         self, exchange: Exchange, make: Make, *, png: bool = False, version: str = VERSION, patience: float = 30.0,
         package: Package = CURRENT, stacks: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
-        """exchange: says a message to the trainer and returns its answer. patience: seconds for the first answer.
+        """exchange: sends a message to the trainer and returns its reply. patience: seconds for the first reply.
 
-        png: images are compressed if the trainer can read that. version: of the protocol that is claimed.
+        png: images are compressed if the trainer can read that. version: of the protocol to report.
         package, stacks: as in `Scene`.
         """
         self._exchange = exchange
@@ -171,64 +171,64 @@ class ServedPlayer:
         self._stacks = stacks
 
     def play(self) -> str:
-        """Do as the trainer says until it closes, and return how it ended.
+        """Serve until the trainer closes, and return how it ended.
 
-        Raises UnityTimeOutException if nobody answers the greeting, and any UnityException that ends the conversation
-        from this side; the trainer is told of it.
+        Raises UnityTimeOutException if no trainer answers the handshake, and any UnityException of this side, after
+        sending its text to the trainer.
         """
         try:
-            self._talk()
+            self._serve()
         except UnityCommunicatorStoppedException as end:
             return str(end)
         except UnityTimeOutException:
             raise
         except (UnityException, KeyboardInterrupt) as error:
-            self._say_goodbye(str(error))
+            self._send_closing(str(error))
             raise
-        self._say_goodbye("")
+        self._send_closing("")
         return "the trainer asked to quit"
 
-    def _talk(self) -> None:
-        beginning = self._greet()
-        areas = beginning.num_areas if beginning.num_areas > 1 else None  # 1 is what trainers say without being asked
-        claims = beginning.capabilities
-        png = self._png and claims.concatenatedPngObservations and claims.compressedChannelMapping
-        with closing(self._make(beginning.seed, areas)) as env:
+    def _serve(self) -> None:
+        initialization = self._handshake()
+        areas = initialization.num_areas if initialization.num_areas > 1 else None  # 1 is the trainers' default
+        capabilities = initialization.capabilities
+        png = self._png and capabilities.concatenatedPngObservations and capabilities.compressedChannelMapping
+        with closing(self._make(initialization.seed, areas)) as env:
             scene = Scene(env, png=png, package=self._package, stacks=self._stacks)
-            order = self._ask(_WELL).rl_input
-            while order.command != QUIT:
-                scene.obey(order)
-                order = self._ask(scene.report()).rl_input
+            message = self._send(_WELL).rl_input
+            while message.command != QUIT:
+                scene.apply(message)
+                message = self._send(scene.report()).rl_input
 
-    def _greet(self) -> UnityRLInitializationInputProto:
+    def _handshake(self) -> UnityRLInitializationInputProto:
         greeting = UnityRLInitializationOutputProto(
             name=NAME, package_version=self._package.version, communication_version=self._version
         )
         for capability in UnityRLCapabilitiesProto.DESCRIPTOR.fields_by_name:
             setattr(greeting.capabilities, capability, True)
         message = _WELL + block(2, block(2, greeting.SerializeToString()))
-        beginning = self._ask(message, patience=self._patience).rl_initialization_input
-        theirs = beginning.communication_version
+        initialization = self._send(message, patience=self._patience).rl_initialization_input
+        theirs = initialization.communication_version
         if versions_differ(theirs, VERSION, self._package.version):
             raise UnityCommunicationException(
-                f"the trainer speaks communication version {theirs!r} and this player {VERSION}; "
+                f"the trainer has communication version {theirs!r} and this player {VERSION}; "
                 "use packages that belong together"
             )
-        return beginning
+        return initialization
 
-    def _ask(self, message: bytes, *, patience: float | None = None) -> UnityInputProto:
+    def _send(self, message: bytes, *, patience: float | None = None) -> UnityInputProto:
         answer = self._exchange(message, patience=patience)
         try:
             read = UnityMessageProto.FromString(answer)
         except DecodeError as error:
             raise UnityCommunicationException(
-                f"what the trainer answered is no message of the protocol ({error}): is it a trainer?"
+                f"the reply is no message of the protocol ({error}): does a trainer listen on that port?"
             ) from error
         if read.header.status != WELL:
             raise UnityCommunicatorStoppedException(f"the trainer closed, with status {read.header.status}")
         return read.unity_input
 
-    def _say_goodbye(self, why: str) -> None:
-        with suppress(UnityException):  # nobody needs to hear it
-            message = UnityMessageProto(header=HeaderProto(status=CLOSING, message=why))
-            self._exchange(message.SerializeToString(), patience=LAST_WORD)
+    def _send_closing(self, reason: str) -> None:
+        with suppress(UnityException):  # the trainer may be gone already
+            message = UnityMessageProto(header=HeaderProto(status=CLOSING, message=reason))
+            self._exchange(message.SerializeToString(), patience=CLOSING_TIME)

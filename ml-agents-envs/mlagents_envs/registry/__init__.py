@@ -1,4 +1,4 @@
-"""Named environments: those of this package, which need no network, and builds that manifests name."""
+"""Named environments: the examples of this package, which need no network, and builds from manifests."""
 
 from mlagents_envs.examples.catalog import NAMES
 from mlagents_envs.registry.builtin_registry_entry import BuiltinRegistryEntry

@@ -13,18 +13,18 @@ from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.registry.limits import GIB, REMEDY, most_bytes
 from mlagents_envs.registry.progress import Bar
 
-MODE = 0o755  # zip archives made on Windows do not say that a player may be executed
+MODE = 0o755  # zip archives made on Windows lack the permission to execute a player
 MOST_ENTRIES = 200_000
 MOST_RATIO = 200  # of unpacked to packed bytes; builds come out at 2 to 10
-UNSUSPECTED = GIB  # bytes up to which no ratio matters: empty textures pack well
+UNSUSPECTED = GIB  # bytes up to which any ratio is accepted: empty textures compress well
 LONGEST_LINK = 4096  # bytes
 
 
 def unpack(archive: Path, folder: Path, *, label: str) -> None:
-    """Unpack into a folder, and let everybody read and execute what was in it.
+    """Unpack into a folder, readable and executable for everyone.
 
     Raises BadZipFile for an archive that is damaged; UnityEnvironmentException, before anything is written, for one
-    that is encrypted, has an entry that would lie outside the folder or leads there, or is too large.
+    that is encrypted, has an entry outside the folder or a link to outside, or is too large.
     """
     try:
         with ZipFile(archive) as opened:
@@ -35,7 +35,7 @@ def unpack(archive: Path, folder: Path, *, label: str) -> None:
             _check_sizes(entries, archive=archive, folder=folder)
             bar = Bar(f"Unpacking {label}", sum(entry.file_size for entry in entries))
             for entry in entries:
-                opened.extract(entry, folder)  # never more bytes than it announces
+                opened.extract(entry, folder)  # never more bytes than the entry's size
                 bar.advance(entry.file_size)
     except (BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise BadZipFile(f"{archive} cannot be unpacked: {error}") from error
@@ -53,8 +53,8 @@ def _check(entry: ZipInfo, *, archive: Path, opened: ZipFile) -> None:
         raise UnityEnvironmentException(f"{archive}: the entry {name!r} is encrypted; give an archive without password")
     if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise UnityEnvironmentException(
-            f"{archive}: the entry {name!r} is compressed in the way {entry.compress_type}; "
-            "make the archive with the usual one, deflate"
+            f"{archive}: the entry {name!r} has the compression type {entry.compress_type}; "
+            "make the archive with deflate"
         )
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind == stat.S_IFLNK:
@@ -66,7 +66,7 @@ def _check(entry: ZipInfo, *, archive: Path, opened: ZipFile) -> None:
 
 
 def _check_link(entry: ZipInfo, *, archive: Path, opened: ZipFile) -> None:
-    """A link inside of the build is harmless: it becomes a file with the name that it leads to."""
+    """Raise for a link to outside the build; links inside are extracted as files with the target's name."""
     target = opened.read(entry).decode(errors="replace") if entry.file_size <= LONGEST_LINK else "/"
     path = PurePosixPath(entry.filename).parent
     for part in PurePosixPath(target).parts:
@@ -81,12 +81,12 @@ def _check_link(entry: ZipInfo, *, archive: Path, opened: ZipFile) -> None:
 
 
 def _leads_away(name: str) -> bool:
-    path = PureWindowsPath(name)  # also splits at /, and knows drives: what Windows would refuse, nobody needs
+    path = PureWindowsPath(name)  # also splits at /, and knows drives
     return bool(path.drive or path.root or ".." in path.parts)
 
 
 def _check_sizes(entries: Sequence[ZipInfo], *, archive: Path, folder: Path) -> None:
-    """Raise UnityEnvironmentException for an archive that would fill the disk, as far as its entries announce it."""
+    """Raise UnityEnvironmentException for an archive that would fill the disk, by its entries' sizes."""
     packed, unpacked = archive.stat().st_size, sum(entry.file_size for entry in entries)
     if len(entries) > MOST_ENTRIES:
         raise UnityEnvironmentException(

@@ -1,4 +1,4 @@
-"""What a registry knows about an environment."""
+"""The base of registry entries."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ class BaseRegistryEntry(ABC):
 
     @property
     def identifier(self) -> str:
+        """The name under which it is registered."""
         return self._identifier
 
     @property
     def expected_reward(self) -> float | None:
-        """The mean reward of an episode that counts as solved, None if nobody said."""
+        """The mean reward of an episode that counts as solved, None if unknown."""
         return self._expected_reward
 
     @property
     def description(self) -> str | None:
+        """What the environment is, None if unknown."""
         return self._description
 
     @abstractmethod

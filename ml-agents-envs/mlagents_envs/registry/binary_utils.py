@@ -1,4 +1,4 @@
-"""Where builds lie on this machine, and how they come there."""
+"""Fetches and unpacks builds, and finds the players in them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mlagents_envs.registry.location import is_remote, local_path
 from mlagents_envs.user_folder import private_cache
 
 PATTERNS = {"linux": "*.x86_64", "darwin": "*.app", "win32": "*.exe"}
-NO_PLAYER = "UnityCrashHandler64"  # lies beside players and ends like them
+NO_PLAYER = "UnityCrashHandler64"  # is beside players and has their ending
 PAUSES = (0.0, 0.5, 1.0, 1.5, 2.0)  # seconds before each attempt
 TIMEOUT = 30.0  # seconds without an answer
 
 
 def get_local_binary_path(name: str, url: str, *, tmp_dir: str | Path | None = None) -> str:
-    """Return the player behind a url, which is fetched and unpacked unless it was before.
+    """Return the player of a url, which is fetched and unpacked unless it was before.
 
     tmp_dir: where archives are kept unpacked, instead of a folder that only this user can write to. Raises
     FileNotFoundError if there is no player, UnityEnvironmentException if it cannot be fetched, or the user's folder
@@ -37,13 +37,13 @@ def get_local_binary_path(name: str, url: str, *, tmp_dir: str | Path | None = N
         if source is not None:
             if not source.is_file():
                 raise FileNotFoundError(f"{name}: there is no archive {source}; check the path")
-            url = str(source.absolute())  # the same words mean another archive in another working directory
+            url = str(source.absolute())  # a relative path depends on the working directory
         root = _root(name, tmp_dir)
         try:
             player = _unpacked(name, url, root=root)
         except OSError as error:
             raise UnityEnvironmentException(
-                f"{name}: the build cannot be kept below {root} ({error}); give its entry another tmp_dir"
+                f"{name}: the build cannot be stored below {root} ({error}); give its entry another tmp_dir"
             ) from error
     elif source.is_dir() and source.suffix != ".app":
         player = find_player(source)
@@ -58,13 +58,13 @@ def get_local_binary_path(name: str, url: str, *, tmp_dir: str | Path | None = N
 
 
 def find_player(folder: Path) -> Path | None:
-    """Return the player that lies least deep in a folder."""
+    """Return the player that is least deep in a folder."""
     found = [path for path in folder.rglob(_pattern()) if NO_PLAYER not in path.name]
     return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
 def _unpacked(name: str, url: str, *, root: Path) -> Path | None:
-    """Return the player in the unpacked archive. Other processes that want it wait until it is there."""
+    """Return the player in the unpacked archive; other processes wait until it is unpacked."""
     root.mkdir(mode=MODE, parents=True, exist_ok=True)
     file_name = re.sub(r"[^\w. -]", "_", name)  # a name in a manifest must not lead to another folder
     folder = root / "ml-agents-binaries" / "binaries" / f"{file_name}-{_digest(url)}"
@@ -77,11 +77,11 @@ def _unpacked(name: str, url: str, *, root: Path) -> Path | None:
 
 
 def _install(name: str, url: str, folder: Path) -> None:
-    """Put the content of an archive into a folder, all of it or nothing."""
-    passing = folder.parents[1] / "tmp"
-    for needed in (passing, folder.parent):
+    """Unpack an archive into a folder atomically."""
+    staging = folder.parents[1] / "tmp"
+    for needed in (staging, folder.parent):
         needed.mkdir(mode=MODE, parents=True, exist_ok=True)
-    unfinished = passing / str(uuid4())
+    unfinished = staging / str(uuid4())
     try:
         if is_remote(url):
             _fetch(name, url, unfinished)
@@ -110,7 +110,7 @@ def _fetch(name: str, url: str, folder: Path) -> None:
 
 
 def _attempt(name: str, url: str, folder: Path) -> Exception | None:
-    """Fetch and unpack once; return what went wrong if that may go well another time."""
+    """Fetch and unpack once; return the error if another attempt may succeed."""
     archive = folder.with_suffix(".zip")
     try:
         download(url, archive, label=name, timeout=TIMEOUT)
@@ -131,7 +131,7 @@ def _unpack_own(name: str, archive: Path, folder: Path) -> None:
 
 
 def _is_older(folder: Path, url: str) -> bool:
-    """Was an archive of this machine made anew since it was unpacked?"""
+    """Return whether a local archive has changed since it was unpacked."""
     if is_remote(url) or not folder.is_dir():
         return False
     return local_path(url).stat().st_mtime > folder.stat().st_mtime

@@ -29,7 +29,7 @@ class BuiltinRegistryEntry(BaseRegistryEntry):
     def make(self, *, seed: int = 0, num_areas: int | None = None, **for_players: Any) -> BaseEnv:
         """Return the example with this many areas, as many as Unity's scene has if None.
 
-        What says something to players only is ignored: file_name, worker_id, base_port, no_graphics,
+        Arguments for players only are ignored: file_name, worker_id, base_port, no_graphics,
         no_graphics_monitor, timeout_wait, additional_args, side_channels and log_folder. Other arguments raise
         TypeError. Environment parameters are set with `set_parameters` of the example.
         """

@@ -1,4 +1,4 @@
-"""Bytes behind an http url, into memory or into a file."""
+"""Reads http urls into memory or into a file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mlagents_envs.registry.limits import GIB, REMEDY, most_bytes
 from mlagents_envs.registry.progress import Bar
 
 BLOCK = 8192  # bytes read at once
-FAILURES = (URLError, http.client.HTTPException, ConnectionError, TimeoutError)  # which a second try may mend
+FAILURES = (URLError, http.client.HTTPException, ConnectionError, TimeoutError)  # a second attempt may succeed
 
 
 def read(url: str, *, limit: int, timeout: float) -> bytes:
-    """Return up to `limit` bytes. Raises UnityEnvironmentException if there are more, or none can be had in time."""
+    """Return up to `limit` bytes. Raises UnityEnvironmentException for more, for a failure or a timeout."""
     try:
         with _answer(url, timeout=timeout) as response:
             data: bytes = response.read(limit + 1)
@@ -58,12 +58,12 @@ def _answer(url: str, *, timeout: float) -> Any:
 
 
 def is_final(error: Exception) -> bool:
-    """Did the server say that there is no such thing, so that asking again is in vain?"""
+    """Return whether the server refused the request, so that another attempt would fail too."""
     return isinstance(error, HTTPError) and 400 <= error.code < 500 and error.code not in (408, 429)
 
 
 def cause(error: Exception | None) -> str:
-    """Return what went wrong, in few words."""
+    """Return the cause of a failure in few words."""
     if isinstance(error, HTTPError):
         return f"the server answers {error.code} {error.reason}"
     return str(error.reason) if isinstance(error, URLError) else str(error) or type(error).__name__

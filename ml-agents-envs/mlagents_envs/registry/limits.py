@@ -1,4 +1,4 @@
-"""How large builds may be that come from elsewhere."""
+"""The size limit of builds from other machines."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mlagents_envs.exception import UnityEnvironmentException
 GIB = 2**30  # bytes
 SETTING = "MLAGENTS_MAX_BUILD_GIB"
 DEFAULT = 32.0  # GiB
-REMEDY = f"if you trust it, raise the most that is taken with the environment variable {SETTING}"
+REMEDY = f"if you trust it, raise the limit with the environment variable {SETTING}"
 
 
 def most_bytes() -> int:
-    """Return how many bytes of one build are taken, packed and unpacked; a setting of the environment says it.
+    """Return the limit of one build in bytes, packed and unpacked, from the environment variable.
 
     Raises UnityEnvironmentException for a setting that is no positive number.
     """

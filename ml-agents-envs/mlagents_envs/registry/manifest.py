@@ -1,4 +1,4 @@
-"""Manifests: YAML files that name environments and where their builds lie.
+"""Manifests: YAML files with the names of environments and the urls of their builds.
 
 environments:
   - <identifier>:
@@ -8,9 +8,9 @@ environments:
       darwin_url: ...
       win_url: ...
       additional_args: [<argument of the player>, ...]
-      tmp_dir: <where archives are kept unpacked>
+      tmp_dir: <folder for unpacked archives>
 
-A manifest behind an http url names builds behind http urls only, and no tmp_dir: it says nothing about local files.
+A manifest behind an http url names builds behind http urls only, and no tmp_dir: it may not refer to local files.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETTINGS = ("expected_reward", "description", *URLS, "additional_args", "tmp_dir
 
 
 class Manifest:
-    """A manifest that is read when it is first needed, and once: if that fails, it is a warning, and empty."""
+    """A manifest that is read once, when it is first needed; a failure is a warning, and it counts as empty."""
 
     def __init__(self, location: str | Path) -> None:
         location = str(location)
@@ -47,7 +47,7 @@ class Manifest:
         self._entries: dict[str, RemoteRegistryEntry] | None = None
 
     def entries(self) -> Mapping[str, RemoteRegistryEntry]:
-        """Return the environments by name. Raises TypeError for a setting that there is not."""
+        """Return the environments by name. Raises TypeError for an unknown setting."""
         if self._entries is None:
             try:
                 self._entries = read_manifest(self.location)
@@ -122,18 +122,18 @@ def _check_remote(place: str, urls: list[str | None], folder: str | None) -> Non
     for name, url in zip(URLS, urls, strict=True):
         if url is not None and not is_remote(url):
             raise UnityEnvironmentException(
-                f"{place}.{name}: {url} is on this machine, which a manifest from elsewhere may not name; "
+                f"{place}.{name}: {url} is on this machine, which a manifest from another machine may not name; "
                 "save the manifest and register the file"
             )
     if folder is not None:
         raise UnityEnvironmentException(
-            f"{place}.tmp_dir: {folder} is on this machine, which a manifest from elsewhere may not name; "
+            f"{place}.tmp_dir: {folder} is on this machine, which a manifest from another machine may not name; "
             "save the manifest and register the file"
         )
 
 
 def _short(value: object) -> str:
-    """Return a value as it is written in Python, cut short: YAML says endless things in few letters."""
+    """Return a short repr of a value: a few letters of YAML can expand to huge ones."""
     shown = reprlib.Repr()
     shown.maxlevel, shown.maxstring, shown.maxother = 2, 60, 60
     return shown.repr(value)

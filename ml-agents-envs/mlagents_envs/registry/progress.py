@@ -1,4 +1,4 @@
-"""A line that grows while something long goes on; only where somebody watches."""
+"""A progress bar for long operations, on terminals only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 class Bar:
-    """How much of a whole is done, on standard output if it is a terminal."""
+    """Shows progress on standard output if that is a terminal."""
 
     WIDTH = 40  # letters
 
@@ -19,7 +19,7 @@ class Bar:
         self._watched = total > 0 and sys.stdout is not None and sys.stdout.isatty()
 
     def advance(self, amount: int) -> None:
-        """Add to what is done."""
+        """Add to the finished amount."""
         self._done += amount
         letters = self.WIDTH * min(self._done, self._total) // self._total if self._watched else self._shown
         if letters != self._shown:

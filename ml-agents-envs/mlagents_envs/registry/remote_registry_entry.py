@@ -13,7 +13,7 @@ from mlagents_envs.registry.binary_utils import get_local_binary_path
 
 
 class RemoteRegistryEntry(BaseRegistryEntry):
-    """An environment whose builds lie behind urls.
+    """An environment whose builds have urls.
 
     A url is http, https or file, or a path; a path may also lead to a player or its folder instead of a zip archive.
     """

@@ -15,7 +15,7 @@ Entries = dict[str, BaseRegistryEntry]
 class UnityEnvRegistry(Mapping[str, BaseRegistryEntry]):
     """Entries by identifier; what was registered later replaces what was registered before.
 
-    A manifest is read when a name is not found among what was registered after it, or when all names are asked for.
+    A manifest is read when a name is not found among what was registered after it, or when all names are listed.
     One that cannot be read is a warning, and counts as empty until it is registered again.
     """
 
@@ -35,7 +35,7 @@ class UnityEnvRegistry(Mapping[str, BaseRegistryEntry]):
         self._sources.append(new)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries and manifests."""
         self._sources.clear()
 
     def __getitem__(self, identifier: str) -> BaseRegistryEntry:

@@ -1,4 +1,4 @@
-"""Bytes beside the experience: settings and parameters to the player, statistics and messages from it."""
+"""Side channels: settings and parameters to the player, statistics and messages from it."""
 
 from mlagents_envs.side_channel.default_training_analytics_side_channel import DefaultTrainingAnalyticsSideChannel
 from mlagents_envs.side_channel.incoming_message import IncomingMessage

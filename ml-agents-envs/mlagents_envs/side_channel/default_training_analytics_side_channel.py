@@ -1,4 +1,4 @@
-"""Who drives the player, for an environment that no trainer made."""
+"""The training analytics of an environment that is used without a trainer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlagents_envs.side_channel.side_channel import SideChannel, refuse
 
 
 class DefaultTrainingAnalyticsSideChannel(SideChannel):
-    """Tells versions to the player, which never answers; a trainer's own channel takes its place under the same id."""
+    """Sends versions to the player, which never answers; a trainer's own channel replaces it under the same id."""
 
     CHANNEL_ID = TRAINING_ANALYTICS
 
@@ -23,10 +23,11 @@ class DefaultTrainingAnalyticsSideChannel(SideChannel):
         super().__init__(self.CHANNEL_ID)
 
     def on_message_received(self, msg: IncomingMessage) -> None:
+        """Raise UnityCommunicationException: this channel only sends."""
         refuse(self)
 
     def environment_initialized(self) -> None:
-        """Say that there is a conversation, and that no known trainer leads it."""
+        """Send the versions, with a custom trainer."""
         wrapped = Any()
         wrapped.Pack(
             TrainingEnvironmentInitialized(

@@ -1,4 +1,4 @@
-"""How fast and how finely the player runs and draws."""
+"""Speed and graphics settings of the player."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class EngineConfig(NamedTuple):
 
     @staticmethod
     def default_config() -> EngineConfig:
+        """Return the settings for training."""
         return EngineConfig(80, 80, 1, 20.0, -1, 60)
 
 
@@ -35,13 +36,14 @@ class EngineConfigurationChannel(SideChannel):
         super().__init__(ENGINE_CONFIGURATION)
 
     def on_message_received(self, msg: IncomingMessage) -> None:
+        """Raise UnityCommunicationException: this channel only sends."""
         refuse(self)
 
     def set_configuration_parameters(
         self, width: int | None = None, height: int | None = None, quality_level: int | None = None,
         time_scale: float | None = None, target_frame_rate: int | None = None, capture_frame_rate: int | None = None,
     ) -> None:  # fmt: skip
-        """Send what is not None, see EngineConfig for units.
+        """Send the settings that are not None; see EngineConfig for units.
 
         Raises UnitySideChannelException for a width without a height or the other way round.
         """

@@ -13,7 +13,7 @@ from mlagents_envs.side_channel.side_channel import SideChannel, refuse
 
 
 class EnvironmentParametersChannel(SideChannel):
-    """Sets environment parameters; the last value of a key counts, and the player never answers.
+    """Sets environment parameters; the last value of a key applies, and the player never answers.
 
     From a sampler, the player draws anew whenever the scene reads the parameter. Seeds are int32.
     """
@@ -25,6 +25,7 @@ class EnvironmentParametersChannel(SideChannel):
         super().__init__(ENVIRONMENT_PARAMETERS)
 
     def on_message_received(self, msg: IncomingMessage) -> None:
+        """Raise UnityCommunicationException: this channel only sends."""
         refuse(self)
 
     def set_parameters(self, parameters: Mapping[str, float | Sampler]) -> None:
@@ -40,6 +41,7 @@ class EnvironmentParametersChannel(SideChannel):
                 self.set_float_parameter(key, value)
 
     def set_float_parameter(self, key: str, value: float) -> None:
+        """Set a number."""
         message = OutgoingMessage()
         message.write_string(key)
         message.write_int32(ParameterKind.FLOAT)
@@ -47,12 +49,14 @@ class EnvironmentParametersChannel(SideChannel):
         self.queue_message_to_send(message)
 
     def set_uniform_sampler_parameters(self, key: str, min_value: float, max_value: float, seed: int) -> None:
+        """Draw from a uniform distribution."""
         message = _sampler(key, SamplerKind.UNIFORM, seed=seed)
         message.write_float32(min_value)
         message.write_float32(max_value)
         self.queue_message_to_send(message)
 
     def set_gaussian_sampler_parameters(self, key: str, mean: float, st_dev: float, seed: int) -> None:
+        """Draw from a normal distribution."""
         message = _sampler(key, SamplerKind.GAUSSIAN, seed=seed)
         message.write_float32(mean)
         message.write_float32(st_dev)
@@ -61,7 +65,7 @@ class EnvironmentParametersChannel(SideChannel):
     def set_multirangeuniform_sampler_parameters(
         self, key: str, intervals: Sequence[Sequence[float]], seed: int
     ) -> None:
-        """Draw from several intervals, each a pair of smallest and largest, each as likely as it is wide."""
+        """Draw uniformly from several intervals, each a pair of smallest and largest."""
         for interval in intervals:
             if len(interval) != 2:
                 raise UnitySideChannelException(
@@ -73,7 +77,7 @@ class EnvironmentParametersChannel(SideChannel):
 
 
 def _sampler(key: str, kind: SamplerKind, *, seed: int) -> OutgoingMessage:
-    """Return the beginning that the messages of all samplers share."""
+    """Return a message with the fields that all samplers share."""
     message = OutgoingMessage()
     message.write_string(key)
     message.write_int32(ParameterKind.SAMPLER)

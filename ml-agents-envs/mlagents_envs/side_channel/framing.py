@@ -1,4 +1,4 @@
-"""How records of many channels share one run of bytes: 16 bytes of channel id, an int32 length, the payload."""
+"""The records of several channels in one byte string: 16 bytes of channel id, an int32 length, the payload."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def records(blob: bytes | bytearray) -> list[tuple[UUID, bytes]]:
 
 
 def read_records(blob: bytes | bytearray) -> Iterator[tuple[UUID, bytes]]:
-    """Yield what `records` returns, one after another, once it is known that the bytes are whole: all of them at once
-    take many times their bytes.
-    """
+    """Yield what `records` returns, one record at a time to save memory, after checking that the bytes are whole."""
     for _ in _headers(blob):
         pass
     for identifier, at, size in _headers(blob):
@@ -41,14 +39,14 @@ def _headers(blob: bytes | bytearray) -> Iterator[tuple[bytes, int, int]]:
         if end - at < HEADER.size:
             raise UnityEnvironmentException(
                 f"side channels: {end - at} bytes are left where a header takes {HEADER.size}; "
-                "check that the player and this package speak the same version"
+                "check that the versions of the player and of this package belong together"
             )
         identifier, size = HEADER.unpack_from(blob, at)
         at += HEADER.size
         if not 0 <= size <= end - at:
             raise UnityEnvironmentException(
                 f"side channel {UUID(bytes_le=identifier)}: a payload of {size} bytes is announced where "
-                f"{end - at} are left; check that the player and this package speak the same version"
+                f"{end - at} are left; check that the versions of the player and of this package belong together"
             )
         yield identifier, at, size
         at += size

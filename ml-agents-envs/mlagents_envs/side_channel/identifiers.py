@@ -1,4 +1,4 @@
-"""The numbers both halves of a conversation agree on: channels, and what their payloads begin or end with."""
+"""The numbers that Python and the player agree on: channel ids and the kinds in their payloads."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class EngineSetting(IntEnum):
 
 
 class ParameterKind(IntEnum):
-    """Is an environment parameter one number, or drawn anew at every reading?"""
+    """Whether an environment parameter is one number, or drawn at every reading."""
 
     FLOAT = 0
     SAMPLER = 1
 
 
 class SamplerKind(IntEnum):
-    """From which distribution an environment parameter is drawn."""
+    """The distribution from which an environment parameter is drawn."""
 
     UNIFORM = 0
     GAUSSIAN = 1
@@ -38,7 +38,7 @@ class SamplerKind(IntEnum):
 
 
 class StatsAggregationMethod(Enum):
-    """What becomes of several values of one statistic."""
+    """How several values of one statistic are combined."""
 
     AVERAGE = 0
     MOST_RECENT = 1

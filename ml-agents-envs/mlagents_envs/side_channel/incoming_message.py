@@ -19,15 +19,19 @@ class IncomingMessage:
         self.offset = offset  # of the next value
 
     def read_bool(self, default_value: bool = False) -> bool:
+        """Return a bool."""
         return default_value if self._at_end() else bool(self._number("?", "a bool"))
 
     def read_int32(self, default_value: int = 0) -> int:
+        """Return an int32."""
         return default_value if self._at_end() else int(self._number("i", "an int32"))
 
     def read_float32(self, default_value: float = 0.0) -> float:
+        """Return a float32."""
         return default_value if self._at_end() else float(self._number("f", "a float32"))
 
     def read_float32_list(self, default_value: list[float] | None = None) -> list[float]:
+        """Return a list of float32."""
         if self._at_end():
             return [] if default_value is None else default_value
         count = self._number("i", "the length of a list")

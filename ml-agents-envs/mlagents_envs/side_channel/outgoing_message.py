@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class OutgoingMessage:
-    """What was written so far lies in `buffer`.
+    """A payload that is written value by value into `buffer`.
 
     A number that its type cannot hold raises UnitySideChannelException and leaves the buffer as it was.
     """
@@ -21,15 +21,19 @@ class OutgoingMessage:
         self.buffer = bytearray()
 
     def write_bool(self, b: bool) -> None:
+        """Write a bool."""
         self.buffer += b"\1" if b else b"\0"
 
     def write_int32(self, i: int) -> None:
+        """Write an int32."""
         self.buffer += _pack("<i", i)
 
     def write_float32(self, f: float) -> None:
+        """Write a float32."""
         self.buffer += _pack("<f", f)
 
     def write_float32_list(self, float_list: Sequence[float]) -> None:
+        """Write a list of float32."""
         count = len(float_list)
         self.buffer += _pack(f"<i{count}f", count, *float_list)
 

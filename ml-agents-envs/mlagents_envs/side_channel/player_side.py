@@ -1,6 +1,6 @@
-"""The player's half of the side channels, for a player written in Python: how it reads and what it writes.
+"""The player's side of the side channels, for a player written in Python: reading and writing payloads.
 
-Readings raise UnitySideChannelException for a payload that means nothing.
+Functions that read raise UnitySideChannelException for an invalid payload.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_parameter(payload: bytes) -> tuple[str, float | Sampler]:
 
 
 def _read_sampler(message: IncomingMessage, place: str) -> Sampler:
-    seed = message.read_int32() & 0xFFFFFFFF  # numpy takes no negative seeds, Unity does
+    seed = message.read_int32() & 0xFFFFFFFF  # numpy accepts no negative seeds, Unity does
     kind = _kind(SamplerKind, message.read_int32(), place)
     if kind is SamplerKind.MULTIRANGEUNIFORM:
         ends = message.read_float32_list()

@@ -10,12 +10,12 @@ from mlagents_envs.side_channel.outgoing_message import OutgoingMessage
 from mlagents_envs.side_channel.side_channel import SideChannel
 
 log = logging.getLogger(__name__)
-MOST_BYTES = 2**28  # that wait to be asked for
+MOST_BYTES = 2**28  # that wait to be fetched
 PER_MESSAGE = 64  # bytes that keeping one takes
 
 
 class RawBytesChannel(SideChannel):
-    """Keeps what arrives until somebody asks for it, up to a number of bytes."""
+    """Keeps received messages until they are fetched, up to a number of bytes."""
 
     def __init__(self, channel_id: UUID) -> None:
         super().__init__(channel_id)
@@ -24,11 +24,12 @@ class RawBytesChannel(SideChannel):
         self._full = False
 
     def on_message_received(self, msg: IncomingMessage) -> None:
+        """Keep the bytes, or drop them with a warning if too many wait."""
         size = len(msg.buffer) + PER_MESSAGE
         if self._waiting + size > MOST_BYTES:
             if not self._full:
                 log.warning(
-                    "RawBytesChannel %s: %d bytes wait, and what follows is lost; call get_and_clear_received_messages",
+                    "RawBytesChannel %s: %d bytes wait, more are dropped; call get_and_clear_received_messages",
                     self.channel_id, self._waiting,
                 )  # fmt: skip
             self._full = True
@@ -37,12 +38,13 @@ class RawBytesChannel(SideChannel):
         self._received.append(msg.get_raw_bytes())
 
     def get_and_clear_received_messages(self) -> list[bytearray]:
-        """Return what came since the last asking, in the order of arrival."""
+        """Return the messages since the last call, in the order of arrival."""
         received, self._received = self._received, []
         self._waiting, self._full = 0, False
         return received
 
     def send_raw_data(self, data: bytes | bytearray) -> None:
+        """Send bytes with the next reset or step."""
         message = OutgoingMessage()
         message.set_raw_bytes(data)
         self.queue_message_to_send(message)

@@ -1,4 +1,4 @@
-"""All side channels of an environment, and the bytes that travel with each exchange."""
+"""All side channels of an environment, and the bytes that are exchanged with each reset or step."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mlagents_envs.side_channel.incoming_message import IncomingMessage
 from mlagents_envs.side_channel.side_channel import SideChannel
 
 log = logging.getLogger(__name__)
-MOST_WARNINGS = 20  # ids of channels that nobody knows: there may be endlessly many
+MOST_WARNINGS = 20  # about ids of unknown channels, of which there may be any number
 
 
 class SideChannelManager:
-    """Brings messages to their channels and collects what channels want to say.
+    """Dispatches messages to their channels and collects the messages to send.
 
     Raises UnityEnvironmentException if two channels have the same id.
     """
@@ -36,13 +36,13 @@ class SideChannelManager:
 
     @property
     def lost(self) -> int:
-        """How many messages came that were for nobody; they are counted, not kept."""
+        """The number of messages for unknown channels, which are dropped."""
         return self._lost
 
     def process_side_channel_message(self, data: bytes) -> None:
-        """Bring each message to its channel, in the order of arrival. A message for nobody is a warning per id.
+        """Dispatch each message to its channel, in the order of arrival; warn once for each unknown id.
 
-        Raises UnityEnvironmentException, before any message is brought, for bytes that are no records;
+        Raises UnityEnvironmentException, before any message is dispatched, for bytes that are no records;
         UnitySideChannelException, naming the channel, for a payload that it cannot read.
         """
         for identifier, payload in read_records(data):
@@ -56,7 +56,7 @@ class SideChannelManager:
                 raise UnitySideChannelException(f"{type(channel).__name__}: {error}") from error
 
     def generate_side_channel_messages(self) -> bytearray:
-        """Return all that waits, channel by channel in their given order, and empty the queues."""
+        """Return all queued messages, channel by channel in their given order, and empty the queues."""
         blob = bytearray()
         for channel in self._side_channels_dict.values():
             for payload in channel.message_queue:
@@ -69,6 +69,6 @@ class SideChannelManager:
         if identifier in self._unknown or len(self._unknown) >= MOST_WARNINGS:
             return
         self._unknown.add(identifier)
-        log.warning("side channel %s: the player sends on it and nobody listens; its messages are lost", identifier)
+        log.warning("side channel %s: the player sends on this unknown channel; its messages are dropped", identifier)
         if len(self._unknown) == MOST_WARNINGS:
-            log.warning("side channels: %d ids are unknown by now; no more of them are told", MOST_WARNINGS)
+            log.warning("side channels: %d ids are unknown by now; further ones are not logged", MOST_WARNINGS)

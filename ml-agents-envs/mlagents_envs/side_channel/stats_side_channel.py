@@ -17,11 +17,11 @@ __all__ = ["EnvironmentStats", "StatList", "StatsAggregationMethod", "StatsSideC
 
 
 log = logging.getLogger(__name__)
-MOST_VALUES = 2**20  # that wait to be asked for
+MOST_VALUES = 2**20  # that wait to be fetched
 
 
 class StatsSideChannel(SideChannel):
-    """Keeps statistics until somebody asks for them, up to a number; Python never sends."""
+    """Keeps received statistics until they are fetched, up to a number; Python never sends."""
 
     def __init__(self) -> None:
         super().__init__(STATISTICS)
@@ -40,13 +40,13 @@ class StatsSideChannel(SideChannel):
         if self._waiting > MOST_VALUES:
             if self._waiting == MOST_VALUES + 1:
                 log.warning(
-                    "StatsSideChannel: %d values wait, and those that follow are lost; call get_and_reset_stats",
+                    "StatsSideChannel: %d values wait, and further ones are dropped; call get_and_reset_stats",
                     MOST_VALUES,
                 )
             return
         self._stats.setdefault(key, []).append((value, method))
 
     def get_and_reset_stats(self) -> EnvironmentStats:
-        """Return what came since the last asking, by name, in the order of arrival."""
+        """Return the values since the last call, by name, in the order of arrival."""
         stats, self._stats, self._waiting = self._stats, {}, 0
         return stats

@@ -1,4 +1,4 @@
-"""`mlagents-watch`: look at an example environment, live in a browser or as a picture.
+"""`mlagents-watch`: shows an example environment, live in a browser or as a picture.
 
 Examples of its use:
     mlagents-watch builtin:Pyramids
@@ -25,14 +25,14 @@ from mlagents_envs.watch.browser import open_page
 
 if TYPE_CHECKING:
     from mlagents_envs.examples.example import ExampleEnv
-    from mlagents_envs.examples.policy import Player
+    from mlagents_envs.examples.policy import AgentPolicy
     from mlagents_envs.watch.play import Play
     from mlagents_envs.watch.server import Server
 
 SCHEME = "builtin:"
 PORT = 6007
 SECONDS = 10.0
-HOUR = 3600  # of which pictures fit into memory and into a file
+HOUR = 3600  # seconds; longer pictures would not fit into memory
 MISUSED, INTERRUPTED = 2, 130  # exit status
 
 
@@ -53,26 +53,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mlagents-watch",
-        description="Look at an example environment: live in a browser, or as a picture (--record).",
+        description="Show an example environment: live in a browser, or as a picture (--record).",
         epilog=f"Examples: {', '.join(NAMES)}.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("example", metavar="builtin:NAME", help="which example, see below")
-    players = parser.add_argument_group("who plays (default: chance)").add_mutually_exclusive_group()
+    players = parser.add_argument_group("the policy of the agents (default: random)").add_mutually_exclusive_group()
     players.add_argument("--model", type=Path, metavar="FILE.onnx", help="a model, trained here or in Unity")
     players.add_argument("--run", metavar="RUN-ID", help="the models that a run of mlagents-learn has written")
-    players.add_argument("--random", action="store_true", help="chance")
+    players.add_argument("--random", action="store_true", help="random actions")
     parser.add_argument("--results-dir", type=Path, default=Path("results"), metavar="DIR", help="the folder of runs")
     parser.add_argument(
         "--keyboard", action="store_true",
-        help="arrow keys or W A S D drive the agent that is picked; the others do nothing unless a player is named",
+        help="arrow keys or W A S D drive the picked agent; the others do nothing unless a policy is named",
     )  # fmt: skip
     parser.add_argument(
         "--areas", type=int, metavar="N", help="how many (default: as Unity's scene, 1 with --keyboard or --record)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of every random number (default 0)")
     parser.add_argument("--port", type=int, default=PORT, metavar="P", help=f"of the page, or a later one ({PORT})")
-    parser.add_argument("--no-browser", action="store_true", help="only say where the page is")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address of the page")
     parser.add_argument("--record-demo", type=Path, metavar="FILE.demo", help="record what the first agent does")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write a .gif, .webp, .png or .mp4 and end")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that --record or --record-demo names")
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(flags: argparse.Namespace) -> None:
-    """Raise UnityEnvironmentException for flags that make no sense, before anything is loaded."""
+    """Raise UnityEnvironmentException for invalid flags, before anything is loaded."""
     for flag, file in (("--record", flags.record), ("--record-demo", flags.record_demo)):
         if file is not None and file.exists() and not flags.overwrite:
             raise UnityEnvironmentException(
@@ -95,15 +95,15 @@ def _check(flags: argparse.Namespace) -> None:
         check_file(flags.record)
         if flags.keyboard or flags.record_demo is not None:
             both = "--keyboard" if flags.keyboard else "--record-demo"
-            raise UnityEnvironmentException(f"{both} needs the live page, which --record does without; leave one away")
+            raise UnityEnvironmentException(f"{both} needs the live page, which --record does not have; remove one")
     if not 0 < flags.seconds <= HOUR:
-        raise UnityEnvironmentException(f"--seconds is {flags.seconds:g}; there must be some, and at most {HOUR:,}")
+        raise UnityEnvironmentException(f"--seconds is {flags.seconds:g}; it must be more than 0 and at most {HOUR:,}")
     if not 0 <= flags.port <= 65535:
         raise UnityEnvironmentException(f"--port is {flags.port}; ports go from 1 to 65535, and 0 takes a free one")
 
 
 def _play(flags: argparse.Namespace, areas: int | None) -> Play:
-    """Return the example that is asked for, with those who play it. areas: where the flags say nothing."""
+    """Return the example with its policies. areas: the default of --areas."""
     from mlagents_envs.examples.look.look import look_of
     from mlagents_envs.watch.play import Play
 
@@ -111,34 +111,34 @@ def _play(flags: argparse.Namespace, areas: int | None) -> Play:
     example = make(name, areas=areas if flags.areas is None else flags.areas, seed=flags.seed)
     if flags.keyboard and not look_of(example).keys:
         raise UnityEnvironmentException(
-            f"{SCHEME}{name}: --keyboard cannot play it, its moves are too many for keys; watch it without"
+            f"{SCHEME}{name}: it has too many actions for --keyboard; watch it without"
         )
     players = {behavior: _player(flags, example, behavior) for behavior in example.BEHAVIORS}
     return Play(example, players)
 
 
-def _player(flags: argparse.Namespace, example: ExampleEnv, behavior: str) -> Player:
-    from mlagents_envs.examples.policy import ModelPlayer
-    from mlagents_envs.watch.players import Chance, Still
+def _player(flags: argparse.Namespace, example: ExampleEnv, behavior: str) -> AgentPolicy:
+    from mlagents_envs.examples.policy import ModelPolicy
+    from mlagents_envs.watch.policies import IdlePolicy, RandomPolicy
 
     if flags.model is not None:
-        return ModelPlayer(flags.model, example.SPEC, behavior=f"{SCHEME}{example.NAME}")
+        return ModelPolicy(flags.model, example.SPEC, behavior=f"{SCHEME}{example.NAME}")
     if flags.run is not None:
-        return ModelPlayer(_model_of_run(flags, behavior), example.SPEC, behavior=f"{SCHEME}{example.NAME}")
+        return ModelPolicy(_model_of_run(flags, behavior), example.SPEC, behavior=f"{SCHEME}{example.NAME}")
     if flags.keyboard and not flags.random:
-        return Still(example.SPEC)
-    return Chance(example.SPEC, seed=flags.seed)
+        return IdlePolicy(example.SPEC)
+    return RandomPolicy(example.SPEC, seed=flags.seed)
 
 
 def _model_of_run(flags: argparse.Namespace, behavior: str) -> Path:
-    """Return the model that a run has written for a behavior."""
+    """Return the model file that a run has written for a behavior."""
     folder: Path = flags.results_dir / flags.run
     name = behavior.partition("?")[0]
     model = folder / f"{name}.onnx"
     if model.is_file():
         return model
     if not folder.is_dir():
-        raise UnityPolicyException(f"--run {flags.run}: there is no folder {folder}; --results-dir says where runs are")
+        raise UnityPolicyException(f"--run {flags.run}: there is no folder {folder}; give --results-dir")
     there = ", ".join(sorted(file.name for file in folder.glob("*.onnx"))) or "no model yet"
     raise UnityPolicyException(f"--run {flags.run}: {folder} has no {model.name}, but {there}")
 
@@ -167,7 +167,7 @@ def _watch(flags: argparse.Namespace) -> int:
 
 
 def _announce(flags: argparse.Namespace, title: str, server: Server) -> None:
-    """Say where the page is, and open it."""
+    """Print the address of the page, and open it."""
     taken = f"Port {flags.port} is taken, so it is the next free one.\n" if flags.port not in (0, server.port) else ""
     print(f"{printable(title)}: {server.address}\n{taken}Ctrl-C ends it.", flush=True)
     if not flags.no_browser and not open_page(server.address):
@@ -190,7 +190,7 @@ def _title(flags: argparse.Namespace) -> str:
         return f"{name}, played by {flags.model.name}"
     if flags.run is not None:
         return f"{name}, played by run {flags.run}"
-    return f"{name}, played by keys" if flags.keyboard else f"{name}, played by chance"
+    return f"{name}, played with keys" if flags.keyboard else f"{name}, with random actions"
 
 
 if __name__ == "__main__":

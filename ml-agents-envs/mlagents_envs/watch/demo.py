@@ -1,4 +1,4 @@
-"""Records what one agent sees, does and is given as a demonstration."""
+"""Records one agent's observations, actions and rewards as a demonstration."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class DemoRecording:
 
     def __init__(self, path: Path, example: ExampleEnv, row: int) -> None:
         """Raises UnityEnvironmentException if the file cannot be written."""
-        from mlagents_envs.demonstrations.recording import DemonstrationRecorder  # protobuf takes its time
+        from mlagents_envs.demonstrations.recording import DemonstrationRecorder  # here: importing protobuf is slow
 
         self._example, self._row = example, row
-        self._asked = ""  # the behavior under which the agent was asked, if it was
+        self._asked = ""  # the behavior of the agent's decision, empty if it has none
         self._action = example.SPEC.action_spec.empty_action(1)  # the last one that it took
         self.records = 0
         behavior = example.behavior_of(row) or example.BEHAVIORS[0]
@@ -34,7 +34,7 @@ class DemoRecording:
             ) from error
 
     def before(self) -> None:
-        """Write what the agent is asked with, if it is asked, and what led there."""
+        """Write the agent's decision step, if it has one, with the action that led there."""
         self._asked = self._example.behavior_of(self._row)
         if not self._asked:
             return
@@ -43,7 +43,7 @@ class DemoRecording:
         self._write(decision, at, mask=_allowed(decision, at))
 
     def after(self, action: ActionTuple) -> None:
-        """Keep what the agent did, and write its end if this was its last decision."""
+        """Keep the agent's action, and write its terminal step if its episode ended."""
         if not self._asked:
             return
         row = slice(self._row, self._row + 1)
@@ -53,6 +53,7 @@ class DemoRecording:
             self._write(terminal, i, done=True, interrupted=bool(terminal.interrupted[i]))
 
     def close(self) -> None:
+        """Finish the file."""
         self._recorder.close()
 
     def __enter__(self) -> DemoRecording:
@@ -65,9 +66,9 @@ class DemoRecording:
 
     def _write(self, steps: DecisionSteps | TerminalSteps, i: int, **flags: Any) -> None:
         """Write a record of one agent's step, with the action that led to it."""
-        given = float(steps.reward[i] + steps.group_reward[i])
+        reward = float(steps.reward[i] + steps.group_reward[i])
         obs = [column[i] for column in steps.obs]
-        self._recorder.record(obs, given, self._action.continuous[0], self._action.discrete[0], **flags)
+        self._recorder.record(obs, reward, self._action.continuous[0], self._action.discrete[0], **flags)
         self.records += 1
 
 

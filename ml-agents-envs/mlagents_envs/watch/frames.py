@@ -1,4 +1,4 @@
-"""What the page is sent: a short JSON object that says what is going on, and the shapes as numbers."""
+"""The frames for the page: a short JSON object with facts, and the shapes as numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LENGTH = struct.Struct("<I")
 def encode(facts: Mapping[str, Any], drawing: Drawing) -> bytes:
     """Return a frame: four bytes with the length of the JSON that follows, padded to whole fours, then float32.
 
-    The numbers are 13 for each box, 13 for each sphere, and 3 for each agent; the JSON tells how many of each.
+    The numbers are 13 for each box, 13 for each sphere, and 3 for each agent; the JSON has the number of each.
     """
     count = {"boxes": len(drawing.boxes), "spheres": len(drawing.spheres), "agents": len(drawing.agents)}
     text = json.dumps({**facts, "count": count}, separators=(",", ":"), allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""Shows an example that somebody else steps, such as a run that trains in it, while a page is open."""
+"""Shows an example that other code steps, such as a training run, while a page is open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHARE = 0.02  # of the time that frames may take at most; then there are fewer
 
 
 class Onlooker:
-    """`begin` is to be called after each reset, `look` after each step: a few additions where nobody looks."""
+    """Call `begin` after each reset and `look` after each step; without a page they cost a few additions."""
 
     def __init__(self, example: ExampleEnv, *, title: str, port: int = PORT) -> None:
         """Raises UnityEnvironmentException for an example that cannot be drawn, or where no port is free."""
@@ -25,9 +25,11 @@ class Onlooker:
         self.address = self._server.address
 
     def begin(self) -> None:
+        """Clear the returns: the environment was reset."""
         self._stage.returns.begin()
 
     def look(self) -> None:
+        """Count a step, and send a frame if a page waits and one is due."""
         self._stage.returns.follow()
         self._decisions += 1
         if not self._server.waiting:
@@ -38,8 +40,8 @@ class Onlooker:
             self._due = now + max(1 / RATE, (time.monotonic() - now) / SHARE)
 
     def _show(self, now: float) -> None:
-        for order in self._server.orders():
-            self._stage.obey(order)
+        for command in self._server.commands():
+            self._stage.apply(command)
         if now - self._since >= 1:
             self._rate = self._decisions / (now - self._since)
             self._decisions, self._since = 0, now
@@ -47,5 +49,5 @@ class Onlooker:
         self._server.show(self._stage.frame({"mode": "training", "pace": pace}))
 
     def close(self) -> None:
-        """Tell the page that it is over."""
+        """Close the page and free the port."""
         self._server.close()

@@ -1,4 +1,4 @@
-"""Writes what happens in a scene as a picture or a film: .png, .gif, .webp and, with an extra, .mp4."""
+"""Records a scene as a picture or a film: .png, .gif, .webp and, with an extra, .mp4."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_file(path: Path) -> None:
     """Raise UnityEnvironmentException if no picture can be written there, before anything is played."""
     if path.suffix.lower() not in KINDS:
         raise UnityEnvironmentException(
-            f"--record {path}: '{path.suffix or path.name}' is no kind of picture that is written here; "
+            f"--record {path}: '{path.suffix or path.name}' is not a supported format; "
             f"end its name with one of {', '.join(KINDS)}"
         )
     if not path.absolute().parent.is_dir():
@@ -42,9 +42,9 @@ def check_file(path: Path) -> None:
 
 
 def record(play: Play, look: Look, path: Path, *, seconds: float) -> int:
-    """Play for so many seconds of the scene, write what happens, and return how many pictures there are.
+    """Record so many seconds of the scene and return the number of pictures.
 
-    A .png shows the end only. Areas are all shown.
+    A .png shows the end only. All areas are shown.
     """
     decisions = max(1, round(seconds / look.seconds))
     areas = range(play.example.areas)

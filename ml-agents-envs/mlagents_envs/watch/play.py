@@ -1,4 +1,4 @@
-"""Plays an example, decision by decision: by players, and by keys where those drive an agent."""
+"""Steps an example with policies, and with keys where those drive an agent."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from mlagents_envs.base_env import ActionTuple, DecisionSteps
 from mlagents_envs.examples.drawing import Array
 from mlagents_envs.examples.example import ExampleEnv
 from mlagents_envs.examples.look.look import Press
-from mlagents_envs.examples.policy import Player, allowed_choices
+from mlagents_envs.examples.policy import AgentPolicy, allowed_choices
 
 
 class Play:
-    """An example and who plays it. It is reset at the beginning."""
+    """An example and its policies. It is reset at the beginning."""
 
-    def __init__(self, example: ExampleEnv, players: Mapping[str, Player]) -> None:
-        """players: by the full name of each behavior."""
+    def __init__(self, example: ExampleEnv, policies: Mapping[str, AgentPolicy]) -> None:
+        """policies: by the full name of each behavior."""
         self.example = example
-        self._players = players
-        self.action: ActionTuple | None = None  # of all rows, what they did last
+        self._policies = policies
+        self.action: ActionTuple | None = None  # the last action of all rows
         example.reset()
-        for player in players.values():
-            player.reset()
+        for policy in policies.values():
+            policy.reset()
 
     def decide(self, *, driven: int = -1, presses: Collection[Press] = ()) -> ActionTuple:
-        """Let one decision pass and return what all rows did. driven: the row that does what these presses say."""
+        """Make one decision and return the actions of all rows. driven: the row that these presses control."""
         example = self.example
         action = example.SPEC.action_spec.empty_action(example.n)
         for behavior in example.BEHAVIORS:
             decision, terminal = example.get_steps(behavior)
             rows = example.asking_rows(behavior)
-            answer = self._players[behavior](decision, terminal)
+            chosen = self._policies[behavior](decision, terminal)
             if not len(decision):
                 continue
-            action.continuous[rows], action.discrete[rows] = answer.continuous, answer.discrete
+            action.continuous[rows], action.discrete[rows] = chosen.continuous, chosen.discrete
             at = np.flatnonzero(rows == driven)
             if len(at):
                 self._drive(action, driven, presses, one_of(decision, int(at[0])))
@@ -45,7 +45,7 @@ class Play:
         return action
 
     def _drive(self, action: ActionTuple, row: int, presses: Collection[Press], decision: DecisionSteps) -> None:
-        """Let presses take the place of what a row would do; what is forbidden is not done."""
+        """Replace the action of a row by the presses; masked choices are ignored."""
         action.continuous[row], action.discrete[row] = 0.0, 0
         allowed = allowed_choices(decision, self.example.SPEC.action_spec)
         for branch, choices in enumerate(allowed):
@@ -58,7 +58,7 @@ class Play:
 
 
 def one_of(decision: DecisionSteps, i: int) -> DecisionSteps:
-    """Return the i-th agent alone."""
+    """Return the decision steps of the i-th agent alone."""
     at = slice(i, i + 1)
     mask: list[Array] | None = None if decision.action_mask is None else [part[at] for part in decision.action_mask]
     return DecisionSteps(

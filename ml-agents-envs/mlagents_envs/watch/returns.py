@@ -1,4 +1,4 @@
-"""What agents have earned, and how that has gone on, counted beside whoever steps the environment."""
+"""The returns of agents and their learning curve, counted while other code steps the environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mlagents_envs.examples.example import ExampleEnv
 
 
 class Curve:
-    """Mean returns of ever longer runs of episodes, so that all of them always fit into few points."""
+    """Mean returns of ever more episodes per point, so that all fit into a fixed number of points."""
 
     def __init__(self, most: int = 240) -> None:
         """most: points, an even number."""
@@ -29,7 +29,7 @@ class Curve:
 
 
 class Returns:
-    """Follows an example; `follow` is to be called after each of its steps, and costs next to nothing if none ended."""
+    """The returns of an example's agents; call `follow` after each of its steps."""
 
     def __init__(self, example: ExampleEnv) -> None:
         self._example = example
@@ -38,12 +38,12 @@ class Returns:
         self.begin()
 
     def begin(self) -> None:
-        """All agents begin anew."""
+        """Clear the running episodes: the environment was reset."""
         self.total = np.zeros(self._example.n)  # of each row's present episode
         self.length = np.zeros(self._example.n, np.int64)  # decisions
 
     def follow(self) -> None:
-        """Take in what the example says now."""
+        """Add the rewards of the last step."""
         example = self._example
         self.length += 1
         if example.any_ended:
@@ -57,7 +57,7 @@ class Returns:
                 self.total[example.asking_rows(behavior)] += earned
 
     def last(self, row: int) -> float:
-        """Return what the agent of a row was given last, 0 where an episode begins."""
+        """Return the last reward of the agent of a row, 0 where an episode begins."""
         behavior = self._example.behavior_of(row)
         if not behavior:
             return 0.0

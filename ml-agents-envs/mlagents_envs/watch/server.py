@@ -1,4 +1,4 @@
-"""The page's other end: serves it on this machine, hands it frames as it asks for them, and hears what it orders."""
+"""The page's server on this machine: sends frames on request and receives commands."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from urllib.parse import parse_qs, urlsplit
 from mlagents_envs.exception import UnityEnvironmentException
 
 HOST = "127.0.0.1"
-OURS = ("127.0.0.1", "localhost", "[::1]")  # names under which a browser of this machine may ask
+OURS = ("127.0.0.1", "localhost", "[::1]")  # host names of requests from this machine
 PORTS = 20  # that are tried, one after another
-PATIENCE = 10.0  # s that a page's question for a frame stays open
-CLOSING = 0.05  # s until it notices that it is to close
-LONGEST = 4096  # bytes of an order
-SILENCE = 30.0  # s that a connection says nothing
+PATIENCE = 10.0  # s that a request for a frame stays open
+CLOSING = 0.05  # s until the server notices that it is closed
+LONGEST = 4096  # bytes of a command
+SILENCE = 30.0  # s of a silent connection
 MOST_OPEN = 32  # connections: a page has two
 MOST_DIGITS = 15  # of a number in a request
-MOST_ORDERS = 1000  # that wait to be obeyed
+MOST_COMMANDS = 1000  # that wait to be applied
 PAGE = {
     "/": ("view.html", "text/html; charset=utf-8"),
     "/view.css": ("view.css", "text/css; charset=utf-8"),
@@ -34,22 +34,22 @@ PAGE = {
     "/scene.js": ("scene.js", "text/javascript; charset=utf-8"),
 }
 
-Order = dict[str, Any]
+Command = dict[str, Any]
 
 
 class Server:
-    """Serves until it is closed. `show` and `orders` are for one thread; pages are answered in threads of their own."""
+    """Serves until it is closed. `show` and `commands` are for one thread; pages are answered in others."""
 
     def __init__(self, port: int, *, remedy: str = "give another with --port") -> None:
         """port: the first that is tried; remedy: what a user can do about it.
 
         Raises UnityEnvironmentException if none of those that follow is free.
         """
-        self.waiting = 0  # pages that want a frame; a number that others may just read
+        self.waiting = 0  # pages that wait for a frame; other threads may read it
         self._frame, self._number = b"", 0
         self._news = threading.Condition()
         self._closed = False
-        self._orders: queue.Queue[Order] = queue.Queue(MOST_ORDERS)
+        self._commands: queue.Queue[Command] = queue.Queue(MOST_COMMANDS)
         self._server = _listen(port, self, remedy)
         self.port: int = self._server.server_address[1]
         self.address = f"http://{HOST}:{self.port}/"
@@ -57,25 +57,25 @@ class Server:
         self._thread.start()
 
     def show(self, frame: bytes) -> None:
-        """Give all pages that wait a frame."""
+        """Send a frame to all pages that wait."""
         with self._news:
             self._frame, self._number = frame, self._number + 1
             self.waiting = 0
             self._news.notify_all()
 
-    def orders(self, *, patience: float = 0.0) -> list[Order]:
-        """Return what pages ordered since the last call; wait up to patience seconds for a first order."""
-        heard: list[Order] = []
+    def commands(self, *, patience: float = 0.0) -> list[Command]:
+        """Return the commands since the last call; wait up to patience seconds for the first."""
+        received: list[Command] = []
         try:
             if patience > 0:
-                heard.append(self._orders.get(timeout=patience))
+                received.append(self._commands.get(timeout=patience))
             while True:
-                heard.append(self._orders.get_nowait())
+                received.append(self._commands.get_nowait())
         except queue.Empty:
-            return heard
+            return received
 
     def close(self) -> None:
-        """Tell pages that it is over, and free the port."""
+        """End all requests and free the port."""
         with self._news:
             self._closed = True
             self._news.notify_all()
@@ -83,13 +83,13 @@ class Server:
         self._server.server_close()
         self._thread.join()
 
-    def take(self, order: Order) -> None:
-        """Keep an order until it is obeyed; one too many is lost."""
+    def take(self, command: Command) -> None:
+        """Queue a command; drop it if the queue is full."""
         with suppress(queue.Full):
-            self._orders.put_nowait(order)
+            self._commands.put_nowait(command)
 
     def frame_other_than(self, number: int) -> tuple[bytes, int]:
-        """Return a frame that is not this one, and its number, as soon as there is one; number 0 after a while."""
+        """Wait for a frame other than this one and return it with its number; number 0 after a timeout."""
         with self._news:
             if self._number == number or not self._number:
                 self.waiting += 1
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
-        """Take an order. Other sites' pages may not send JSON, so only ours is heard."""
+        """Take an order. Other sites' pages may not send JSON, so only ours is received."""
         length = _whole(self.headers.get("Content-Length", ""))
         if not self._ours():
             return
@@ -134,20 +134,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.BAD_REQUEST)
             return
         try:
-            order = json.loads(self.rfile.read(length))
+            command = json.loads(self.rfile.read(length))
         except (ValueError, RecursionError):
-            order = None
-        if not isinstance(order, dict):
+            command = None
+        if not isinstance(command, dict):
             self._send(HTTPStatus.BAD_REQUEST)
             return
-        self.watch.take(order)
+        self.watch.take(command)
         self._send(HTTPStatus.NO_CONTENT)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing: the terminal belongs to the run."""
+        """Print nothing: the terminal belongs to the run."""
 
     def _ours(self) -> bool:
-        """Is it asked by a name of this machine? Else the name of a foreign site leads here."""
+        """Return whether the Host header names this machine, to reject DNS rebinding."""
         if self.headers.get("Host", "").rpartition(":")[0] in OURS or self.headers.get("Host") in OURS:
             return True
         self.close_connection = True
@@ -196,7 +196,7 @@ class _Listener(ThreadingHTTPServer):
         self._one = threading.Lock()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread; where there are too many connections, the oldest ends. A page asks again."""
+        """Answer in a thread; with too many connections, close the oldest. A page requests again."""
         with self._one:
             self._open.append(request)
             surplus = self._open.pop(0) if len(self._open) > MOST_OPEN else None
@@ -212,20 +212,20 @@ class _Listener(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Let a page that went away in the middle of a sentence go."""
+        """Ignore a page that disconnected within a request."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 def _whole(text: str) -> int | None:
-    """Return a number from 0 on, None for what is none, or has too many digits to be meant."""
+    """Return a number from 0 on, None for other text or too many digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
 def _listen(port: int, server: Server, remedy: str) -> _Listener:
     handler = type("Handler", (_Handler,), {"watch": server})
     for free in range(port, min(port + PORTS, 65536)):
-        with suppress(OSError):  # somebody else listens there
+        with suppress(OSError):  # the port is taken
             return _Listener((HOST, free), handler)
     raise UnityEnvironmentException(
         f"port {port}: neither it nor the {PORTS - 1} that follow are free to show the page at; {remedy}"

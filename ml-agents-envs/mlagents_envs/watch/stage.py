@@ -1,4 +1,4 @@
-"""What is shown of an example, and how the page is told: which areas, which agent is picked, and what it is doing."""
+"""The view of an example: which areas are shown, which agent is picked, and the frames for the page."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mlagents_envs.examples.look.look import draw, look_of
 from mlagents_envs.printable import printable
 from mlagents_envs.watch.frames import encode
 from mlagents_envs.watch.returns import Returns
-from mlagents_envs.watch.server import Order
+from mlagents_envs.watch.server import Command
 
 MOST_AREAS = 32  # that are shown at once
 
 
 class Stage:
-    """Obeys the orders that change what is seen: `area` (a number, -1 for all) and `pick` (an agent's row)."""
+    """Applies the page's commands `area` (a number, -1 for all) and `pick` (an agent's row)."""
 
     def __init__(self, example: ExampleEnv, *, title: str) -> None:
         """Raises UnityEnvironmentException for an example that cannot be drawn."""
@@ -30,9 +30,9 @@ class Stage:
         self.picked = 0  # the row of an agent
         self.may_pick = True
 
-    def obey(self, order: Order) -> None:
-        """Take an order; what makes no sense is ignored, as the page may be of an older run."""
-        area, row = order.get("area"), order.get("pick")
+    def apply(self, command: Command) -> None:
+        """Apply a command; invalid values are ignored, since the page may belong to an older run."""
+        area, row = command.get("area"), command.get("pick")
         if type(area) is int and -1 <= area < self.example.areas:
             self.area = area
             if area >= 0 and self.may_pick and self.picked // self.example.PER_AREA != area:
@@ -45,7 +45,7 @@ class Stage:
         return range(min(self.example.areas, MOST_AREAS)) if self.area < 0 else range(self.area, self.area + 1)
 
     def frame(self, facts: dict[str, Any], action: ActionTuple | None = None) -> bytes:
-        """Return a frame of what is shown now. action: what all rows did last, if that is known."""
+        """Return a frame of what is shown now. action: the last one of all rows, if that is known."""
         example, returns, shown = self.example, self.returns, self.shown()
         per_area = example.PER_AREA
         row = self.picked
@@ -78,10 +78,10 @@ class Stage:
 
 
 def _behavior(example: ExampleEnv, row: int) -> str:
-    return example.behavior_of(row) or "nobody"
+    return example.behavior_of(row) or "no agent"
 
 
 def _words(action: ActionTuple, row: int) -> str:
-    """Return an action as it is read: continuous values, then choices."""
+    """Return an action as text: continuous values, then choices."""
     values = [f"{value:+.2f}" for value in np.asarray(action.continuous)[row].tolist()]
     return " ".join([*values, *(str(choice) for choice in np.asarray(action.discrete)[row].tolist())])

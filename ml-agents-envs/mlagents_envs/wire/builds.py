@@ -15,15 +15,15 @@ from typing import NamedTuple
 from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.names import nearest
 
-SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}  # as sys.platform says it, and as people do
+SYSTEMS = {"linux": "Linux", "darwin": "macOS", "win32": "Windows"}  # sys.platform -> name of the system
 ENDINGS = (".app", ".exe", ".x86_64", ".x86")
-SHOWN = 8  # names of a folder that a sentence lists
+SHOWN = 8  # names of a folder that a message lists
 
 
 def find_player(path: str | Path) -> Path:
     """Return the absolute path of the executable that `path` means on this platform, with or without its ending.
 
-    Raises UnityEnvironmentException, with what lies there instead.
+    Raises UnityEnvironmentException with what is there instead.
     """
     given = str(path).strip()
     if not given:
@@ -43,7 +43,7 @@ def _without_ending(path: Path) -> Path:
 
 
 def _players(bare: Path, system: str) -> Iterator[Path]:
-    """Yield the files that may be the player of this name, the likeliest first."""
+    """Yield the files that may be the player of this name, the most likely first."""
     if not bare.name:
         return
     if system == "linux":
@@ -102,16 +102,16 @@ def lacks_data(executable: Path) -> str | None:
     if made is None or made.system == "darwin" or _data(executable).is_dir():
         return None
     return (
-        f"{executable} lies without its folder {_data(executable).name}, and no Unity player starts without it; "
+        f"{executable} is without its folder {_data(executable).name}, and no Unity player starts without it; "
         "copy the whole build, and rename its parts together"
     )
 
 
-# what lies there instead
+# what is there instead
 
 
 def _instead(bare: Path, system: str) -> str:
-    """Return why there is no player of this name, and what is likeliest meant."""
+    """Return why there is no player of this name, and the most likely alternative."""
     here = SYSTEMS.get(system, system)
     for other in _others(system):
         found = next(_players(bare, other), None)
@@ -131,7 +131,7 @@ def _instead(bare: Path, system: str) -> str:
 
 
 def _inside(folder: Path, system: str) -> str:
-    """Return which player a folder holds."""
+    """Return a sentence on the players that a folder holds."""
     if players := _players_in(folder, system):
         return f"is a folder; give the player in it: {' or '.join(str(player) for player in players)}"
     here = SYSTEMS.get(system, system)
@@ -158,9 +158,9 @@ def _holds(folder: Path) -> str:
 
 
 class Made(NamedTuple):
-    """For whom a program was made."""
+    """The platform that a program was built for."""
 
-    system: str  # as sys.platform says it
+    system: str  # as in sys.platform
     processors: tuple[str, ...]
 
 
@@ -216,7 +216,7 @@ def wrong_file(executable: Path) -> str | None:
             return f"{executable} may not be executed by this user or on this file system; copy the build elsewhere"
         return f"{executable} may not be executed; chmod +x {shlex.quote(str(executable))}"
     if not os.access(executable, os.R_OK):
-        return None  # which hinders no start
+        return None  # it can be started all the same
     made = made_for(executable)
     return _no_program(executable) if made is None else _wrong_machine(executable, made)
 
@@ -243,7 +243,7 @@ def _no_program(executable: Path) -> str | None:
         words = line[2:].decode(errors="replace").strip(" \n").split(" ")
         if Path(words[0]).exists():
             return None
-        return f"{executable} is a script for {words[0]!r}, which is not installed; install it or mend the first line"
+        return f"{executable} is a script for {words[0]!r}, which is not installed; install it or fix the first line"
     if not line:
         return f"{executable} is empty; copy the build again"
     if line.startswith(b"PK"):

@@ -1,4 +1,4 @@
-"""What players say, from bytes to columns."""
+"""Decodes the messages of players: from bytes to columns."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from mlagents_envs.wire.packages import Package, plain_layout
 from mlagents_envs.wire.replies import WELL
 
 Array = NDArray[Any]
-Agents = bytes | memoryview  # a list of agents, not read yet
+Agents = bytes | memoryview  # a list of agents, not decoded yet
 MOST_BEHAVIORS = 1024  # of one player
 MOST_SENSORS = 1024  # of one agent
 LONGEST_NAME = 1024  # bytes
-LONGEST_BEGINNING = 2**22  # bytes of versions and descriptions, which become many times as many
+LONGEST_INITIALIZATION = 2**22  # bytes of versions and descriptions; decoded they take many times as many
 
 
-class Said(NamedTuple):
-    """A player's message: its frame read, its agents still in bytes."""
+class PlayerMessage(NamedTuple):
+    """A player's message: decoded but for its agents, which are still bytes."""
 
-    status: int  # 200 = all is well; anything else: the player is stopping
-    reason: str  # why it is stopping, if it says
+    status: int  # 200 = OK; anything else: the player is stopping
+    reason: str  # why it is stopping, may be empty
     agents: dict[str, Agents]  # by behavior
     side_channel: bytes
-    beginning: UnityRLInitializationOutputProto  # versions at first, later behaviors that are new
+    initialization: UnityRLInitializationOutputProto  # versions in the first message, new behaviors in later ones
 
 
-def read_message(raw: bytes) -> Said:
-    """Return what a player says; raises UnityCommunicationException if these bytes are no message of the protocol."""
+def read_message(raw: bytes) -> PlayerMessage:
+    """Return a decoded message; raises UnityCommunicationException if these bytes are no message of the protocol."""
     status, reason, side_channel = 0, "", b""
     agents: dict[str, Agents] = {}
-    beginning = UnityRLInitializationOutputProto()
+    initialization = UnityRLInitializationOutputProto()
     try:
         for field, _, part in read_fields(memoryview(raw)):
             if field == 1:
@@ -55,19 +55,19 @@ def read_message(raw: bytes) -> Said:
                     if inside == 1:
                         agents, side_channel = _read_output(output)
                     elif inside == 2:
-                        _check_beginning(output)
-                        beginning.MergeFromString(bytes(output))
+                        _check_initialization(output)
+                        initialization.MergeFromString(bytes(output))
     except (Malformed, DecodeError, UnicodeDecodeError) as error:
         raise UnityCommunicationException(
-            f"what arrived is no message of the protocol ({error}): is something else than a Unity player connected?"
+            f"what arrived is no message of the protocol ({error}): is a program other than a Unity player connected?"
         ) from error
-    return Said(status, reason, agents, side_channel, beginning)
+    return PlayerMessage(status, reason, agents, side_channel, initialization)
 
 
-def _check_beginning(raw: memoryview) -> None:
+def _check_initialization(raw: memoryview) -> None:
     """Raise Malformed for descriptions of more behaviors, or longer ones, than any player has."""
-    if len(raw) > LONGEST_BEGINNING:
-        raise Malformed(f"its description has {len(raw)} bytes; {LONGEST_BEGINNING} are the most")
+    if len(raw) > LONGEST_INITIALIZATION:
+        raise Malformed(f"its description has {len(raw)} bytes; {LONGEST_INITIALIZATION} are the most")
     described = sum(1 for field, _, _ in read_fields(raw) if field == 5)
     if described > MOST_BEHAVIORS:
         raise Malformed(f"it describes {described} behaviors; {MOST_BEHAVIORS} are the most")
@@ -82,20 +82,20 @@ def is_last(raw: bytes) -> bool:
         return False
 
 
-def why_no_greeting(raw: bytes) -> str | None:
-    """Return why a first message opens no conversation, None if it does."""
+def why_no_handshake(raw: bytes) -> str | None:
+    """Return why a first message opens no connection, None if it does."""
     try:
-        said = read_message(raw)
+        message = read_message(raw)
     except UnityCommunicationException:
-        return "what it says is no message of the protocol"
-    return None if said.status == WELL else "it says goodbye at once"
+        return "what it sent is no message of the protocol"
+    return None if message.status == WELL else "its first message closes the connection"
 
 
-def why_stranger(raw: bytes) -> str | None:
-    """Return why this first message is not a player's, None if it is: a player says which versions it has."""
-    if (why := why_no_greeting(raw)) is not None:
+def why_not_player(raw: bytes) -> str | None:
+    """Return why this first message is not a player's, None if it is: a player's has its versions."""
+    if (why := why_no_handshake(raw)) is not None:
         return why
-    return None if read_message(raw).beginning.ByteSize() else "it does not say which version it has"
+    return None if read_message(raw).initialization.ByteSize() else "its first message has no version"
 
 
 def _read_output(raw: memoryview) -> tuple[dict[str, Agents], bytes]:
@@ -121,10 +121,10 @@ def _read_output(raw: memoryview) -> tuple[dict[str, Agents], bytes]:
 
 
 def first_agent(raw: Agents) -> AgentInfoProto:
-    """Return the first of a list of agents, which shows what the others see too.
+    """Return the first of a list of agents, whose sensors are those of all.
 
     Raises UnityCommunicationException if the bytes are no such list, or it has more sensors than any agent;
-    UnityObservationException for a sensor with more to say than any.
+    UnityObservationException for a sensor whose description is too long.
     """
     try:
         part = next((part for field, _, part in read_fields(memoryview(raw)) if field == 1), memoryview(b""))
@@ -144,7 +144,7 @@ class AgentReader:
     """Turns the agents of one behavior from bytes to steps."""
 
     def __init__(self, behavior: str, spec: BehaviorSpec, package: Package | None = None) -> None:
-        """spec: as the player describes it; `self.spec` is how it is read, with images of (channels, height, width).
+        """spec: as the player sends it; `self.spec` is how it is read, with images of (channels, height, width).
 
         package: the release that sends it. Without one, observations are taken as the specification has them.
         """
@@ -180,12 +180,12 @@ class AgentReader:
         return self._split(columns, obs)
 
     def _fast(self, raw: Agents) -> Columns | None:
-        """Return the columns, or None if only protobuf can tell."""
+        """Return the columns, or None if protobuf must read them."""
         if self._walk is None or not len(raw):
             return None
         view = np.frombuffer(raw, np.uint8)
         n = self._walk.count(view)
-        if n < 0 or n * int(self._sizes.sum()) * 4 > len(raw):  # so it is compressed, or too little
+        if n < 0 or n * int(self._sizes.sum()) * 4 > len(raw):  # it is compressed, or too short
             return None
         columns = empty_columns(n, self.spec, len(raw))
         if not self._walk.read(view, self._shapes, self._sizes, *columns):
@@ -204,7 +204,7 @@ class AgentReader:
             begins += n * size
 
     def _check_finite(self, columns: Columns, obs: list[Array]) -> None:
-        """Images cannot be wrong in this way, or may be: as in Unity's trainers they are taken as they are."""
+        """Raise for a number that is not finite; images are not checked, as in Unity's trainers."""
         named = [("reward", columns.number[0]), ("group reward", columns.number[1])]
         named += [
             (f"observation '{sensor.name}'", column)
@@ -254,7 +254,7 @@ def _ended_later(agent: Array, over: Array, asking: Array) -> Array | None:
 
 
 def _rows(columns: Columns, rows: Array) -> Columns:
-    """Return some agents, without what they see."""
+    """Return some agents, without their observations."""
     return Columns(
         columns.agent[rows], columns.group[rows], columns.number[:, rows], columns.flag[:, rows], columns.mask[rows],
         columns.floats[:0],

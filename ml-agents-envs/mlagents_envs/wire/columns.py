@@ -18,7 +18,7 @@ FREE = 2**24  # bytes of rows that any message may have
 
 
 class Columns(NamedTuple):
-    """What all agents of a behavior say at once."""
+    """The data of all agents of a behavior in one message."""
 
     agent: Array  # (n,) int32
     group: Array  # (n,) int32, 0 = alone
@@ -31,11 +31,11 @@ class Columns(NamedTuple):
 def empty_columns(n: int, spec: BehaviorSpec, message: int) -> Columns:
     """Return columns of zeros for n agents that came in so many bytes.
 
-    Raises UnityObservationException if there is no room for so much, or nobody would say so much in so few bytes.
+    Raises UnityObservationException if they exceed the limits above, or could not have come in so few bytes.
     """
     numbers = n * sum(sensor_sizes(spec))
     if numbers > MOST_NUMBERS:
-        raise UnityObservationException(f"{n} agents would see {numbers} numbers at once; {MOST_NUMBERS} are the most")
+        raise UnityObservationException(f"{n} agents have {numbers} numbers to observe; {MOST_NUMBERS} are the most")
     choices = sum(spec.action_spec.discrete_branches)
     if n * (PER_AGENT + choices) > GROWTH * message + FREE:
         raise UnityObservationException(f"{n} agents with masks of {choices} choices came in {message} bytes only")
@@ -55,7 +55,7 @@ def sensor_sizes(spec: BehaviorSpec) -> list[int]:
 
 
 def observations(columns: Columns, spec: BehaviorSpec) -> list[Array]:
-    """Return one (n, *shape) view per sensor of what the agents see."""
+    """Return the agents' observations: one (n, *shape) view per sensor."""
     n, begins, seen = len(columns.agent), 0, []
     for sensor, size in zip(spec.observation_specs, sensor_sizes(spec), strict=True):
         seen.append(columns.floats[begins : begins + n * size].reshape(n, *sensor.shape))

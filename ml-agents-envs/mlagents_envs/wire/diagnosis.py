@@ -1,4 +1,4 @@
-"""Why a player does not start, does not answer, ended, or does not fit: one sentence of cause, one of remedy."""
+"""Why a player does not start, does not answer, ended, or is incompatible: one sentence of cause, one of remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUOTED = 10  # last lines of a log that are repeated
 SEARCHED = 200  # and that are searched for known causes
 WITHOUT_SCREEN = "pass no_graphics (--no-graphics), or run under `xvfb-run -a`"
 
-_KNOWN = [  # what a log says -> what it means
+_KNOWN = [  # pattern in a log -> what it means
     (r"(?i)unable to open display|can(?:no|')t open display|no available video device",
      f"It found no display: {WITHOUT_SCREEN}."),
     (r"error while loading shared libraries: UnityPlayer\.so",
@@ -48,14 +48,14 @@ _UNITY_LOG = {
 }
 
 
-class Stage(Enum):
-    """How far a conversation came."""
+class ConnectionPhase(Enum):
+    """How far the connection to a player got."""
 
-    NOBODY = "nobody connected"
-    GREETED = "it said hello"
-    RESET = "it was asked to reset"
-    RUNNING = "it answered before"
-    REJECTED = "its message was not accepted"
+    NOT_CONNECTED = "no player connected"
+    CONNECTED = "it connected and got the handshake reply"
+    RESETTING = "it received the reset"
+    RUNNING = "it sent steps before"
+    REJECTED = "its message was rejected"
 
 
 def no_display(*, no_graphics: bool, environment: Mapping[str, str] = os.environ) -> str | None:
@@ -68,55 +68,55 @@ def no_display(*, no_graphics: bool, environment: Mapping[str, str] = os.environ
 # silence
 
 
-def why_silent(stage: Stage, *, seconds: float, editor: bool, player: Player | None, limit: int) -> str:
-    """Return why nothing more was heard for so many seconds, and what to do.
+def why_silent(phase: ConnectionPhase, *, seconds: float, editor: bool, player: Player | None, limit: int) -> str:
+    """Return why no message came for so many seconds, and what to do.
 
-    limit: bytes of the largest message that is taken. A player that ended is diagnosed by `why_exited`.
+    limit: bytes of the largest message that is accepted. A player that ended is diagnosed by `why_exited`.
     """
-    said = _silence(stage, f"for {seconds:g} s", editor=editor, limit=limit)
+    cause = _silence(phase, f"for {seconds:g} s", editor=editor, limit=limit)
     if player is None:
-        return said
-    if stage is not Stage.REJECTED:  # after that a player ends too, but its message was the cause
+        return cause
+    if phase is not ConnectionPhase.REJECTED:  # after that a player ends too, but its message was the cause
         if player.poll() is not None:
             return why_exited(player)
         if _is_halted(player):
-            said = f"Process {player.pid} is stopped, and said nothing for {seconds:g} s: `kill -CONT {player.pid}`."
-    return _with_log(said, player)
+            cause = f"Process {player.pid} is stopped and sent nothing for {seconds:g} s: `kill -CONT {player.pid}`."
+    return _with_log(cause, player)
 
 
-def _silence(stage: Stage, how_long: str, *, editor: bool, limit: int) -> str:
+def _silence(phase: ConnectionPhase, how_long: str, *, editor: bool, limit: int) -> str:
     who = "The Unity Editor" if editor else "The player"
     paused = " Play mode may also be paused." if editor else ""
-    if stage is Stage.NOBODY and editor:
+    if phase is ConnectionPhase.NOT_CONNECTED and editor:
         return (
-            f"Nobody connected {how_long}. Press Play in the Unity Editor, in a scene with an active agent whose "
+            f"No player connected {how_long}. Press Play in the Unity Editor, in a scene with an active agent whose "
             "Behavior Type is Default; a scene without one does not connect."
         )
-    if stage is Stage.NOBODY:
+    if phase is ConnectionPhase.NOT_CONNECTED:
         return (
             f"The player runs but did not connect {how_long}. Check that its first scene has an active agent whose "
             "Behavior Type is Default, and that no dialog waits for a click; if it only loads slowly, raise "
             "timeout_wait (--timeout-wait)."
         )
-    if stage is Stage.GREETED:
+    if phase is ConnectionPhase.CONNECTED:
         return (
-            f"{who} said hello and then nothing {how_long}. Its first scene hangs or loads slowly: see its log, or "
+            f"{who} connected and then sent nothing {how_long}. Its first scene hangs or loads slowly: see its log, or "
             "raise timeout_wait (--timeout-wait)."
         )
-    if stage is Stage.RESET:
+    if phase is ConnectionPhase.RESETTING:
         return (
-            f"{who} was asked to reset and said nothing {how_long}: no agent asks for a decision. Check that an "
+            f"{who} received the reset and sent nothing {how_long}: no agent requests a decision. Check that an "
             "active agent has a Decision Requester, or calls RequestDecision, and that its Behavior Type is Default."
             + paused
         )
-    if stage is Stage.REJECTED:
+    if phase is ConnectionPhase.REJECTED:
         return (
-            f"The last message was larger than the limit of {limit / 2**20:g} MiB, or was cut off. Let the scene say "
-            "less at once: fewer agents or areas, smaller or compressed (PNG) observations."
+            f"The last message was larger than the limit of {limit / 2**20:g} MiB, or was cut off. Make the "
+            "scene send less: fewer agents or areas, smaller or compressed (PNG) observations."
         )
     return (
-        f"{who} answered before and has said nothing {how_long}. It hangs, or its agents stopped asking: check that "
-        "they begin anew when an episode ends and are not all disabled." + paused
+        f"{who} sent steps before and has sent nothing {how_long}. It hangs, or its agents stopped requesting "
+        "decisions: check that they start a new episode when one ends and are not all disabled." + paused
     )
 
 
@@ -130,18 +130,18 @@ def _is_halted(player: Player) -> bool:
 
 
 def why_exited(player: Player, *, wanted_window: bool = False) -> str:
-    """Return how a player ended, what its log lets one think of it, and its last lines.
+    """Return how a player ended, the likely cause from its log, and its last lines.
 
     wanted_window: it was to draw, and ended before it connected.
     """
     status = player.poll()
     if status is None:
-        return _with_log(f"{player.executable} (process {player.pid}) still runs.", player)
-    said = f"{player.executable} (process {player.pid}) {_ending(status)}."
+        return _with_log(f"{player.executable} (process {player.pid}) is still running.", player)
+    ending = f"{player.executable} (process {player.pid}) {_ending(status)}."
     missing = lacks_data(player.executable) if player.executable.is_file() else None
     if wanted_window and missing is None and (screen := no_display(no_graphics=False)) is not None:
         missing = f"If it wanted a window: {screen}"
-    return _with_log(said, player, missing=missing)
+    return _with_log(ending, player, missing=missing)
 
 
 def _ending(status: int) -> str:
@@ -154,16 +154,16 @@ def _ending(status: int) -> str:
             name = str(-status)
         by = ", often by the system when memory runs out" if name == "SIGKILL" else ""
         return f"was ended by signal {name}{by}"
-    number = status if status < 2**16 else f"0x{status:08X}"  # as Windows writes its own faults
+    number = status if status < 2**16 else f"0x{status:08X}"  # as Windows writes its own error codes
     return f"ended with status {number}"
 
 
-def _with_log(said: str, player: Player, missing: str | None = None) -> str:
+def _with_log(cause: str, player: Player, missing: str | None = None) -> str:
     lines = player.last_lines(SEARCHED)
     hint = next((meaning for line in reversed(lines) if (meaning := _meaning(line))), None)
     if hint is None and missing is not None:
         hint = missing + "."
-    parts = [said, hint] if hint else [said]
+    parts = [cause, hint] if hint else [cause]
     if lines:
         return "\n    ".join([" ".join([*parts, "Its last lines:"]), *lines[-QUOTED:]])
     log = _UNITY_LOG.get(sys.platform, _UNITY_LOG["linux"])
@@ -171,16 +171,16 @@ def _with_log(said: str, player: Player, missing: str | None = None) -> str:
 
 
 def _meaning(line: str) -> str | None:
-    """Return what a line of a log is known to mean."""
+    """Return the known cause that a line of a log shows."""
     found = ((re.search(pattern, line), meaning) for pattern, meaning in _KNOWN)
     return next((match.expand(meaning) for match, meaning in found if match), None)
 
 
-# what does not fit
+# incompatible versions and behaviors
 
 
 def versions_differ(ours: str, theirs: str, package: str) -> str | None:
-    """Return a sentence unless both speak the same protocol: equal majors, and equal minors while Unity's major is 0.
+    """Return a sentence unless both have the same protocol: equal majors, and equal minors while Unity's major is 0.
 
     package: the version of com.unity.ml-agents in the scene.
     """
@@ -204,7 +204,7 @@ def versions_differ(ours: str, theirs: str, package: str) -> str | None:
 
 
 def behaviors_differ(in_build: Iterable[str], in_file: Iterable[str]) -> list[str]:
-    """Return a sentence for each behavior that only the build or only the file has; `?team=` does not count."""
+    """Return a sentence for each behavior that only the build or only the file has; `?team=` is ignored."""
     build = {name.partition("?")[0] for name in in_build}
     file = set(in_file)
     return [

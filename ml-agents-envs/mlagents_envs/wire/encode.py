@@ -1,4 +1,4 @@
-"""What players say, from columns to bytes.
+"""Encodes the messages of players: from columns to bytes.
 
 What agents of a behavior have in common is prepared once, and their own bytes are laid over copies of it, all agents at
 once. Fields come in the order of their numbers, as protobuf writes them.
@@ -27,7 +27,7 @@ _LONGER = np.uint64(1) << _SHIFTS[1:]  # the first number that needs 2, 3, ... b
 
 
 class Form(NamedTuple):
-    """What decides which bytes agents have in common."""
+    """What determines the bytes that agents have in common."""
 
     done: bool
     masked: bool

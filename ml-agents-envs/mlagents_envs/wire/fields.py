@@ -12,7 +12,7 @@ _SIZES = {FIXED32: 4, FIXED64: 8}
 
 
 class Malformed(ValueError):
-    """These bytes are no message."""
+    """These bytes are not a valid message."""
 
 
 def read_varint(raw: memoryview, at: int) -> tuple[int, int]:

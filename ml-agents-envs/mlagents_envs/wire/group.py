@@ -1,4 +1,4 @@
-"""Processes that end together: a player, what it starts itself, and none later than the process that started it."""
+"""Processes that end together: a player and its children, at the latest when this process ends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if sys.platform == "win32":
             self._system = ctypes.WinDLL("kernel32", use_last_error=True)
             self._system.CreateJobObjectW.restype = wintypes.HANDLE
             limits = _Limits(flags=KILL_ON_JOB_CLOSE)
-            # where a step fails, the player is an ordinary process: it still ends when its connection is lost
+            # where a call fails, the player is an ordinary process: it still ends when its connection is lost
             self._job = wintypes.HANDLE(self._system.CreateJobObjectW(None, None))
             self._system.SetInformationJobObject(
                 self._job, EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)
@@ -57,8 +57,8 @@ if sys.platform == "win32":
             self._system.AssignProcessToJobObject(self._job, handle)
             self._system.CloseHandle(handle)
 
-        def ask(self) -> None:
-            """Ask the processes to end; only those with a console hear it."""
+        def terminate(self) -> None:
+            """Ask the processes to end; only those with a console receive the signal."""
             with suppress(OSError):
                 self.process.send_signal(signal.CTRL_BREAK_EVENT)
 
@@ -75,7 +75,7 @@ else:
         """A process in a session of its own, so that Ctrl-C in the terminal does not reach it.
 
         On Linux the kernel kills the process when the *thread* that started it ends, which is one that lasts as long as
-        this process. What a player starts itself is only ended by `kill`. On macOS nothing like it exists: there a
+        this process. Children of the player are only ended by `kill`. On macOS nothing like it exists: there a
         player ends because Unity quits when its connection is lost.
         """
 
@@ -86,8 +86,8 @@ else:
                 preexec_fn=before,
             ))  # fmt: skip
 
-        def ask(self) -> None:
-            """Ask the processes to end; stopped ones go on, to hear it."""
+        def terminate(self) -> None:
+            """Ask the processes to end; stopped ones are continued so that they receive the signal."""
             self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)
 
@@ -104,7 +104,7 @@ Process = subprocess.Popen[bytes]
 
 
 class _Starter:
-    """A thread that starts processes for others and lasts as long as this process."""
+    """A thread that starts processes and lasts as long as this process."""
 
     def __init__(self) -> None:
         self._work: SimpleQueue[tuple[Future[Process], Callable[[], Process]]] = SimpleQueue()
@@ -125,13 +125,13 @@ class _Starter:
             future, function = self._work.get()
             try:
                 future.set_result(function())
-            except BaseException as error:  # it is raised where the process is asked for
+            except BaseException as error:  # it is raised where the result is read
                 future.set_exception(error)
 
 
 @cache
 def _starter(process: int) -> _Starter:
-    """Return the one of this process: a fork has another."""
+    """Return the starter of this process: a fork has another."""
     return _Starter()
 
 
@@ -142,7 +142,7 @@ def _kill(started: Future[Process]) -> None:
 
 
 def _end_with(parent: int) -> Callable[[], None] | None:
-    """Return what a child of `parent` does before it becomes the player, so that it does not outlive its parent.
+    """Return what a child of `parent` runs before exec, so that it does not outlive its parent.
 
     All is prepared here: between fork and exec only system calls are safe.
     """
@@ -155,7 +155,7 @@ def _end_with(parent: int) -> Callable[[], None] | None:
 
     def end_with_parent() -> None:
         prctl(set_death_signal, kill, 0, 0, 0)
-        if getppid() != parent:  # it ended before the wish was known
+        if getppid() != parent:  # it ended before prctl was called
             leave(1)
 
     return end_with_parent

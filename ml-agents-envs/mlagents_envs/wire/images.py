@@ -1,4 +1,4 @@
-"""Observations that travel as PNG: one image after another, and which output channel each of their channels feeds."""
+"""Observations that are sent as PNG: images in a row, and the output channel of each of their channels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def decode_png(data: bytes, shape: Sequence[int], mapping: Sequence[int] = ()) -
     one, a single output channel is the mean of the first image, and several are the first ones. Frames of a stack that
     are missing may be one image each (see `stacks`).
     Raises UnityObservationException if the bytes are no images, or not of that shape, or if there are more of them, or
-    a longer mapping, than so many channels need: no more than these is unpacked.
+    a longer mapping, than so many channels need: no more than these are decoded.
     """
     channels, height, width = shape
     most = PER_CHANNEL * channels
@@ -92,7 +92,7 @@ def _end(data: bytes, start: int) -> int:
 
 
 def _pixels(data: bytes, height: int, width: int) -> Array:
-    """Return one image as (channels, height, width) uint8; its size is known before a pixel is unpacked."""
+    """Return one image as (channels, height, width) uint8; its size is checked before a pixel is decoded."""
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.size != (width, height):
@@ -110,7 +110,7 @@ def _mapped(planes: Array, channels: int, mapping: Array) -> Array:
     if len(mapping) != len(planes):
         raise UnityObservationException(f"a mapping is for {len(mapping)} channels; the images have {len(planes)}")
     if not len(used) or used[-1] >= channels or len(used) != used[-1] + 1:
-        raise UnityObservationException(f"the mapping {mapping.tolist()} does not lead to {channels} channels")
+        raise UnityObservationException(f"the mapping {mapping.tolist()} does not map to {channels} channels")
     if len(used) != channels:
         raise UnityObservationException(f"the mapping {mapping.tolist()} fills {len(used)} of {channels} channels")
     kept = mapping >= 0

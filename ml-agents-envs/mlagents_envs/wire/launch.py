@@ -1,4 +1,4 @@
-"""How players are started, watched and stopped."""
+"""Starts, monitors and stops players."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mlagents_envs.wire.group import Group
 __all__ = ["Player", "find_player", "player_arguments", "start"]
 
 GRACE = 2.0  # seconds between asking a player to end and ending it
-REAPED = 10.0  # seconds for the system to clear away what was killed
-TAIL = 64 * 1024  # bytes at the end of a log that are looked at
+REAPED = 10.0  # seconds for the system to reap a killed process
+TAIL = 64 * 1024  # bytes read from the end of a log
 
 
 def player_arguments(
     port: int, *, no_graphics: bool = False, log: Path | None = None, additional: Sequence[str] = ()
 ) -> list[str]:
-    """Return what a player is started with; `log` is where Unity writes, unless `additional` says it."""
+    """Return a player's command-line arguments; `log`: Unity's log file, unless `additional` has -logFile."""
     arguments = ["-nographics", "-batchmode"] if no_graphics else []
     arguments += ["--mlagents-port", str(port)]
     if log is not None and not any(argument.lower() == "-logfile" for argument in additional):
@@ -34,7 +34,7 @@ def player_arguments(
 
 
 def start(executable: Path, arguments: Sequence[str], *, output: int) -> Group:
-    """Start an executable, for whose log there is a folder then; output: a file descriptor.
+    """Start an executable, after making the folder of its log; output: a file descriptor.
 
     Raises UnityEnvironmentException with the cause.
     """
@@ -48,9 +48,9 @@ def start(executable: Path, arguments: Sequence[str], *, output: int) -> Group:
 
 
 class Player:
-    """A player that runs. It ends with `stop`, or with this process; see `Group`.
+    """A running player. It ends with `stop`, or with this process; see `Group`.
 
-    log: gets what it prints; without one, that goes to a temporary file, which is gone after `stop`.
+    log: file for what it prints; without one, a temporary file, which `stop` removes.
     """
 
     def __init__(self, executable: Path, arguments: Sequence[str], *, log: Path | None = None) -> None:
@@ -72,6 +72,7 @@ class Player:
 
     @property
     def pid(self) -> int:
+        """The process id."""
         return self._group.process.pid
 
     def poll(self) -> int | None:
@@ -79,7 +80,7 @@ class Player:
         return self._group.process.poll()
 
     def last_lines(self, n: int) -> list[str]:
-        """Return up to n lines, the last of Unity's own log if it wrote one, else of what it printed."""
+        """Return up to n last lines of Unity's own log if it wrote one, else of what it printed."""
         tail = b""
         if self._unity_log is not None and _version(self._unity_log) != self._before:
             with suppress(OSError), self._unity_log.open("rb") as written:
@@ -89,12 +90,12 @@ class Player:
         return lines[-n:] if n > 0 and tail.strip() else []
 
     def stop(self, patience: float) -> None:
-        """Wait this many seconds for it to end by itself, then end it and all that it started."""
+        """Wait this many seconds for it to end by itself, then end it and all processes that it started."""
         if self._printed.closed:
             return
         try:
             if not self._ends_within(patience):
-                self._group.ask()
+                self._group.terminate()
                 self._ends_within(GRACE)
         finally:
             self._group.kill()
@@ -109,7 +110,7 @@ class Player:
         return self.poll() is not None
 
     def _remove_temporary(self) -> None:
-        """Take the name of the temporary file away: at once where an open file needs none, else at the end."""
+        """Unlink the temporary file: at once where an open file needs no name, else at the end."""
         if self._temporary is not None:
             with suppress(OSError):  # Windows keeps what is open
                 self._temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What releases of Unity's package com.unity.ml-agents do differently with images, by the version in the handshake.
+"""How each release of Unity's package com.unity.ml-agents sends images, by the version in the handshake.
 
 | releases | shape | dimension properties | numbers of an uncompressed image |
 |---|---|---|---|
@@ -27,10 +27,10 @@ WITH_CHANNELS_FIRST = (3, 0, 0)  # the first whose shapes are (C, H, W)
 WITH_NUMBERS_LAST = (4, 0, 0)  # the last that writes the numbers of such a shape as (H, W, C)
 
 
-class Layout(NamedTuple):
-    """How one sensor's observation travels uncompressed."""
+class SensorLayout(NamedTuple):
+    """How one sensor's observation is sent uncompressed."""
 
-    shape: tuple[int, ...]  # that the message names
+    shape: tuple[int, ...]  # in the message
     stored: tuple[int, ...]  # shape of the numbers in the message
     axes: tuple[int, ...]  # those of `stored`, in the order in which the specification has them
 
@@ -57,7 +57,7 @@ class Package(NamedTuple):
     def has_channels_last(self, sensor: ObservationSpec) -> bool:
         """Is this sensor, as it is sent, an image of (height, width, channels)?
 
-        Its dimension properties decide, and the release where there are none. Sizes never do.
+        Its dimension properties decide, or the release where there are none; never its sizes.
         """
         if len(sensor.shape) != 3:
             return False
@@ -72,14 +72,14 @@ class Package(NamedTuple):
         height, width, channels = sensor.shape
         return sensor._replace(shape=(channels, height, width), dimension_property=CHANNELS_FIRST)
 
-    def layout(self, sensor: ObservationSpec) -> Layout:
+    def layout(self, sensor: ObservationSpec) -> SensorLayout:
         """Return how the numbers of a sensor that is sent are read."""
         stored, axes = sensor.shape, tuple(range(len(sensor.shape)))
         if self._writes_numbers_last(sensor):
             stored, axes = (*stored[1:], stored[0]), (2, 0, 1)
         if self.has_channels_last(sensor):
             axes = (axes[2], axes[0], axes[1])
-        return Layout(sensor.shape, stored, axes)
+        return SensorLayout(sensor.shape, stored, axes)
 
     def sent(self, sensor: ObservationSpec) -> tuple[ObservationSpec, bool]:
         """Return how this release sends a sensor, and whether it writes its (C, H, W) numbers as (H, W, C)."""
@@ -92,15 +92,15 @@ class Package(NamedTuple):
         properties = CHANNELS_LAST if any(properties) else properties
         return sensor._replace(shape=(height, width, channels), dimension_property=properties), True
 
-    def doubt(self, sensor: ObservationSpec) -> str | None:
-        """Return a sentence on how an image is taken if the release is not known."""
+    def warning(self, sensor: ObservationSpec) -> str | None:
+        """Return a warning of how an image is read if the release is not known."""
         if self.release is not None or len(sensor.shape) != 3:
             return None
         last = self.has_channels_last(sensor)
         properties = tuple(int(meaning) for meaning in sensor.dimension_property)
         return (
-            f"the player has no package version that is known ({self.version!r}); sensor '{sensor.name}' of shape "
-            f"{sensor.shape} is taken as {'(height, width, channels)' if last else '(channels, height, width)'}, since "
+            f"the player's package version {self.version!r} is not known; sensor '{sensor.name}' of shape "
+            f"{sensor.shape} is read as {'(height, width, channels)' if last else '(channels, height, width)'}, since "
             f"its dimension properties are {properties}"
         )
 
@@ -116,9 +116,9 @@ def read_package(version: str) -> Package:
     return Package(version, (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None)
 
 
-def plain_layout(sensor: ObservationSpec) -> Layout:
-    """Return the layout of numbers that come as the specification has them."""
-    return Layout(sensor.shape, sensor.shape, tuple(range(len(sensor.shape))))
+def plain_layout(sensor: ObservationSpec) -> SensorLayout:
+    """Return the layout of numbers that are sent as the specification has them."""
+    return SensorLayout(sensor.shape, sensor.shape, tuple(range(len(sensor.shape))))
 
 
 CURRENT = read_package("4.0.1")

@@ -1,4 +1,4 @@
-"""Whether the port of a player is free, and who has it if not."""
+"""Whether the port of a player is free, and which process holds it if not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def port_held(port: int) -> str | None:
 
 
 def who_holds(port: int) -> str | None:
-    """Return the process that listens at a port in words, None if nobody is seen there."""
+    """Return a description of the process that listens at a port, None if none is found."""
     owners = list(_owners(port))
     if not owners:
         return None
@@ -43,10 +43,10 @@ def who_holds(port: int) -> str | None:
 
 
 def _owners(port: int) -> Iterator[int | None]:
-    """Yield the process ids of a port's listeners, None where that is secret."""
+    """Yield the process ids of a port's listeners, None where access is denied."""
     try:
         connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:  # macOS shows only what belongs to oneself
+    except psutil.AccessDenied:  # macOS shows only the user's own processes
         yield from _own(port)
         return
     yield from (connection.pid for connection in connections if _listens(connection, port))
@@ -66,15 +66,15 @@ def _listens(connection: Any, port: int) -> bool:
 
 
 def _described(pid: int) -> str:
-    """Return a process in words, as far as this user may know it."""
-    process, said = None, f"process {pid}"
+    """Return a description of a process, as far as this user may read it."""
+    process, text = None, f"process {pid}"
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        said += f" ({process.name()})"
+        text += f" ({process.name()})"
     if process is not None:
         with suppress(psutil.Error):
-            said += time.strftime(", started %Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
+            text += time.strftime(", started %Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
         with suppress(psutil.Error):
-            command = " ".join(" ".join(process.cmdline()).split())  # a program may stand on many lines
-            said += f", command {command[:SHOWN]}{'...' if len(command) > SHOWN else ''}" if command else ""
-    return said + (", which is this very process" if pid == os.getpid() else "")
+            command = " ".join(" ".join(process.cmdline()).split())  # a command may have many lines
+            text += f", command {command[:SHOWN]}{'...' if len(command) > SHOWN else ''}" if command else ""
+    return text + (", which is this process" if pid == os.getpid() else "")

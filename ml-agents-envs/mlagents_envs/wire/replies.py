@@ -1,4 +1,4 @@
-"""What players are told, from columns to bytes: a template per number of agents, and one store per kind of action."""
+"""Encodes the messages to players: from columns to bytes, by one template for each number of agents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlagents_envs.wire.fields import VARINT, block, varint
 
 Array = NDArray[Any]
 WELL, CLOSING = 200, 400  # status of a message
-RESET = varint(4 << 3 | VARINT) + varint(1)  # the command; a step is what is said without one
+RESET = varint(4 << 3 | VARINT) + varint(1)  # the command field; a message without it is a step
 DEPRECATED, CONTINUOUS, DISCRETE = 1, 6, 7  # fields of an agent's action
 
 
@@ -22,7 +22,7 @@ class ActionWriter:
     """Turns the actions of one behavior from columns to bytes."""
 
     def __init__(self, behavior: str, spec: ActionSpec, *, deprecated: bool = False) -> None:
-        """deprecated: also say them as players older than protocol 1.3 read them."""
+        """deprecated: also write the field that players older than protocol 1.3 read."""
         self._key = block(1, behavior.encode())
         self._spec = spec
         self._deprecated = deprecated
@@ -63,17 +63,17 @@ class ActionWriter:
 
 def command(actions: Iterable[bytes], side_channel: bytes, *, reset: bool = False) -> bytes:
     """Return the message that takes a step, or resets the scene."""
-    said = b"".join(actions) + (RESET if reset else b"") + block(5, side_channel)
-    return _message(WELL, block(1, said))
+    rl_input = b"".join(actions) + (RESET if reset else b"") + block(5, side_channel)
+    return _message(WELL, block(1, rl_input))
 
 
-def greeting(said: UnityRLInitializationInputProto) -> bytes:
+def handshake_reply(initialization: UnityRLInitializationInputProto) -> bytes:
     """Return the message that answers a player's first."""
-    return _message(WELL, block(2, said.SerializeToString()))
+    return _message(WELL, block(2, initialization.SerializeToString()))
 
 
 def closing() -> bytes:
-    """Return the message that ends the conversation."""
+    """Return the message that closes the connection."""
     return block(1, varint(1 << 3 | VARINT) + varint(CLOSING))
 
 

@@ -1,4 +1,4 @@
-"""The place that a player calls: every call hands its bytes over and waits for bytes to take home."""
+"""The gRPC server that a player calls: every call delivers a message and waits for the reply."""
 
 from __future__ import annotations
 
@@ -21,63 +21,63 @@ log = logging.getLogger(__name__)
 METHOD = "/communicator_objects.UnityToExternalProto/Exchange"
 LOOPBACK, LOOPBACK_6 = "127.0.0.1", "::1"
 MESSAGE_LIMIT = 256 * 2**20  # bytes
-_CALLS = 16  # handled at once: one is enough for a player; the others are for those who are sent away
-_SILENCE = 2.0  # seconds in which a caller that is not known yet says what it wants
-_GRACE = 0.5  # seconds for the last answer to go out
+_CALLS = 16  # handled at once: a player needs one; the others are for callers that are rejected
+_SILENCE = 2.0  # seconds in which a new caller must send its first message
+_GRACE = 0.5  # seconds for the last reply to be sent
 
 
 class Interruption(Enum):
-    """What can come instead of a message."""
+    """What `receive` can return instead of a message."""
 
-    HUNG_UP = auto()  # the player left while it waited
+    DISCONNECTED = auto()  # the player left while it waited for a reply
     REJECTED = auto()  # its message was longer than the limit, or cut off
 
 
-def _goes_on(message: bytes) -> bool:
+def _never_last(message: bytes) -> bool:
     return False
 
 
-def _welcome(message: bytes) -> str | None:
+def _accept_any(message: bytes) -> str | None:
     return None
 
 
 class ExchangeServer:
     """Listens for one player, whose calls come one after another: `receive` and `answer` take turns.
 
-    The player is who first says what a player says; whoever calls before is sent away, with one line of log. A process
-    that was forked from this one can neither talk to the player nor end it.
+    The first caller whose message is a player's is the player; callers before it are rejected, with one line of log. A
+    process that was forked from this one can neither send to the player nor end it.
 
     A call with the player's last message is answered at once, whatever the owner of this server does meanwhile: Unity
-    waits for that answer on its main thread, without a deadline, and quits after it.
+    waits for that reply on its main thread, without a deadline, and quits after it.
     """
 
     def __init__(
-        self, port: int, *, address: str = LOOPBACK, limit: int = MESSAGE_LIMIT, farewell: bytes = b"",
-        is_last: Callable[[bytes], bool] = _goes_on, why_stranger: Callable[[bytes], str | None] = _welcome,
+        self, port: int, *, address: str = LOOPBACK, limit: int = MESSAGE_LIMIT, closing_message: bytes = b"",
+        is_last: Callable[[bytes], bool] = _never_last, why_not_player: Callable[[bytes], str | None] = _accept_any,
     ) -> None:  # fmt: skip
         """Listen; raises OSError if the port is taken.
 
-        address: only this machine can connect to the loopback address. limit: of a message, in bytes. farewell: what a
-        call gets that ends the conversation, or that comes after its end. is_last: does a message end it?
-        why_stranger: why a first message is not a player's, None if it is.
+        address: only this machine can connect to the loopback address. limit: of a message, in bytes. closing_message:
+        the reply to the player's last call, and to every call after it. is_last: is this the player's last message?
+        why_not_player: why a first message is not a player's, None if it is.
         """
         self.port = port
         self.limit = limit
-        self._farewell = farewell
+        self._closing_message = closing_message
         self._is_last = is_last
-        self._why_stranger = why_stranger
-        self.stranger = ""  # why a caller was no player, if one was none
+        self._why_not_player = why_not_player
+        self.rejected_caller = ""  # why the first caller that was rejected is no player
         self._process = os.getpid()
         self._inbox: SimpleQueue[bytes | Interruption] = SimpleQueue()
         self._outbox: SimpleQueue[bytes] = SimpleQueue()
         self._one = threading.Lock()  # held by the call that is being answered
         self._caller = ""  # the player, known by its first message
         self._introduction = threading.Lock()  # held while a caller becomes the player
-        self._ended = False  # by either side: every call gets the farewell
+        self._ended = False  # by either side: every call gets the closing message
         self._closed = False
         if not is_free(address, port):
             raise OSError(f"port {port} is taken")
-        self._threads = _Threads(_CALLS)
+        self._threads = _ThreadPool(_CALLS)
         self._server = grpc.server(
             self._threads,
             options=[
@@ -86,7 +86,7 @@ class ExchangeServer:
                 ("grpc.max_send_message_length", -1),
             ],
         )
-        self._server.add_generic_rpc_handlers((_Door(self),))
+        self._server.add_generic_rpc_handlers((_ExchangeHandler(self),))
         self._listen(address)
         if address == LOOPBACK and is_free(LOOPBACK_6, port):
             self._listen(LOOPBACK_6)  # Unity calls `localhost`, which may mean either
@@ -96,7 +96,7 @@ class ExchangeServer:
         """Raise UnityEnvironmentException in a process that was forked from the one that listens."""
         if self.is_inherited:
             raise UnityEnvironmentException(
-                "this environment was opened in another process, and a fork cannot use it; use multiprocessing with "
+                "this environment was opened in another process and cannot be used in a fork; use multiprocessing with "
                 "get_context('spawn') and open the environment there"
             )
 
@@ -106,7 +106,7 @@ class ExchangeServer:
         return os.getpid() != self._process
 
     def receive(self, seconds: float) -> bytes | Interruption | None:
-        """Return what the player says next, None if it says nothing for so long."""
+        """Return the player's next message, None if none comes in so many seconds."""
         self.check_process()
         try:
             return self._inbox.get(timeout=seconds)
@@ -117,24 +117,24 @@ class ExchangeServer:
         """Answer the call that waits."""
         self._outbox.put(message)
 
-    def forget(self) -> None:
-        """Let whoever greets next be the player: the one that did has left."""
+    def reset_caller(self) -> None:
+        """Accept the next caller as the player: the present one has left."""
         with self._introduction:
             self._caller = ""
 
     def dismiss(self) -> None:
-        """Answer the call that waits, if any, and every later one, with the farewell."""
+        """Answer the call that waits, if any, and every later one, with the closing message."""
         self._ended = True
         for _ in range(_CALLS):
-            self._outbox.put(self._farewell)
+            self._outbox.put(self._closing_message)
 
     def close(self) -> None:
-        """Dismiss the player and listen no more; calling it twice is fine."""
+        """Dismiss the player and stop the server; calling it twice is fine."""
         if self._closed or self.is_inherited:
             return
         self._closed = True
         self.dismiss()
-        self._server.stop(_GRACE).wait()  # which is at once if no answer is on its way
+        self._server.stop(_GRACE).wait()  # at once if no reply is being sent
         self._threads.shutdown()
 
     def exchange(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
@@ -144,11 +144,11 @@ class ExchangeServer:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another player is being served")
         message = self._message(requests) if self._caller else self._introduce(requests, context)
         if self._ended:
-            return self._farewell
+            return self._closing_message
         if isinstance(message, bytes) and self._is_last(message):
             self._inbox.put(message)
             self.dismiss()
-            return self._farewell
+            return self._closing_message
         if not self._one.acquire(blocking=False):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another call is being answered")
         try:
@@ -157,13 +157,13 @@ class ExchangeServer:
                 context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"messages have at most {self.limit} bytes")
             answer = self._outbox.get()
             if not context.is_active():
-                self._inbox.put(Interruption.HUNG_UP)
+                self._inbox.put(Interruption.DISCONNECTED)
             return answer
         finally:
             self._one.release()
 
     def _introduce(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes | Interruption:
-        """Return the first message of a caller, which is the player from now on, or send it away."""
+        """Return the first message of a caller, which is the player from now on, or reject it."""
         silence = threading.Timer(_SILENCE, context.cancel)
         silence.daemon = True
         silence.start()
@@ -172,13 +172,13 @@ class ExchangeServer:
         if self._ended:
             return message
         if isinstance(message, Interruption):
-            self.note_stranger("it says nothing, or too much")
+            self.note_rejected("it sent no message, or one that is too long")
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"messages have at most {self.limit} bytes")
-        elif (why := self._why_stranger(message)) is not None:
-            self.note_stranger(why)
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"a player is waited for: {why}")
+        elif (why := self._why_not_player(message)) is not None:
+            self.note_rejected(why)
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"expected a player: {why}")
         elif not context.is_active():
-            self.note_stranger("it left before it was answered")
+            self.note_rejected("it disconnected before it was answered")
             context.abort(grpc.StatusCode.CANCELLED, "it left")
         with self._introduction:
             self._caller = self._caller or context.peer()
@@ -186,11 +186,11 @@ class ExchangeServer:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "another player is being served")
         return message
 
-    def note_stranger(self, why: str) -> None:
-        """Remember why a caller is no player; the first is told."""
-        if not self.stranger and not self._caller:
-            self.stranger = why
-            log.warning("Something called port %d that is no player: %s. The player is waited for.", self.port, why)
+    def note_rejected(self, why: str) -> None:
+        """Remember and log why a caller is no player, for the first one that is rejected."""
+        if not self.rejected_caller and not self._caller:
+            self.rejected_caller = why
+            log.warning("A caller on port %d is no player: %s. Still waiting for the player.", self.port, why)
 
     def _message(self, requests: Iterator[bytes]) -> bytes | Interruption:
         try:
@@ -206,8 +206,8 @@ class ExchangeServer:
             raise OSError(f"port {self.port} is taken") from error
 
 
-class _Threads(Executor):
-    """A few threads that do not hold up a program that ends without closing."""
+class _ThreadPool(Executor):
+    """A thread pool whose threads do not block the end of a program that never closed it."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -221,7 +221,7 @@ class _Threads(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let every thread go once it has no more work; nothing is waited for."""
+        """End every thread once it has no more work, without waiting for it."""
         for _ in range(self._count):
             self._work.put(None)
 
@@ -230,14 +230,14 @@ class _Threads(Executor):
             future, work = task
             try:
                 future.set_result(work())
-            except BaseException as error:  # it is raised where the future is asked
+            except BaseException as error:  # it is raised where the future's result is read
                 future.set_exception(error)
 
 
-class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Every call of the one method goes to the server as bytes.
+class _ExchangeHandler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Passes every call of the one method to the server as bytes.
 
-    It is declared as a stream of one request, which is the same on the wire: so a request that is too long is noticed.
+    It is declared as a stream of one request, which is the same on the wire, to notice a request that is too long.
     """
 
     def __init__(self, server: ExchangeServer) -> None:
@@ -247,12 +247,12 @@ class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     def service(self, call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         if call.method == METHOD:
             return self._handler
-        self._server.note_stranger(f"it asks for the method {call.method[:100]!r}")
+        self._server.note_rejected(f"it called the method {call.method[:100]!r}")
         return None
 
 
 def is_free(address: str, port: int) -> bool:
-    """Can this port be listened to?"""
+    """Can a server listen on this port?"""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -1,4 +1,4 @@
-"""Between Unity's description of a behavior and `BehaviorSpec`."""
+"""Converts Unity's description of a behavior to `BehaviorSpec` and back."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LONGEST_NAME = 1024  # letters
 
 
 def behavior_spec(parameters: BrainParametersProto, agent: AgentInfoProto) -> BehaviorSpec:
-    """Return what agents of a behavior see, as its first agent shows, and do.
+    """Return the spec of a behavior, from its parameters and its first agent's observations.
 
-    Raises UnityObservationException or UnityActionException for what no behavior can have.
+    Raises UnityObservationException or UnityActionException for sizes beyond the limits above.
     """
     sensors = [observation_spec(seen) for seen in agent.observations]
     numbers = sum(math.prod(sensor.shape) for sensor in sensors)
@@ -34,7 +34,7 @@ def behavior_spec(parameters: BrainParametersProto, agent: AgentInfoProto) -> Be
 
 
 def observation_spec(observation: ObservationProto) -> ObservationSpec:
-    """Return what a sensor sends; raises UnityObservationException if nothing has such a shape or type."""
+    """Return the spec of a sensor; raises UnityObservationException for an impossible shape or type."""
     if len(observation.name) > LONGEST_NAME:
         raise UnityObservationException(f"the name of a sensor has {len(observation.name)} letters")
     shape = tuple(observation.shape[: MOST_DIMENSIONS + 1])
@@ -56,10 +56,10 @@ def observation_spec(observation: ObservationProto) -> ObservationSpec:
 
 
 def action_spec(parameters: BrainParametersProto) -> ActionSpec:
-    """Return which actions are taken; players older than protocol 1.3 say it in the deprecated fields only."""
-    said = parameters.action_spec
-    if said.num_continuous_actions or said.num_discrete_actions:
-        spec = ActionSpec(said.num_continuous_actions, tuple(said.discrete_branch_sizes[: MOST_BRANCHES + 1]))
+    """Return the action spec; players older than protocol 1.3 send it in the deprecated fields only."""
+    sent = parameters.action_spec
+    if sent.num_continuous_actions or sent.num_discrete_actions:
+        spec = ActionSpec(sent.num_continuous_actions, tuple(sent.discrete_branch_sizes[: MOST_BRANCHES + 1]))
     else:
         sizes = tuple(parameters.vector_action_size_deprecated[: MOST_BRANCHES + 1])
         continuous = parameters.vector_action_space_type_deprecated == CONTINUOUS
@@ -78,7 +78,7 @@ def _check(behavior: str, sizes: Sequence[int], smallest: int) -> None:
 
 
 def brain_parameters(name: str, spec: ActionSpec) -> BrainParametersProto:
-    """Return how Unity describes a behavior that is trained."""
+    """Return Unity's description of a behavior that is trained."""
     parameters = BrainParametersProto(brain_name=name, is_training=True)
     parameters.action_spec.num_continuous_actions = spec.continuous_size
     parameters.action_spec.num_discrete_actions = spec.discrete_size

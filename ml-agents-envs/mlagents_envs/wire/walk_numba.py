@@ -1,7 +1,7 @@
 """Compiled: one walk over the bytes of a behavior's agents fills their columns.
 
-Anything out of the ordinary ends the walk with False, and the caller asks protobuf itself: mistakes and images, but
-also what is legal and never sent (numbers that are not packed, fields given twice).
+Anything unusual ends the walk with False, and the caller reads with protobuf: errors and images, but also what is legal
+and never sent (numbers that are not packed, fields given twice).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Columns by way of protobuf: for images, where nothing is compiled, and to say what is wrong with a message."""
+"""Reads columns with protobuf: for images, without numba, and to report what is wrong with a message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mlagents_envs.wire.agents_pb2 import Agent, Observation
 from mlagents_envs.wire.columns import Columns, empty_columns, observations, sensor_sizes
 from mlagents_envs.wire.fields import Malformed, read_fields
 from mlagents_envs.wire.images import SMALLEST_PNG, decode_png
-from mlagents_envs.wire.packages import Layout
+from mlagents_envs.wire.packages import SensorLayout
 
 Array = NDArray[Any]
 UNCOMPRESSED, PNG = 0, 1
@@ -26,7 +26,7 @@ LONGEST_DESCRIPTION = 2**18  # bytes of an observation besides its data, which b
 
 
 def check_description(observation: memoryview) -> None:
-    """Raise UnityObservationException for what has more to say about its data than any sensor."""
+    """Raise UnityObservationException for an observation whose description is longer than any sensor's."""
     data = sum(len(part) for field, _, part in read_fields(observation) if field in (COMPRESSED_DATA, FLOAT_DATA))
     if len(observation) - data > LONGEST_DESCRIPTION:
         raise UnityObservationException(
@@ -42,7 +42,7 @@ class Census(NamedTuple):
     loose_mask: bool  # are there flags that are not packed?
 
 
-def read(raw: memoryview, spec: BehaviorSpec, layouts: Sequence[Layout]) -> Columns:
+def read(raw: memoryview, spec: BehaviorSpec, layouts: Sequence[SensorLayout]) -> Columns:
     """Return the columns of the agents in a list of them; layouts: how the numbers of each sensor travel.
 
     One agent after another becomes objects, which take many times its bytes. Raises UnityCommunicationException if the
@@ -59,21 +59,21 @@ def read(raw: memoryview, spec: BehaviorSpec, layouts: Sequence[Layout]) -> Colu
     return columns
 
 
-def _agents(raw: memoryview, spec: BehaviorSpec, layouts: Sequence[Layout]) -> Iterator[memoryview]:
+def _agents(raw: memoryview, spec: BehaviorSpec, layouts: Sequence[SensorLayout]) -> Iterator[memoryview]:
     """Yield the bytes of each agent; one whose observations cannot lie in them is refused before others are counted."""
     smallest = sum(min(4 * size, SMALLEST_PNG) for size in sensor_sizes(spec))
     for field, _, part in read_fields(raw):
         if field == 1:
             if len(part) < smallest:
-                for _ in _observations(part, spec, layouts):  # which says what is missing
+                for _ in _observations(part, spec, layouts):  # raises with what is missing
                     pass
             yield part
 
 
 def _read_agent(
-    row: int, part: memoryview, columns: Columns, seen: list[Array], spec: BehaviorSpec, layouts: Sequence[Layout]
+    row: int, part: memoryview, columns: Columns, seen: list[Array], spec: BehaviorSpec, layouts: Sequence[SensorLayout]
 ) -> None:
-    """Write what one agent says into its row."""
+    """Write one agent's data into its row."""
     for number, numbers in enumerate(_observations(part, spec, layouts)):
         seen[number][row] = numbers
     agent = Agent.FromString(bytes(part))
@@ -100,8 +100,8 @@ def _census(part: memoryview) -> Census:
     return Census(agent, seen, loose)
 
 
-def _observations(part: memoryview, spec: BehaviorSpec, layouts: Sequence[Layout]) -> Iterator[Array]:
-    """Yield what an agent sees, in the shape of each sensor."""
+def _observations(part: memoryview, spec: BehaviorSpec, layouts: Sequence[SensorLayout]) -> Iterator[Array]:
+    """Yield an agent's observations, in the shape of each sensor."""
     sensors, census = spec.observation_specs, _census(part)
     if census.observations != len(sensors):
         raise UnityObservationException(
@@ -112,7 +112,7 @@ def _observations(part: memoryview, spec: BehaviorSpec, layouts: Sequence[Layout
         yield _observation(f"agent {census.id}, observation {number}", sensor, layout, value)
 
 
-def _observation(where: str, sensor: ObservationSpec, layout: Layout, value: memoryview) -> Array:
+def _observation(where: str, sensor: ObservationSpec, layout: SensorLayout, value: memoryview) -> Array:
     try:
         check_description(value)
         return _numbers(sensor, layout, Observation.FromString(bytes(value)))
@@ -120,7 +120,7 @@ def _observation(where: str, sensor: ObservationSpec, layout: Layout, value: mem
         raise UnityObservationException(f"{where} ('{sensor.name}'): {error}") from error
 
 
-def _numbers(sensor: ObservationSpec, layout: Layout, sent: Any) -> Array:
+def _numbers(sensor: ObservationSpec, layout: SensorLayout, sent: Any) -> Array:
     """Return one observation in the shape of its sensor."""
     shape = tuple(sent.shape[: len(layout.shape) + 1])
     if shape != layout.shape:

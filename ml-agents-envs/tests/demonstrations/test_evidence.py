@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlagents_envs.demonstrations.file import read
-from mlagents_envs.fidelity.replay import ball_errors, foretold_velocities
+from mlagents_envs.fidelity.replay import ball_errors, predicted_velocities
 
 from .conftest import reference
 
@@ -41,7 +41,7 @@ def test_the_platform_of_3dball_turns_as_the_same_records_action_says(align, as_
 @pytest.mark.parametrize(("align", "as_it_is"), [("auto", True), ("old", False)])
 def test_our_pyramids_foretell_recorded_velocities_from_the_next_records_action(align, as_it_is):
     pytest.importorskip("numba")
-    share = foretold_velocities(reference("ExpertPyramid"), align=align)
+    share = predicted_velocities(reference("ExpertPyramid"), align=align)
     assert share > 0.8 if as_it_is else share < 0.6
 
 

@@ -24,22 +24,22 @@ def reference(name):
 
 def demonstration(n=5, continuous=2, branches=(3, 2), seed=0):
     """Return records as they are kept: nothing led to the first one of an episode."""
-    chance = np.random.default_rng(seed)
-    mask = chance.random((n, sum(branches))) < 0.7
-    done = chance.random(n) < 0.3
+    rng = np.random.default_rng(seed)
+    mask = rng.random((n, sum(branches))) < 0.7
+    done = rng.random(n) < 0.3
     goes_on = np.append(False, ~done[:-1])[:, None]
     return Demonstration(
         name="try",
         behavior="B?team=0",
         spec=BehaviorSpec([vector_sensor(3, "near"), vector_sensor(1, "far")], ActionSpec(continuous, tuple(branches))),
-        obs=(chance.normal(size=(n, 3)).astype(np.float32), chance.normal(size=(n, 1)).astype(np.float32)),
-        reward=chance.normal(size=n).astype(np.float32),
+        obs=(rng.normal(size=(n, 3)).astype(np.float32), rng.normal(size=(n, 1)).astype(np.float32)),
+        reward=rng.normal(size=n).astype(np.float32),
         done=done,
-        interrupted=chance.random(n) < 0.3,
+        interrupted=rng.random(n) < 0.3,
         mask=mask,
         action=ActionTuple(
-            (goes_on * chance.normal(size=(n, continuous))).astype(np.float32),
-            goes_on * chance.integers(0, 2, (n, len(branches)), np.int32),
+            (goes_on * rng.normal(size=(n, continuous))).astype(np.float32),
+            goes_on * rng.integers(0, 2, (n, len(branches)), np.int32),
         ),
     )
 

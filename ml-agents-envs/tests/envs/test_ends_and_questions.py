@@ -103,7 +103,7 @@ def test_two_agents_that_ask_in_turn_are_too_many_for_one_environment():
 def test_a_lane_whose_agent_never_asks_again_gets_a_sentence():
     env = UnityVectorEnv(MessageEnv([written("D0 D1"), written("D0 D1", *["T0 D1", *["D1"] * 9])]), patience=5)
     env.reset()
-    with pytest.raises(UnityGymException, match=r"lanes \[0\] did not ask for an action in 5 steps"):
+    with pytest.raises(UnityGymException, match=r"lanes \[0\] did not request an action in 5 steps"):
         env.step([0, 0])
 
 

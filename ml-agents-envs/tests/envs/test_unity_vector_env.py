@@ -19,12 +19,12 @@ def test_lanes_say_what_the_environment_says(renew_ids):
     scripted.reset()
     scripted.reset()  # as often as the face did
     seen, _ = face.reset()
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     ends = 0
     for _ in range(120):
         decision, _ = scripted.get_steps(scripted.behavior)
         assert np.array_equal(seen, decision.obs[0])
-        action = chance.uniform(-1, 1, (5, 2)).astype(np.float32)
+        action = rng.uniform(-1, 1, (5, 2)).astype(np.float32)
         scripted.set_actions(scripted.behavior, ActionTuple(action))
         scripted.step()
         seen, reward, terminated, truncated, info = face.step(action)
@@ -174,7 +174,7 @@ def test_more_lanes_can_be_asked_for_than_speak_at_first(make_scripted, make_sea
 
 def test_lanes_that_cannot_be_filled_get_a_sentence(make_scripted, make_seat):
     env = UnityVectorEnv(make_scripted(make_seat(GUARD), make_seat(GUARD)), num_envs=3, patience=20)
-    with pytest.raises(UnityGymException, match=r"lanes \[2\] did not ask.*in 20 steps: give a smaller num_envs"):
+    with pytest.raises(UnityGymException, match=r"lanes \[2\] did not request.*in 20 steps: give a smaller num_envs"):
         env.reset()
     late = UnityVectorEnv(make_scripted(make_seat(GUARD, life=90), make_seat(GUARD, born=2)))
     late.reset()

@@ -20,7 +20,7 @@ class Duel(ExampleEnv):
 
     def __init__(self, **options):
         super().__init__(**options)
-        self._which = np.tile([0, 1], self.areas)
+        self._behavior_index = np.tile([0, 1], self.areas)
         self._group = np.arange(1, self.n + 1, dtype=np.int32)
 
     def _see(self):
@@ -32,7 +32,7 @@ class Duel(ExampleEnv):
     def _decide(self, action):
         self.received = action
         done = np.arange(self.n) < 2
-        self._which[:2] = self._which[1::-1]
+        self._behavior_index[:2] = self._behavior_index[1::-1]
         self._group[:2] += 100
         reward = np.arange(self.n, dtype=np.float32)
         return self._see(), reward, done, np.zeros(self.n, bool), [column + 10 for column in self._see()]
@@ -46,7 +46,7 @@ class Duel(ExampleEnv):
         return allowed
 
 
-class Still(Duel):
+class IdlePolicy(Duel):
     NAME = "Still"
 
 
@@ -68,7 +68,7 @@ def test_each_behavior_has_its_own_rows_of_the_table(env):
 
 
 def test_a_subclass_with_a_name_of_its_own_and_no_behaviors_has_one_of_team_0():
-    assert Still.BEHAVIORS == ("Still?team=0",)
+    assert IdlePolicy.BEHAVIORS == ("Still?team=0",)
     assert Duel.BEHAVIORS == (RED, BLUE)
 
 
@@ -132,12 +132,12 @@ def test_on_demand_each_episode_has_an_id_of_its_own():
 @pytest.mark.parametrize(("renew_ids", "ids"), [(False, [0, 1, 5, 6, 3, 4]), (True, [8, 9, 7, 10, 3, 4])])
 def test_who_comes_where_nobody_was_is_a_new_agent(renew_ids, ids):
     env = Duel(renew_ids=renew_ids)
-    env._which[2] = env.NOBODY
+    env._behavior_index[2] = env.NO_AGENT
     env.reset()
     assert env.get_steps(BLUE)[0].agent_id.tolist() == [1, 2, 4]  # ids are given to those who live, in order
-    env._which[2:4] = 0, env.NOBODY  # one comes, one goes
+    env._behavior_index[2:4] = 0, env.NO_AGENT  # one comes, one goes
     env.step()
-    env._which[3] = 1
+    env._behavior_index[3] = 1
     env.step()
     by_row = np.full(6, -1)
     for behavior in (RED, BLUE):
@@ -158,14 +158,14 @@ def test_the_table_says_which_rows_ask_and_which_ended(renew_ids):
     assert (env.asking_rows(RED).tolist(), env.ended_rows(RED).tolist()) == ([1, 2, 4], [0])
     assert (env.asking_rows(BLUE).tolist(), env.ended_rows(BLUE).tolist()) == ([0, 3, 5], [1])
     assert [env.behavior_of(row) for row in range(3)] == [BLUE, RED, RED]
-    env._which[2] = env.NOBODY
+    env._behavior_index[2] = env.NO_AGENT
     assert env.behavior_of(2) == ""
     env.reset()
     assert not env.any_ended and not len(env.ended_rows(RED))
 
 
 def test_a_row_of_nobody_is_not_asked(env):
-    env._which[4] = env.NOBODY
+    env._behavior_index[4] = env.NO_AGENT
     env.step()
     assert env.get_steps(RED)[0].obs[0][:, 0].tolist() == [1, 2]
     with pytest.raises(UnityActionException, match="2 agents take"):

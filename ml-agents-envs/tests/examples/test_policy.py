@@ -7,7 +7,7 @@ import pytest
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.example import ExampleEnv, vector_sensor
-from mlagents_envs.examples.policy import ModelPlayer
+from mlagents_envs.examples.policy import ModelPolicy
 from mlagents_envs.exception import UnityPolicyException
 from mlagents_envs.model import most_probable
 from mlagents_envs.watch.play import Play
@@ -87,7 +87,7 @@ def test_deterministic_actions_are_taken_where_a_model_offers_them_and_samples_e
         model.graph.node.append(onnx.helper.make_node("Identity", ["sizes"], ["discrete_action_output_shape"]))
         onnx.save(model, tmp_path / "model.onnx")
         spec = BehaviorSpec([vector_sensor(1, name) for name in inputs], ActionSpec.create_discrete((3,)))
-        player = ModelPlayer(tmp_path / "model.onnx", spec, behavior="B")
+        player = ModelPolicy(tmp_path / "model.onnx", spec, behavior="B")
         action = player(asked(0, obs=[[[1]], [[2]]][: len(inputs)]), ended())
         assert action.discrete.tolist() == [[taken]]
 
@@ -104,7 +104,7 @@ def test_an_early_model_takes_joined_observations_and_lacks_outputs_that_it_prom
     )
     onnx.save(model, tmp_path / "early.onnx")
     spec = BehaviorSpec([vector_sensor(3, "a"), vector_sensor(1, "b")], ActionSpec.create_discrete((2, 2)))
-    action = ModelPlayer(tmp_path / "early.onnx", spec, behavior="B")(asked(0, obs=[[[0, 1, 2]], [[1]]]), ended())
+    action = ModelPolicy(tmp_path / "early.onnx", spec, behavior="B")(asked(0, obs=[[[0, 1, 2]], [[1]]]), ended())
     assert action.discrete.tolist() == [[1, 0]]
 
 
@@ -115,7 +115,7 @@ def counts(model, decision, terminal):
 
 @pytest.fixture
 def model(counting):
-    return ModelPlayer(counting, SEEING_TWO, behavior="builtin:Counting")
+    return ModelPolicy(counting, SEEING_TWO, behavior="builtin:Counting")
 
 
 def test_each_agent_keeps_its_own_memory(model):
@@ -211,22 +211,22 @@ def test_actions_stay_within_one_as_in_unity(model):
 )
 def test_a_model_that_does_not_fit_says_where(counting, spec, why):
     with pytest.raises(
-        UnityPolicyException, match=f"counting.onnx does not fit builtin:Some: {why}; it was trained for another one$"
+        UnityPolicyException, match=f"counting.onnx does not fit builtin:Some: {why}; it was trained for another$"
     ):
-        ModelPlayer(counting, spec, behavior="builtin:Some")
+        ModelPolicy(counting, spec, behavior="builtin:Some")
 
 
 def test_a_model_that_is_not_there_is_a_sentence(tmp_path):
     with pytest.raises(
         UnityPolicyException, match=r"no\.onnx: there is no such model; give an \.onnx file that a run has written$"
     ):
-        ModelPlayer(tmp_path / "no.onnx", HYBRID, behavior="builtin:Some")
+        ModelPolicy(tmp_path / "no.onnx", HYBRID, behavior="builtin:Some")
 
 
 def test_a_file_that_is_no_model_is_a_sentence(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(UnityPolicyException, match=r"text\.onnx: it is no model that onnxruntime can read \(.+\)$"):
-        ModelPlayer(tmp_path / "text.onnx", HYBRID, behavior="builtin:Some")
+        ModelPolicy(tmp_path / "text.onnx", HYBRID, behavior="builtin:Some")
 
 
 @pytest.mark.parametrize("name", ["3DBall", "Basic", "PushBlock", "SoccerTwos"])
@@ -236,5 +236,5 @@ def test_unitys_models_play(name):
         pytest.skip("Unity's models are not here")
     env = make(name, areas=2)
     env.reset()
-    model = ModelPlayer(file, env.SPEC, behavior=name)
+    model = ModelPolicy(file, env.SPEC, behavior=name)
     env.set_actions(env.behavior, model(*env.get_steps(env.behavior)))

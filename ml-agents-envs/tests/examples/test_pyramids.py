@@ -8,7 +8,7 @@ from mlagents_envs.demonstrations.file import Demonstration
 from mlagents_envs.demonstrations.recording import write
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.pyramids_numba import AGENT, FIRST_BRICK, FIRST_STONE, GOLD, SWITCH
-from mlagents_envs.fidelity.replay import foretold_velocities
+from mlagents_envs.fidelity.replay import predicted_velocities
 
 FORWARD = 1
 
@@ -130,7 +130,7 @@ def test_the_same_seed_gives_the_same_trajectory():
     assert np.array_equal(one, trajectory(again))
 
 
-def test_velocities_of_a_recording_are_foretold_and_those_of_other_actions_are_not(tmp_path):
+def test_velocities_of_a_recording_are_predicted_and_those_of_other_actions_are_not(tmp_path):
     env, rng, columns, actions = begin(seed=2), np.random.default_rng(0), [], [0]
     for _ in range(80):
         columns.append(env.get_steps(env.behavior)[0].obs)
@@ -145,7 +145,7 @@ def test_velocities_of_a_recording_are_foretold_and_those_of_other_actions_are_n
             mask=np.ones((n, 5), bool), action=ActionTuple(discrete=np.array(actions, np.int32)[:, None]),
         )  # fmt: skip
         write(tmp_path / "a.demo", recorded, overwrite=True)
-        return foretold_velocities(tmp_path / "a.demo")
+        return predicted_velocities(tmp_path / "a.demo")
 
     assert share(actions[:n]) > 0.7
     assert share(actions[1 : n + 1]) < 0.6

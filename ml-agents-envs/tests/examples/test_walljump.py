@@ -51,7 +51,7 @@ def test_the_height_of_the_wall_decides_the_behavior_in_which_an_agent_lives():
     env = begin(areas=500)
     top = env.state.bodies["high"][:, WALL]
     assert set(top.tolist()) == {0.0, 2.0, 4.0}
-    assert (env._which == (top == 4.0)).all()
+    assert (env._behavior_index == (top == 4.0)).all()
     assert [len(env.get_steps(name)[0]) for name in (SMALL, BIG)] == [(top < 4.0).sum(), (top == 4.0).sum()]
     assert (top == 0.0).mean() == pytest.approx(0.2, abs=0.06)
     assert (top == 2.0).mean() == pytest.approx(0.2, abs=0.06)
@@ -229,7 +229,7 @@ def test_the_same_seed_gives_the_same_trajectory_however_many_areas_there_are():
 def plan(env):
     """Return what a simple player does: look ahead; bring the block to a big wall; jump; on the far side go to the goal."""
     agent, block = env.state.bodies[:, AGENT], env.state.bodies[:, BLOCK]
-    big = env._which == 1
+    big = env._behavior_index == 1
     yaw = np.mod(agent["yaw"] + np.pi, 2 * np.pi) - np.pi
     past = agent["z"] > -1.2
     on_top = (agent["low"] > 2.3) & ~past
@@ -249,7 +249,7 @@ def plan(env):
 
 def returns(env, player, decisions):
     """Return the (areas,) return of each agent's first episode, and whether it began before a big wall."""
-    big, total, running = env._which == 1, np.zeros(env.n), np.ones(env.n, bool)
+    big, total, running = env._behavior_index == 1, np.zeros(env.n), np.ones(env.n, bool)
     for _ in range(decisions):
         decisions_made, ends = zip(*act(env, player(env)), strict=True)
         for terminal in ends:

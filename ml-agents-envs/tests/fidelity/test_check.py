@@ -23,13 +23,13 @@ def test_unitys_policies_and_recordings_fit_our_physics(capsys):
 
 def test_a_folder_without_anything_to_try_gets_a_sentence(tmp_path, capsys):
     assert main(["--reference", str(tmp_path)]) == 2
-    assert "nothing to try" in capsys.readouterr().out
+    assert "nothing to test" in capsys.readouterr().out
 
 
 def test_models_that_are_absent_are_named_and_not_missed(tmp_path, capsys):
     (tmp_path / "demos").mkdir()
     assert main(["--reference", str(tmp_path)]) == 0
-    assert "not tried, for want of a model: 3DBall, 3DBallHard" in capsys.readouterr().out
+    assert "not tested, without a model: 3DBall, 3DBallHard" in capsys.readouterr().out
 
 
 def test_a_model_may_have_the_name_of_its_behavior_or_of_its_scene(tmp_path):

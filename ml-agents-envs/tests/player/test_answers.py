@@ -20,9 +20,9 @@ def answers(action, *, deprecated=False):
 
 
 def actions(n, continuous, branches, largest, seed):
-    chance = np.random.default_rng(seed)
-    discrete = chance.integers(0, largest, (n, branches), endpoint=True).astype(np.int32)
-    return ActionTuple(chance.normal(size=(n, continuous)).astype(np.float32), discrete)
+    rng = np.random.default_rng(seed)
+    discrete = rng.integers(0, largest, (n, branches), endpoint=True).astype(np.int32)
+    return ActionTuple(rng.normal(size=(n, continuous)).astype(np.float32), discrete)
 
 
 @settings(deadline=None, max_examples=100)
@@ -57,7 +57,7 @@ def test_no_answer_is_zeros():
 
 def test_too_few_answers_get_a_sentence():
     reader = ActionReader("Ball", ActionSpec(2, ()))
-    with pytest.raises(UnityActionException, match="Ball: 3 agents asked and 2 actions came"):
+    with pytest.raises(UnityActionException, match="Ball: 3 agents requested actions and 2 came"):
         reader.read(answers(actions(2, 2, 0, 1, 0)), 3)
 
 

@@ -34,15 +34,15 @@ from mlagents_envs.wire.packages import read_package
 
 
 class Trainer:
-    """Says a list of messages in turn, then closes, and keeps what the player said."""
+    """Sends a list of messages in turn, then closes, and keeps what the player sent."""
 
     def __init__(self, *orders, seed=7, areas=1, version="1.5.0", capable=True):
-        beginning = UnityMessageProto()
-        beginning.header.status = 200
-        first = beginning.unity_input.rl_initialization_input
+        initialization = UnityMessageProto()
+        initialization.header.status = 200
+        first = initialization.unity_input.rl_initialization_input
         first.seed, first.num_areas, first.communication_version = seed, areas, version
         first.capabilities.concatenatedPngObservations = first.capabilities.compressedChannelMapping = capable
-        self.answers = [beginning, *orders]
+        self.answers = [initialization, *orders]
         self.heard = []
 
     def __call__(self, message, *, patience=None):
@@ -51,8 +51,8 @@ class Trainer:
         return answer if isinstance(answer, bytes) else answer.SerializeToString()
 
     @property
-    def told(self):
-        """What was told about agents."""
+    def outputs(self):
+        """The outputs with agents."""
         return [message.unity_output for message in self.heard[2:] if message.HasField("unity_output")]
 
 
@@ -142,7 +142,7 @@ def example(name):
     return lambda seed, areas: catalog.make(name, seed=seed, areas=areas)
 
 
-def test_the_greeting_is_that_of_unity():
+def test_the_handshake_is_that_of_unity():
     trainer = Trainer()
     assert play(trainer, Square([])) == "the trainer closed, with status 400"
     greeting, parked = trainer.heard
@@ -154,15 +154,15 @@ def test_the_greeting_is_that_of_unity():
     assert parked == UnityMessageProto(header={"status": 200})
 
 
-@pytest.mark.parametrize(("said", "areas"), [(1, None), (0, None), (4, 4)])
-def test_the_trainer_chooses_the_seed_and_more_than_one_area(said, areas):
+@pytest.mark.parametrize(("num_areas", "areas"), [(1, None), (0, None), (4, 4)])
+def test_the_trainer_chooses_the_seed_and_more_than_one_area(num_areas, areas):
     made = []
 
     def make(*chosen):
         made.append(chosen)
         return Square([])
 
-    ServedPlayer(Trainer(seed=11, areas=said), make).play()
+    ServedPlayer(Trainer(seed=11, areas=num_areas), make).play()
     assert made == [(11, areas)]
 
 
@@ -170,12 +170,12 @@ def test_the_trainer_chooses_the_seed_and_more_than_one_area(said, areas):
 def test_an_example_behind_the_wire_is_the_same_as_in_process(name, areas):
     env = catalog.make(name, seed=7, areas=areas if areas > 1 else None)
     env.reset()
-    behavior, spec, chance = env.behavior, env.SPEC.action_spec, np.random.default_rng(0)
+    behavior, spec, rng = env.behavior, env.SPEC.action_spec, np.random.default_rng(0)
     orders, expected = [order(RESET)], [env.get_steps(behavior)]
     for _ in range(60):
         action = ActionTuple(
-            chance.uniform(-1, 1, (env.areas, spec.continuous_size)).astype(np.float32),
-            chance.integers(0, 3, (env.areas, spec.discrete_size)).astype(np.int32),
+            rng.uniform(-1, 1, (env.areas, spec.continuous_size)).astype(np.float32),
+            rng.integers(0, 3, (env.areas, spec.discrete_size)).astype(np.int32),
         )
         orders.append(order(**{behavior: action}))
         env.set_actions(behavior, action)
@@ -183,12 +183,12 @@ def test_an_example_behind_the_wire_is_the_same_as_in_process(name, areas):
         expected.append(env.get_steps(behavior))
     trainer = Trainer(*orders, areas=areas)
     ServedPlayer(trainer, example(name)).play()
-    assert len(trainer.told) == len(expected)
-    for output, (decision, terminal) in zip(trainer.told, expected, strict=True):
-        said = output.rl_output.agentInfos[behavior].value
-        assert [agent.id for agent in said] == [*terminal.agent_id, *decision.agent_id]
-        assert [agent.reward for agent in said] == [*terminal.reward, *decision.reward]
-        seen = [[list(sensor.float_data.data) for sensor in agent.observations] for agent in said]
+    assert len(trainer.outputs) == len(expected)
+    for output, (decision, terminal) in zip(trainer.outputs, expected, strict=True):
+        infos = output.rl_output.agentInfos[behavior].value
+        assert [agent.id for agent in infos] == [*terminal.agent_id, *decision.agent_id]
+        assert [agent.reward for agent in infos] == [*terminal.reward, *decision.reward]
+        seen = [[list(sensor.float_data.data) for sensor in agent.observations] for agent in infos]
         assert seen == [
             [column[row].tolist() for column in steps.obs]
             for steps in (terminal, decision)
@@ -207,13 +207,13 @@ def test_a_behavior_is_introduced_with_its_first_agent_and_never_again():
     )  # fmt: skip
     play(trainer, env)
     introduced = [
-        [brain.brain_name for brain in output.rl_initialization_output.brain_parameters] for output in trainer.told
+        [brain.brain_name for brain in output.rl_initialization_output.brain_parameters] for output in trainer.outputs
     ]
     assert introduced == [[walker], [painter], [], []]
-    assert agents(trainer.told[1], walker) == [(2, True), (1, False)]
-    assert agents(trainer.told[2], walker) == []
-    assert set(trainer.told[2].rl_output.agentInfos) == {walker, painter}  # every behavior that was ever there
-    (brain,) = trainer.told[1].rl_initialization_output.brain_parameters
+    assert agents(trainer.outputs[1], walker) == [(2, True), (1, False)]
+    assert agents(trainer.outputs[2], walker) == []
+    assert set(trainer.outputs[2].rl_output.agentInfos) == {walker, painter}  # every behavior that was ever there
+    (brain,) = trainer.outputs[1].rl_initialization_output.brain_parameters
     assert (brain.action_spec.num_continuous_actions, list(brain.action_spec.discrete_branch_sizes)) == (1, [3, 2])
 
 
@@ -233,7 +233,7 @@ def test_masks_and_groups_are_told():
     _, painter = Square.SPECS
     trainer = Trainer(order(RESET))
     play(trainer, Square([{painter: ([2], [1])}]))
-    ended, asks = trainer.told[0].rl_output.agentInfos[painter].value
+    ended, asks = trainer.outputs[0].rl_output.agentInfos[painter].value
     assert list(asks.action_mask) == [True, False, False, True, False]
     assert not ended.action_mask
     assert ended.max_step_reached
@@ -245,7 +245,7 @@ def test_a_tick_in_which_nobody_speaks_is_not_told():
     env = Square([{walker: ([], [])}, {}, {walker: ([1], [])}])
     trainer = Trainer(order(RESET))
     play(trainer, env)
-    assert [agents(output, walker) for output in trainer.told] == [[(1, False)]]
+    assert [agents(output, walker) for output in trainer.outputs] == [[(1, False)]]
 
 
 @pytest.mark.parametrize(("asked", "capable", "sent"), [(True, True, PNG), (True, False, NONE), (False, True, NONE)])
@@ -253,7 +253,7 @@ def test_images_are_compressed_if_that_is_wanted_and_the_trainer_can_read_it(ask
     _, painter = Square.SPECS
     trainer = Trainer(order(RESET), capable=capable)
     play(trainer, Square([{painter: ([2], [])}]), png=asked)
-    (agent,) = trainer.told[0].rl_output.agentInfos[painter].value
+    (agent,) = trainer.outputs[0].rl_output.agentInfos[painter].value
     assert agent.observations[0].compression_type == sent
     assert bool(agent.observations[0].float_data.data) == (sent == NONE)
 
@@ -275,7 +275,7 @@ def test_images_are_sent_as_the_package_does(package, shape, properties, where):
     trainer = Trainer(order(RESET))
     play(trainer, Town([{painter: ([2], [])}]), package=read_package(package))
     assert trainer.heard[0].unity_output.rl_initialization_output.package_version == package
-    seen = trainer.told[0].rl_output.agentInfos[painter].value[0].observations[0]
+    seen = trainer.outputs[0].rl_output.agentInfos[painter].value[0].observations[0]
     assert (list(seen.shape), list(seen.dimension_properties)) == (shape, properties)
     assert list(seen.float_data.data).index(1.0) == where
 
@@ -285,7 +285,7 @@ def test_only_a_stack_of_images_has_a_mapping():
     for stacks, mapping in (({}, []), ({"canvas": 2}, [0, 1, -1, 2, 3, -1])):
         trainer = Trainer(order(RESET))
         play(trainer, Square([{painter: ([2], [])}]), png=True, stacks=stacks)
-        seen = trainer.told[0].rl_output.agentInfos[painter].value[0].observations[0]
+        seen = trainer.outputs[0].rl_output.agentInfos[painter].value[0].observations[0]
         assert list(seen.compressed_channel_mapping) == mapping
 
 
@@ -301,7 +301,7 @@ def test_an_agent_that_asks_and_then_ends_is_told_in_that_order_and_answered():
     env = Town([{walker: ([1, 2], [2])}, {walker: ([1], [])}])
     trainer = Trainer(order(RESET), order(**{walker: ActionTuple(continuous=np.array([[0.5, 0.0], [0.25, 0.0]]))}))
     play(trainer, env)
-    assert agents(trainer.told[0], walker) == [(1, False), (2, False), (2, True)]
+    assert agents(trainer.outputs[0], walker) == [(1, False), (2, False), (2, True)]
     assert env.acted[0][2].continuous.tolist() == [[0.5, 0.0], [0.25, 0.0]]
 
 
@@ -310,8 +310,8 @@ def test_parameters_are_taken_before_the_reset_that_comes_with_them():
     engine.set_configuration_parameters(time_scale=20.0, width=84, height=84)
     parameters.set_float_parameter("mass", 2.5)
     parameters.set_uniform_sampler_parameters("scale", 1.0, 2.0, 5)
-    told = bytes(SideChannelManager([engine, parameters]).generate_side_channel_messages())
-    told += player_side.frame(UUID(int=12), b"nobody knows this channel")
+    side_channel = bytes(SideChannelManager([engine, parameters]).generate_side_channel_messages())
+    side_channel += player_side.frame(UUID(int=12), b"nobody knows this channel")
     happened = []
 
     class Town(Square):
@@ -322,7 +322,7 @@ def test_parameters_are_taken_before_the_reset_that_comes_with_them():
             happened.append("reset")
             super().reset()
 
-    play(Trainer(order(RESET, told), order()), Town([{"walker?team=0": ([1], [])}] * 2))
+    play(Trainer(order(RESET, side_channel), order()), Town([{"walker?team=0": ([1], [])}] * 2))
     (given, then) = happened
     assert then == "reset"
     assert given["mass"] == 2.5
@@ -338,11 +338,11 @@ def test_what_the_environment_measures_is_told():
     trainer = Trainer(order(RESET), order())
     play(trainer, Town([{"walker?team=0": ([1], [])}] * 2))
     expected = player_side.stat("goals", 1.0, player_side.StatsAggregationMethod.SUM)
-    assert player_side.records(trainer.told[1].rl_output.side_channel)[0] == (player_side.STATISTICS, expected)
-    assert len(player_side.records(trainer.told[0].rl_output.side_channel)) == 2
+    assert player_side.records(trainer.outputs[1].rl_output.side_channel)[0] == (player_side.STATISTICS, expected)
+    assert len(player_side.records(trainer.outputs[0].rl_output.side_channel)) == 2
 
 
-def test_on_quit_the_player_says_goodbye_and_ends_its_environment():
+def test_on_quit_the_player_sends_a_closing_message_and_ends_its_environment():
     env = Square([])
     trainer = Trainer(order(QUIT))
     assert play(trainer, env) == "the trainer asked to quit"
@@ -352,16 +352,16 @@ def test_on_quit_the_player_says_goodbye_and_ends_its_environment():
 
 def test_a_trainer_that_hangs_up_ends_the_play():
     def exchange(message, *, patience=None):
-        raise UnityCommunicatorStoppedException("the trainer hung up")
+        raise UnityCommunicatorStoppedException("the trainer disconnected")
 
-    assert ServedPlayer(exchange, example("Basic")).play() == "the trainer hung up"
+    assert ServedPlayer(exchange, example("Basic")).play() == "the trainer disconnected"
 
 
 def test_actions_that_do_not_fit_end_the_play_and_the_trainer_is_told():
     walker, _ = Square.SPECS
     trainer = Trainer(order(RESET), order(**{walker: ActionTuple(continuous=np.ones((1, 2)))}))
     env = Square([{walker: ([1, 2], [])}])
-    with pytest.raises(UnityActionException, match="2 agents asked and 1 actions came"):
+    with pytest.raises(UnityActionException, match="2 agents requested actions and 1 came"):
         play(trainer, env)
     assert trainer.heard[-1].header.status == 400
     assert "2 agents asked" in trainer.heard[-1].header.message
@@ -371,8 +371,8 @@ def test_actions_that_do_not_fit_end_the_play_and_the_trainer_is_told():
 def test_a_parameter_that_the_scene_refuses_ends_the_play_and_the_trainer_is_told():
     channel = EnvironmentParametersChannel()
     channel.set_float_parameter("mass", -1.0)
-    told = bytes(SideChannelManager([channel]).generate_side_channel_messages())
-    trainer = Trainer(order(RESET, told))
+    side_channel = bytes(SideChannelManager([channel]).generate_side_channel_messages())
+    trainer = Trainer(order(RESET, side_channel))
     with pytest.raises(UnityEnvironmentException, match="mass is -1"):
         ServedPlayer(trainer, example("3DBall")).play()
     assert "mass is -1" in trainer.heard[-1].header.message
@@ -382,7 +382,7 @@ def test_a_parameter_that_the_scene_refuses_ends_the_play_and_the_trainer_is_tol
 def test_a_trainer_of_another_protocol_gets_a_sentence(version):
     trainer = Trainer(version=version)
     with pytest.raises(
-        UnityCommunicationException, match=f"speaks communication version '{version}' and this player 1.5.0"
+        UnityCommunicationException, match=f"has communication version '{version}' and this player 1.5.0"
     ):
         ServedPlayer(trainer, example("Basic")).play()
     assert trainer.heard[-1].header.status == 400

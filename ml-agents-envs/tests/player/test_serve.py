@@ -42,10 +42,10 @@ class Trainer(grpc.GenericRpcHandler):
     def answer(self, status=200, **unity_input):
         self._answers.put(UnityMessageProto(header={"status": status}, unity_input=unity_input))
 
-    def begin(self, **beginning):
+    def begin(self, **initialization):
         """Answer the greeting, and order a reset."""
         hello = self.hear()
-        self.answer(rl_initialization_input={"communication_version": "1.5.0", "num_areas": 1, **beginning})
+        self.answer(rl_initialization_input={"communication_version": "1.5.0", "num_areas": 1, **initialization})
         self.hear()
         self.answer(rl_input={"command": RESET})
         return hello
@@ -136,7 +136,7 @@ def test_a_trainer_that_is_gone_ends_the_player(trainer, start):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot interrupt one process alone")
-def test_a_player_that_is_interrupted_says_goodbye(trainer, start):
+def test_a_player_that_is_interrupted_sends_a_closing_message(trainer, start):
     player = start(trainer.port)
     trainer.begin()
     trainer.hear()
@@ -239,7 +239,7 @@ def test_a_player_can_fall_silent(trainer, start, fault, messages):
     for _ in range(messages):
         assert agents(trainer.hear())
         trainer.answer()
-    while "Nothing more is said" not in player.stdout.readline():
+    while "It sends nothing more" not in player.stdout.readline():
         time.sleep(0.01)
     with pytest.raises(queue.Empty):
         trainer.hear(0.1)

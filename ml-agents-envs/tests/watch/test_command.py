@@ -39,7 +39,7 @@ def test_an_impossible_seed_is_a_sentence(capsys):
 
 def test_a_run_that_is_not_there_is_a_sentence(capsys, tmp_path):
     said = wrong(capsys, "builtin:Basic", "--run", "first", "--results-dir", str(tmp_path))
-    assert said == f"--run first: there is no folder {tmp_path / 'first'}; --results-dir says where runs are"
+    assert said == f"--run first: there is no folder {tmp_path / 'first'}; give --results-dir"
 
 
 def test_a_run_of_something_else_says_what_it_has(capsys, tmp_path):
@@ -74,7 +74,7 @@ def test_a_recording_that_is_there_is_replaced_only_if_asked(capsys, tmp_path, f
 @pytest.mark.parametrize("flag", [["--keyboard"], ["--record-demo", "mine.demo"]])
 def test_what_needs_the_page_is_not_recorded_without_it(capsys, tmp_path, flag):
     said = wrong(capsys, "builtin:Basic", "--record", str(tmp_path / "basic.gif"), *flag)
-    assert said == f"{flag[0]} needs the live page, which --record does without; leave one away"
+    assert said == f"{flag[0]} needs the live page, which --record does not have; remove one"
 
 
 @pytest.mark.parametrize("flags", [["--seconds", "0"], ["--seconds", "nan"], ["--seconds", "1e300"], ["--port", "70000"], ["--port", "-1"]])
@@ -92,7 +92,7 @@ def test_a_picture_is_written_and_said(capsys, tmp_path):
     pytest.importorskip("numba")
     file = tmp_path / "basic.png"
     assert main(["builtin:Basic", "--record", str(file), "--seconds", "0.3"]) == 0
-    assert capsys.readouterr().out == f"{file}: 1 picture of Basic, played by chance.\n"
+    assert capsys.readouterr().out == f"{file}: 1 picture of Basic, with random actions.\n"
     assert Image.open(io.BytesIO(file.read_bytes())).format == "PNG"
 
 
@@ -116,7 +116,7 @@ def test_who_plays_with_keys_plays_in_one_area(monkeypatch, flags, areas):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no Ctrl-C for another process alone")
 def test_the_page_is_there_until_ctrl_c(free_port):
     watcher = Watcher("builtin:Basic", "--port", str(free_port))
-    assert watcher.said == f"Basic, played by chance: http://127.0.0.1:{free_port}/\n"
+    assert watcher.said == f"Basic, with random actions: http://127.0.0.1:{free_port}/\n"
     with urllib.request.urlopen(watcher.address, timeout=60) as page:
         assert b"<canvas" in page.read()
     _, err = watcher.end()

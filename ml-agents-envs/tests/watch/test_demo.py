@@ -10,13 +10,13 @@ from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.watch.demo import DemoRecording
 from mlagents_envs.watch.play import Play
-from mlagents_envs.watch.players import Chance
+from mlagents_envs.watch.policies import RandomPolicy
 
 
 def record(path, name, row, decisions, **options):
     """Record, and return what the agent of a row saw, what led there, and what it was given, counted by hand."""
     env = make(name, **options)
-    play = Play(env, {behavior: Chance(env.SPEC, seed=k) for k, behavior in enumerate(env.BEHAVIORS)})
+    play = Play(env, {behavior: RandomPolicy(env.SPEC, seed=k) for k, behavior in enumerate(env.BEHAVIORS)})
     seen, led, given, ended = [], [], [], []
     nothing = env.SPEC.action_spec.empty_action(1)
     last = nothing.continuous[0], nothing.discrete[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlagents_envs.examples.catalog import make
-from mlagents_envs.watch import command, players
+from mlagents_envs.watch import command, policies
 
 PAGE = (Path(__file__).parents[3] / "docs" / "watching.md").read_text(encoding="utf-8")
 TYPED = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
@@ -24,7 +24,7 @@ def test_a_page_opens_as_it_is_shown(words, tmp_path, monkeypatch):
     played = []
     monkeypatch.setattr(command, "open_page", lambda address: True)
     monkeypatch.setattr(command, "_model_of_run", lambda flags, behavior: Path("model.onnx"))
-    monkeypatch.setattr("mlagents_envs.examples.policy.ModelPlayer", lambda path, spec, behavior: players.Still(spec))
+    monkeypatch.setattr("mlagents_envs.examples.policy.ModelPolicy", lambda path, spec, behavior: policies.IdlePolicy(spec))
     monkeypatch.setattr("mlagents_envs.watch.live.Live.run", lambda live: played.append(live._play.decide()))
     assert command.main(words) == 0
     assert len(played) == 1

@@ -4,7 +4,7 @@ from mlagents_envs.examples.catalog import make
 from mlagents_envs.watch.frames import decode
 from mlagents_envs.watch.live import FASTEST, Live
 from mlagents_envs.watch.play import Play
-from mlagents_envs.watch.players import Still
+from mlagents_envs.watch.policies import IdlePolicy
 from mlagents_envs.watch.server import Server
 from mlagents_envs.watch.stage import Stage
 
@@ -20,7 +20,7 @@ def server():
 def live(server):
     def begin(name="Basic", **options):
         env = make(name, areas=2)
-        play = Play(env, {behavior: Still(env.SPEC) for behavior in env.BEHAVIORS})
+        play = Play(env, {behavior: IdlePolicy(env.SPEC) for behavior in env.BEHAVIORS})
         return Live(play, Stage(env, title=name), server, **options)
 
     return begin

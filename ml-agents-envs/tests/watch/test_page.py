@@ -9,7 +9,7 @@ import pytest
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.watch.live import Live
 from mlagents_envs.watch.play import Play
-from mlagents_envs.watch.players import Chance, Still
+from mlagents_envs.watch.policies import IdlePolicy, RandomPolicy
 from mlagents_envs.watch.server import Server
 from mlagents_envs.watch.stage import Stage
 
@@ -52,7 +52,7 @@ class Show:
 
     def __init__(self, name, *, areas=4, keyboard=False, port=0):
         self.env = make(name, areas=areas)
-        player = Still if keyboard else Chance
+        player = IdlePolicy if keyboard else RandomPolicy
         play = Play(self.env, {behavior: player(self.env.SPEC) for behavior in self.env.BEHAVIORS})
         self.server = Server(port)
         self.live = Live(play, Stage(self.env, title=name), self.server, keyboard=keyboard)

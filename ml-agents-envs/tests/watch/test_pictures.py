@@ -12,13 +12,13 @@ from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.watch import pictures
 from mlagents_envs.watch.pictures import SIZE, check_file, record
 from mlagents_envs.watch.play import Play
-from mlagents_envs.watch.players import Chance
+from mlagents_envs.watch.policies import RandomPolicy
 
 
 @pytest.fixture
 def play():
     env = make("3DBall", areas=1, seed=2)
-    return Play(env, {env.behavior: Chance(env.SPEC)})
+    return Play(env, {env.behavior: RandomPolicy(env.SPEC)})
 
 
 @pytest.mark.parametrize("ending", [".gif", ".webp"])
@@ -58,7 +58,7 @@ def test_a_png_shows_the_end(play, tmp_path):
 
 def test_another_ending_is_a_sentence(tmp_path):
     with pytest.raises(
-        UnityEnvironmentException, match=r"'\.avi' is no kind of picture .* one of \.png, \.gif, \.webp, \.mp4$"
+        UnityEnvironmentException, match=r"'\.avi' is not a supported format.* one of \.png, \.gif, \.webp, \.mp4$"
     ):
         check_file(tmp_path / "ball.avi")
 

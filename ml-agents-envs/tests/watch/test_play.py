@@ -5,7 +5,7 @@ from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.examples.look.look import choose, look_of, steer
 from mlagents_envs.watch.play import Play
-from mlagents_envs.watch.players import Chance, Still
+from mlagents_envs.watch.policies import IdlePolicy, RandomPolicy
 
 
 class Walker:
@@ -24,7 +24,7 @@ class Walker:
 
 def still(name, **options):
     env = make(name, **options)
-    return Play(env, {behavior: Still(env.SPEC) for behavior in env.BEHAVIORS})
+    return Play(env, {behavior: IdlePolicy(env.SPEC) for behavior in env.BEHAVIORS})
 
 
 def test_players_decide_what_happens():
@@ -83,13 +83,13 @@ def test_a_key_does_not_do_what_is_forbidden():
     play = still("GridWorld", areas=1, seed=4)
     env = play.example
     env.x[0, 0] = 0  # at the western wall
-    env._ask(env._see(np.ones(1, bool)), np.zeros(1, np.float32), np.zeros(1, np.float32))
+    env._request_decisions(env._see(np.ones(1, bool)), np.zeros(1, np.float32), np.zeros(1, np.float32))
     assert play.decide(driven=0, presses=[look_of(env).keys["left"]]).discrete.tolist() == [[0]]
 
 
 def test_keys_take_the_place_of_a_player():
     env = make("3DBall", areas=2)
-    play = Play(env, {env.behavior: Chance(env.SPEC)})
+    play = Play(env, {env.behavior: RandomPolicy(env.SPEC)})
     action = play.decide(driven=1)
     assert action.continuous[0].any() and not action.continuous[1].any()
 

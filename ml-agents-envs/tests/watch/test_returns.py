@@ -3,7 +3,7 @@ import pytest
 
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.watch.play import Play
-from mlagents_envs.watch.players import Chance
+from mlagents_envs.watch.policies import RandomPolicy
 from mlagents_envs.watch.returns import Curve, Returns
 
 
@@ -40,7 +40,7 @@ def test_returns_are_those_of_an_agents_whole_episode(name, renew_ids):
     if name not in ("3DBall", "Basic"):
         pytest.importorskip("numba")
     env = make(name, areas=3, seed=3, renew_ids=renew_ids)
-    play = Play(env, {behavior: Chance(env.SPEC, seed=k) for k, behavior in enumerate(env.BEHAVIORS)})
+    play = Play(env, {behavior: RandomPolicy(env.SPEC, seed=k) for k, behavior in enumerate(env.BEHAVIORS)})
     returns, ended = Returns(env), []
     running = {agent: (0.0, 0) for name in env.BEHAVIORS for agent in env.get_steps(name)[0]}  # return and length
     for _ in range(150):
@@ -69,7 +69,7 @@ def rewards(steps):
 
 def test_a_reset_begins_anew():
     env = make("3DBall", areas=2)
-    play = Play(env, {env.behavior: Chance(env.SPEC)})
+    play = Play(env, {env.behavior: RandomPolicy(env.SPEC)})
     returns = Returns(env)
     play.decide()
     returns.follow()

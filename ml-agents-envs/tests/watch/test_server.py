@@ -104,26 +104,26 @@ def test_a_question_does_not_stay_open_for_ever(line, monkeypatch):
 def test_orders_come_one_after_another(server, line):
     assert post(line, json.dumps({"pause": True})) == 204
     assert post(line, json.dumps({"step": 1})) == 204
-    assert server.orders(patience=10) == [{"pause": True}, {"step": 1}]
-    assert server.orders() == []
+    assert server.commands(patience=10) == [{"pause": True}, {"step": 1}]
+    assert server.commands() == []
 
 
 @pytest.mark.parametrize("body", ["no JSON", "[1]", "\xff"])
 def test_what_is_no_order_is_refused(server, line, body):
     assert post(line, body.encode("latin-1")) == 400
-    assert server.orders() == []
+    assert server.commands() == []
 
 
 def test_there_is_one_place_for_orders(server, line):
     assert post(line, "{}", path="/frame") == 404
-    assert server.orders() == []
+    assert server.commands() == []
 
 
 def test_orders_of_other_sites_are_not_heard(server, line):
     # a form or a script elsewhere can send text, but no JSON without being allowed to
     assert post(line, '{"pause": true}', kind="text/plain") == 400
     assert post(line, '{"pause": true}', Host=f"evil.example:{server.port}") == 403
-    assert server.orders() == []
+    assert server.commands() == []
 
 
 def test_whoever_comes_by_a_foreign_name_sees_nothing(server, line):
@@ -205,7 +205,7 @@ def test_requests_that_are_none_get_an_answer_and_no_traceback(server, capfd, re
 @pytest.mark.parametrize("body", ["[" * 4000, '{"a":' * 800, "{", "\xff", "[NaN]", "3"])
 def test_orders_that_are_none_are_bad_requests_and_no_traceback(server, line, capfd, body):
     assert post(line, body.encode("latin-1")) == 400
-    assert server.orders() == []
+    assert server.commands() == []
     assert capfd.readouterr() == ("", "")
 
 
@@ -239,6 +239,6 @@ def test_connections_are_few_and_a_page_still_gets_through(server, line):
 
 
 def test_orders_that_nobody_takes_do_not_pile_up(server, monkeypatch):
-    for _ in range(module.MOST_ORDERS + 10):
+    for _ in range(module.MOST_COMMANDS + 10):
         server.take({})
-    assert len(server.orders()) == module.MOST_ORDERS
+    assert len(server.commands()) == module.MOST_COMMANDS

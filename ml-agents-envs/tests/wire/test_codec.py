@@ -30,18 +30,18 @@ def spec_of(*shapes, continuous=1, branches=(2, 3)):
 
 def agents(spec, n, seed=0):
     """Return n agents as a player says them, with random numbers."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     listed = UnityRLOutputProto.ListAgentInfoProto()
     for _ in range(n):
         agent = listed.value.add(
-            reward=chance.normal(), done=bool(chance.random() < 0.3), max_step_reached=bool(chance.random() < 0.3),
-            id=int(chance.integers(0, 2**31)), group_id=int(chance.integers(0, 3)), group_reward=chance.normal(),
+            reward=rng.normal(), done=bool(rng.random() < 0.3), max_step_reached=bool(rng.random() < 0.3),
+            id=int(rng.integers(0, 2**31)), group_id=int(rng.integers(0, 3)), group_reward=rng.normal(),
         )  # fmt: skip
-        if chance.random() < 0.5:
-            agent.action_mask.extend((chance.random(sum(spec.action_spec.discrete_branches)) < 0.5).tolist())
+        if rng.random() < 0.5:
+            agent.action_mask.extend((rng.random(sum(spec.action_spec.discrete_branches)) < 0.5).tolist())
         for seen in spec.observation_specs:
             observation = agent.observations.add(shape=seen.shape, name=seen.name)
-            observation.float_data.data.extend(chance.normal(size=int(np.prod(seen.shape))).tolist())
+            observation.float_data.data.extend(rng.normal(size=int(np.prod(seen.shape))).tolist())
     return listed
 
 
@@ -102,21 +102,21 @@ def test_a_whole_message_is_taken_apart():
     output.rl_output.agentInfos["Other?team=1"].CopyFrom(agents(spec, 2))
     output.rl_output.side_channel = b"abc"
     output.rl_initialization_output.brain_parameters.add(brain_name=NAME)
-    said = read_message(message.SerializeToString())
-    assert (said.status, said.side_channel) == (200, b"abc")
-    assert [bytes(raw) for raw in said.agents.values()] == [
-        output.rl_output.agentInfos[name].SerializeToString() for name in said.agents
+    decoded = read_message(message.SerializeToString())
+    assert (decoded.status, decoded.side_channel) == (200, b"abc")
+    assert [bytes(raw) for raw in decoded.agents.values()] == [
+        output.rl_output.agentInfos[name].SerializeToString() for name in decoded.agents
     ]
-    assert said.beginning.brain_parameters[0].brain_name == NAME
-    assert first_agent(said.agents[NAME]) == output.rl_output.agentInfos[NAME].value[0]
+    assert decoded.initialization.brain_parameters[0].brain_name == NAME
+    assert first_agent(decoded.agents[NAME]) == output.rl_output.agentInfos[NAME].value[0]
 
 
-def test_a_farewell_has_no_content():
+def test_a_closing_message_has_no_content():
     message = UnityMessageProto()
     message.header.status = 400
-    said = read_message(message.SerializeToString())
-    assert said.status == 400
-    assert not said.agents
+    decoded = read_message(message.SerializeToString())
+    assert decoded.status == 400
+    assert not decoded.agents
 
 
 def test_numbers_that_are_not_packed_are_read_too():
@@ -195,7 +195,7 @@ def test_a_few_bytes_cannot_ask_for_all_memory():
     for reader in readers(spec):
         with pytest.raises(UnityObservationException, match="agent 0 sends 0 observations, 1 are expected"):
             reader.read(block(1, b"") * 100_000)
-        with pytest.raises(UnityObservationException, match="numbers at once"):
+        with pytest.raises(UnityObservationException, match="numbers to observe"):
             reader.read(block(1, block(13, bytes(100))) * 100_000)
 
 
@@ -221,22 +221,22 @@ def test_mutated_messages_are_read_or_refused_and_nothing_else():
         del output.value[3 if not images else 5 :]
         whole = message.SerializeToString()
         reader = AgentReader(NAME, spec, read_package("3.0.0"))  # whose images are put right
-        chance = np.random.default_rng(1)
+        rng = np.random.default_rng(1)
         refused = 0
         for _ in range(5000):
             raw = bytearray(whole)
-            kind = chance.integers(4)
+            kind = rng.integers(4)
             if kind == 0:
-                raw = raw[: chance.integers(len(raw))]
+                raw = raw[: rng.integers(len(raw))]
             elif kind == 1:
-                at = chance.integers(len(raw))
-                raw[at:at] = chance.bytes(chance.integers(1, 9))
+                at = rng.integers(len(raw))
+                raw[at:at] = rng.bytes(rng.integers(1, 9))
             elif kind == 2:
-                at = chance.integers(len(raw))
-                del raw[at : at + chance.integers(1, 9)]
-            for _ in range(chance.integers(1, 4)):
+                at = rng.integers(len(raw))
+                del raw[at : at + rng.integers(1, 9)]
+            for _ in range(rng.integers(1, 4)):
                 if raw:
-                    raw[chance.integers(len(raw))] = chance.integers(256)
+                    raw[rng.integers(len(raw))] = rng.integers(256)
             try:
                 for listed_raw in read_message(bytes(raw)).agents.values():
                     first_agent(listed_raw)

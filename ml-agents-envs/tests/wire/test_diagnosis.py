@@ -1,4 +1,4 @@
-"""Every way in which a start can fail is told in a sentence of cause and one of remedy."""
+"""Every way in which a start can fail has a message with its cause and a remedy."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ import pytest
 from mlagents_envs.wire import launch
 from mlagents_envs.wire.builds import lacks_data, wrong_file
 from mlagents_envs.wire.diagnosis import (
-    Stage,
+    ConnectionPhase,
     behaviors_differ,
     no_display,
     versions_differ,
@@ -56,8 +56,8 @@ def ended(player):
     return player
 
 
-def silent(stage, player=None, *, editor=False):
-    return why_silent(stage, seconds=60, editor=editor, player=player, limit=4 * 2**20)
+def silent(phase, player=None, *, editor=False):
+    return why_silent(phase, seconds=60, editor=editor, player=player, limit=4 * 2**20)
 
 
 # before the start
@@ -108,8 +108,8 @@ def test_a_file_says_by_its_first_bytes_where_it_runs(tmp_path, monkeypatch, sys
     file.chmod(0o755)
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    said = wrong_file(file)
-    assert said is None if sentence is None else sentence in said
+    message = wrong_file(file)
+    assert message is None if sentence is None else sentence in message
 
 
 def test_this_python_can_be_run_here(tmp_path):
@@ -119,7 +119,7 @@ def test_this_python_can_be_run_here(tmp_path):
 def test_a_program_without_its_data_gets_a_sentence(tmp_path):
     file = tmp_path / "Walker.x86_64"
     file.write_bytes(elf(62))
-    assert "lies without its folder Walker_Data" in lacks_data(file)
+    assert "is without its folder Walker_Data" in lacks_data(file)
     (tmp_path / "Walker_Data").mkdir()
     assert lacks_data(file) is None
     file.write_bytes(b"#!/bin/sh\n")
@@ -144,10 +144,10 @@ def listener():
 
 
 def test_the_holder_of_a_port_is_named(listener):
-    said = port_held(listener)
-    assert f"port {listener} is held by process {os.getpid()} ({psutil.Process().name()}), started 2" in said
-    assert "this very process" in said
-    assert "choose another base_port or worker_id" in said
+    message = port_held(listener)
+    assert f"port {listener} is held by process {os.getpid()} ({psutil.Process().name()}), started 2" in message
+    assert "this process" in message
+    assert "choose another base_port or worker_id" in message
 
 
 def test_another_process_is_named_with_its_command():
@@ -158,10 +158,10 @@ def test_another_process_is_named_with_its_command():
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         port = int(other.stdout.readline())
-        said = who_holds(port)
+        message = who_holds(port)
         other.communicate("\n")
-    assert said.startswith(f"process {other.pid} (")
-    assert "import socket" in said
+    assert message.startswith(f"process {other.pid} (")
+    assert "import socket" in message
     assert who_holds(port) is None
 
 
@@ -173,7 +173,7 @@ def test_secrets_of_a_process_are_left_out(listener, monkeypatch):
     assert f"process {os.getpid()}" in who_holds(listener)
     for question in ("name", "cmdline", "create_time"):
         monkeypatch.setattr(psutil.Process, question, secret)
-    assert who_holds(listener) == f"process {os.getpid()}, which is this very process"
+    assert who_holds(listener) == f"process {os.getpid()}, which is this process"
 
 
 def test_a_port_that_is_free_has_no_holder_and_some_ports_do_not_exist():
@@ -187,21 +187,21 @@ def test_a_port_that_is_free_has_no_holder_and_some_ports_do_not_exist():
 
 
 @pytest.mark.parametrize(
-    ("stage", "editor", "words"),
+    ("phase", "editor", "words"),
     [
-        (Stage.NOBODY, True, ["Nobody connected for 60 s", "Press Play"]),
-        (Stage.NOBODY, False, ["did not connect for 60 s", "Behavior Type", "--timeout-wait"]),
-        (Stage.GREETED, False, ["The player said hello and then nothing for 60 s"]),
-        (Stage.RESET, False, ["no agent asks for a decision", "Decision Requester", "Behavior Type is Default"]),
-        (Stage.RESET, True, ["The Unity Editor was asked to reset", "Play mode may also be paused"]),
-        (Stage.RUNNING, False, ["answered before", "for 60 s", "hangs"]),
-        (Stage.RUNNING, True, ["paused"]),
-        (Stage.REJECTED, False, ["limit of 4 MiB", "cut off", "compressed"]),
+        (ConnectionPhase.NOT_CONNECTED, True, ["No player connected for 60 s", "Press Play"]),
+        (ConnectionPhase.NOT_CONNECTED, False, ["did not connect for 60 s", "Behavior Type", "--timeout-wait"]),
+        (ConnectionPhase.CONNECTED, False, ["The player connected and then sent nothing for 60 s"]),
+        (ConnectionPhase.RESETTING, False, ["no agent requests a decision", "Decision Requester", "Behavior Type is Default"]),
+        (ConnectionPhase.RESETTING, True, ["The Unity Editor received the reset", "Play mode may also be paused"]),
+        (ConnectionPhase.RUNNING, False, ["sent steps before", "for 60 s", "hangs"]),
+        (ConnectionPhase.RUNNING, True, ["paused"]),
+        (ConnectionPhase.REJECTED, False, ["limit of 4 MiB", "cut off", "compressed"]),
     ],
 )
-def test_silence_is_explained_by_how_far_the_conversation_came(stage, editor, words):
-    said = silent(stage, editor=editor)
-    assert [word for word in words if word not in said] == []
+def test_silence_is_explained_by_how_far_the_conversation_came(phase, editor, words):
+    message = silent(phase, editor=editor)
+    assert [word for word in words if word not in message] == []
 
 
 @posix
@@ -211,18 +211,18 @@ def test_the_silence_of_a_player_comes_with_its_last_lines(play):
     while not player.last_lines(1):
         assert time.monotonic() < until
         time.sleep(0.02)
-    assert silent(Stage.GREETED, player).endswith("Its last lines:\n    Loading scene")
+    assert silent(ConnectionPhase.CONNECTED, player).endswith("Its last lines:\n    Loading scene")
     os.kill(player.pid, signal.SIGSTOP)
     while psutil.Process(player.pid).status() != psutil.STATUS_STOPPED:
         time.sleep(0.02)
-    assert f"kill -CONT {player.pid}" in silent(Stage.GREETED, player)
+    assert f"kill -CONT {player.pid}" in silent(ConnectionPhase.CONNECTED, player)
 
 
 @posix
 def test_the_silence_of_a_player_that_ended_is_its_end(play):
     player = ended(play("raise SystemExit(3)"))
-    assert silent(Stage.NOBODY, player) == why_exited(player)
-    assert "limit of 4 MiB" in silent(Stage.REJECTED, player)
+    assert silent(ConnectionPhase.NOT_CONNECTED, player) == why_exited(player)
+    assert "limit of 4 MiB" in silent(ConnectionPhase.REJECTED, player)
 
 
 # the end
@@ -244,32 +244,32 @@ def test_the_silence_of_a_player_that_ended_is_its_end(play):
 )  # fmt: skip
 def test_known_causes_in_a_log_are_understood(play, line, hint):
     player = ended(play(f"print({line!r}); print('Bye.'); raise SystemExit(3)"))
-    said = why_exited(player)
-    assert f"{player.executable} (process {player.pid}) ended with status 3. " in said
-    assert hint in said
-    assert said.endswith(f"Its last lines:\n    {line}\n    Bye.")
+    message = why_exited(player)
+    assert f"{player.executable} (process {player.pid}) ended with status 3. " in message
+    assert hint in message
+    assert message.endswith(f"Its last lines:\n    {line}\n    Bye.")
 
 
 @posix
 def test_a_log_without_a_known_cause_is_only_quoted(play):
-    said = why_exited(ended(play("for i in range(30): print('line', i)\nraise SystemExit(3)")))
-    assert said.splitlines()[0].endswith("ended with status 3. Its last lines:")
-    assert said.splitlines()[1:] == [f"    line {i}" for i in range(20, 30)]
+    message = why_exited(ended(play("for i in range(30): print('line', i)\nraise SystemExit(3)")))
+    assert message.splitlines()[0].endswith("ended with status 3. Its last lines:")
+    assert message.splitlines()[1:] == [f"    line {i}" for i in range(20, 30)]
 
 
 @posix
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGSEGV", "SIGABRT"])
 def test_a_signal_is_named(play, number):
-    said = why_exited(ended(play(f"import os, signal; os.kill(os.getpid(), signal.{number})")))
-    assert f"was ended by signal {number}" in said
-    assert ("memory" in said) == (number == "SIGKILL")
-    assert "It printed nothing" in said
+    message = why_exited(ended(play(f"import os, signal; os.kill(os.getpid(), signal.{number})")))
+    assert f"was ended by signal {number}" in message
+    assert ("memory" in message) == (number == "SIGKILL")
+    assert "It printed nothing" in message
 
 
 @posix
 def test_a_player_that_quit_or_still_runs_is_told_so(play):
     assert "ended by itself with status 0" in why_exited(ended(play("")))
-    assert "still runs" in why_exited(play("import time; time.sleep(60)"))
+    assert "still running" in why_exited(play("import time; time.sleep(60)"))
 
 
 @posix
@@ -277,7 +277,7 @@ def test_a_program_that_lost_its_data_is_told_so(tmp_path):
     if sys.platform != "linux":
         pytest.skip("programs of macOS have their data inside")
     player = Player(shutil.copy(shutil.which("false"), tmp_path / "Walker.x86_64"), ())
-    assert "lies without its folder Walker_Data" in why_exited(ended(player))
+    assert "is without its folder Walker_Data" in why_exited(ended(player))
     player.stop(0)
 
 
@@ -301,8 +301,8 @@ def test_a_program_that_lost_its_data_is_told_so(tmp_path):
     ],
 )
 def test_versions_fit_by_their_majors(ours, theirs, fits):
-    said = versions_differ(ours, theirs, "3.0.0")
-    assert said is None if fits else ("com.unity.ml-agents 3.0.0" in said and "releases" in said)
+    message = versions_differ(ours, theirs, "3.0.0")
+    assert message is None if fits else ("com.unity.ml-agents 3.0.0" in message and "releases" in message)
 
 
 def test_versions_that_differ_are_both_named():

@@ -48,26 +48,26 @@ SPECS = st.builds(
 )
 
 
-def columns(spec, ids, groups, chance):
+def columns(spec, ids, groups, rng):
     """Return what decision and terminal steps have in common; images have 256 shades, so that PNG loses nothing."""
     n = len(ids)
-    obs = [(chance.integers(0, 256, (n, *seen.shape)) / 255).astype(np.float32) for seen in spec.observation_specs]
-    reward, shared = chance.normal(size=(2, n)).astype(np.float32)
+    obs = [(rng.integers(0, 256, (n, *seen.shape)) / 255).astype(np.float32) for seen in spec.observation_specs]
+    reward, shared = rng.normal(size=(2, n)).astype(np.float32)
     shared[: n // 2] = 0
     return obs, reward, np.array(ids, np.int32), np.array(groups, np.int32), shared
 
 
 def decisions(spec, ids, groups, seed, masked=False):
-    chance = np.random.default_rng(seed)
-    obs, reward, agent, group, shared = columns(spec, ids, groups, chance)
-    mask = [chance.random((len(ids), size)) < 0.5 for size in spec.action_spec.discrete_branches] if masked else None
+    rng = np.random.default_rng(seed)
+    obs, reward, agent, group, shared = columns(spec, ids, groups, rng)
+    mask = [rng.random((len(ids), size)) < 0.5 for size in spec.action_spec.discrete_branches] if masked else None
     return DecisionSteps(obs, reward, agent, mask, group, shared)
 
 
 def endings(spec, ids, groups, seed):
-    chance = np.random.default_rng(seed)
-    obs, reward, agent, group, shared = columns(spec, ids, groups, chance)
-    return TerminalSteps(obs, reward, chance.random(len(ids)) < 0.5, agent, group, shared)
+    rng = np.random.default_rng(seed)
+    obs, reward, agent, group, shared = columns(spec, ids, groups, rng)
+    return TerminalSteps(obs, reward, rng.random(len(ids)) < 0.5, agent, group, shared)
 
 
 def parsed(raw):

@@ -87,9 +87,9 @@ def test_a_picture_that_holds_the_signature_of_another_is_still_one():
         (png(noise(4, 5, 3)), (3, 5, 4), (), "5 wide and 4 high; the sensor is 4 and 5"),
         (png(noise(4, 5, 3)), (4, 4, 5), (), "3 channels together; the sensor has 4"),
         (png(noise(4, 5, 3)), (1, 4, 5), (0, 0), "a mapping is for 2 channels; the images have 3"),
-        (png(noise(4, 5, 3)), (2, 4, 5), (0, 2, 2), "does not lead to 2 channels"),
-        (png(noise(4, 5, 3)), (1, 4, 5), (-1, -1, -1), "does not lead to 1 channels"),
-        (png(noise(4, 5, 3)), (1, 4, 5), (0, 1, 1), "does not lead to 1 channels"),
+        (png(noise(4, 5, 3)), (2, 4, 5), (0, 2, 2), "does not map to 2 channels"),
+        (png(noise(4, 5, 3)), (1, 4, 5), (-1, -1, -1), "does not map to 1 channels"),
+        (png(noise(4, 5, 3)), (1, 4, 5), (0, 1, 1), "does not map to 1 channels"),
         (png(noise(4, 5, 3)), (3, 4, 5), (0, 1, 1), "fills 2 of 3 channels"),
     ],
 )

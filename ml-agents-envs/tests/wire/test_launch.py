@@ -66,7 +66,7 @@ def ended(player):
     return player.poll()
 
 
-def said(player, line):
+def message(player, line):
     eventually(lambda: line in player.last_lines(10))
 
 
@@ -164,7 +164,7 @@ def test_arguments_come_in_the_order_that_unity_knows(tmp_path):
 @posix
 def test_a_player_gets_its_arguments_and_a_group_of_its_own(play):
     player = play("import sys; print(sys.argv[1:], flush=True); sys.stdin.read(); input()", ["--level", "2"])
-    said(player, "['--level', '2']")
+    message(player, "['--level', '2']")
     assert os.getpgid(player.pid) == player.pid
     assert ended(player) == 1  # there is no input
 
@@ -183,7 +183,7 @@ def test_the_status_and_the_last_lines_outlive_the_player(play):
 def test_the_temporary_file_is_removed(play, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     player = play("print('here')")
-    said(player, "here")
+    message(player, "here")
     player.stop(PATIENCE)
     assert list(tmp_path.glob("*.log")) == []
     assert player.last_lines(1) == ["here"]
@@ -301,7 +301,7 @@ def test_a_player_that_does_not_end_is_asked_first(play):
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
         "print('ready', flush=True); time.sleep(60)"
     )  # fmt: skip
-    said(player, "ready")
+    message(player, "ready")
     player.stop(0)
     assert player.poll() == 7
     assert not psutil.pid_exists(player.pid)
@@ -312,7 +312,7 @@ def test_a_player_that_does_not_listen_is_killed(play):
     player = play(
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
     )
-    said(player, "ready")
+    message(player, "ready")
     player.stop(0)
     player.stop(0)
     assert player.poll() == -signal.SIGKILL
@@ -322,7 +322,7 @@ def test_a_player_that_does_not_listen_is_killed(play):
 @posix
 def test_a_player_that_is_halted_can_be_stopped(play):
     player = play("import time; print('ready', flush=True); time.sleep(60)")
-    said(player, "ready")
+    message(player, "ready")
     os.kill(player.pid, signal.SIGSTOP)
     player.stop(0)
     assert player.poll() == -signal.SIGTERM

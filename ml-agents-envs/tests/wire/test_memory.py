@@ -53,8 +53,8 @@ def image(data, mapping=b""):
     return block(1, block(13, seen + (block(5, mapping) if mapping else b"")))
 
 
-def output(rl=b"", beginning=b""):
-    return block(1, b"\x08\xc8\x01") + block(2, (block(1, rl) if rl else b"") + (block(2, beginning) if beginning else b""))
+def output(rl=b"", initialization=b""):
+    return block(1, b"\x08\xc8\x01") + block(2, (block(1, rl) if rl else b"") + (block(2, initialization) if initialization else b""))
 
 
 def vector(numbers):
@@ -74,7 +74,7 @@ def message(build):
 
 def described(build):
     def read(raw):
-        for parameters in read_message(raw).beginning.brain_parameters[:2]:
+        for parameters in read_message(raw).initialization.brain_parameters[:2]:
             behavior_spec(parameters, first_agent(b""))
 
     return build, read
@@ -102,10 +102,10 @@ REFUSED = {
     "a long mapping of one image": agents(IMAGE, lambda: image(png(), many(b"\xff\x01"))),
     "many behaviors": message(lambda: output(b"".join(block(2, block(1, b"%d" % n)) for n in range(SIZE // 12)))),
     "a behavior of a long name": message(lambda: output(block(2, block(1, many(b"x"))))),
-    "many descriptions": described(lambda: output(beginning=many(block(5, b"")))),
-    "few bytes of many descriptions": described(lambda: output(beginning=block(5, b"") * 2_000_000)),
-    "a description of many texts": described(lambda: output(beginning=block(5, many(block(5, b""))))),
-    "a description of many branches": described(lambda: output(beginning=block(5, block(9, b"\x10\x01" + block(3, b"\x01" * 2**21))))),
+    "many descriptions": described(lambda: output(initialization=many(block(5, b"")))),
+    "few bytes of many descriptions": described(lambda: output(initialization=block(5, b"") * 2_000_000)),
+    "a description of many texts": described(lambda: output(initialization=block(5, many(block(5, b""))))),
+    "a description of many branches": described(lambda: output(initialization=block(5, block(9, b"\x10\x01" + block(3, b"\x01" * 2**21))))),
     "a first agent of many sensors": first(lambda: block(1, many(block(13, b"")))),
     "a first agent of many dimensions": first(lambda: block(1, block(13, block(1, many(b"\x01"))))),
     "a first agent of many properties": first(lambda: block(1, block(13, block(1, b"\x01") + block(8, many(b"\x01"))))),

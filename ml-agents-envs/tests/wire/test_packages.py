@@ -159,17 +159,17 @@ def test_scrambled_numbers_of_a_sensor_that_calls_its_channels_last_are_put_righ
         assert np.array_equal(reader.read(listed.SerializeToString())[0].obs[0][0], numbers.transpose(2, 0, 1))
 
 
-def test_a_package_whose_version_is_not_known_leaves_a_doubt_about_images_only():
+def test_a_package_whose_version_is_not_known_leaves_a_warning_about_images_only():
     image = ObservationSpec((4, 5, 3), (DimensionProperty(2), DimensionProperty(2), DimensionProperty(1)), ObservationType.DEFAULT, "eye")
     vector = ObservationSpec((4,), (DimensionProperty.NONE,), ObservationType.DEFAULT, "nose")
-    doubt = read_package("x").doubt(image)
-    assert doubt == (
-        "the player has no package version that is known ('x'); sensor 'eye' of shape (4, 5, 3) is taken as "
+    warning = read_package("x").warning(image)
+    assert warning == (
+        "the player's package version 'x' is not known; sensor 'eye' of shape (4, 5, 3) is read as "
         "(height, width, channels), since its dimension properties are (2, 2, 1)"
     )
-    assert "as (channels, height, width), since" in read_package("").doubt(image._replace(dimension_property=(DimensionProperty(0),) * 3))
-    assert read_package("x").doubt(vector) is None
-    assert read_package("2.0.1").doubt(image) is None
+    assert "as (channels, height, width), since" in read_package("").warning(image._replace(dimension_property=(DimensionProperty(0),) * 3))
+    assert read_package("x").warning(vector) is None
+    assert read_package("2.0.1").warning(image) is None
 
 
 @settings(deadline=None, max_examples=120)

@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 from mlagents_envs.base_env import ActionSpec, ActionTuple
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.communicator_objects.unity_rl_initialization_input_pb2 import UnityRLInitializationInputProto
-from mlagents_envs.wire.replies import ActionWriter, closing, command, greeting
+from mlagents_envs.wire.replies import ActionWriter, closing, command, handshake_reply
 
 sizes = st.integers(0, 6)
 branches = st.lists(st.integers(1, 20000), max_size=4)
 
 
 def action_of(n, continuous, branches, seed):
-    chance = np.random.default_rng(seed)
-    discrete = np.stack([chance.integers(0, size, n) for size in branches], 1) if branches else np.zeros((n, 0))
-    return ActionTuple(chance.normal(size=(n, continuous)), discrete)
+    rng = np.random.default_rng(seed)
+    discrete = np.stack([rng.integers(0, size, n) for size in branches], 1) if branches else np.zeros((n, 0))
+    return ActionTuple(rng.normal(size=(n, continuous)), discrete)
 
 
 @settings(deadline=None, max_examples=60)
@@ -26,9 +26,9 @@ def test_players_read_the_actions_that_were_set(n, continuous, branches, seed, d
         action = action_of(n, continuous, branches, seed + turn)
         message = UnityMessageProto.FromString(command([writer.write(action)], b"side"))
         assert message.header.status == 200
-        said = message.unity_input.rl_input
-        assert (said.command, said.side_channel) == (0, b"side")
-        rows = said.agent_actions["B?team=0"].value
+        rl_input = message.unity_input.rl_input
+        assert (rl_input.command, rl_input.side_channel) == (0, b"side")
+        rows = rl_input.agent_actions["B?team=0"].value
         assert len(rows) == n
         for row, sent in enumerate(rows):
             assert list(sent.continuous_actions) == action.continuous[row].tolist()
@@ -55,8 +55,8 @@ def test_actions_whose_rows_lie_apart_in_memory_arrive_as_they_are():
 def test_several_behaviors_are_answered_in_one_message():
     spec = ActionSpec(1, ())
     entries = [ActionWriter(name, spec).write(spec.empty_action(n)) for name, n in (("A", 1), ("B", 3))]
-    said = UnityMessageProto.FromString(command(entries, b"")).unity_input.rl_input
-    assert {name: len(rows.value) for name, rows in said.agent_actions.items()} == {"A": 1, "B": 3}
+    rl_input = UnityMessageProto.FromString(command(entries, b"")).unity_input.rl_input
+    assert {name: len(rows.value) for name, rows in rl_input.agent_actions.items()} == {"A": 1, "B": 3}
 
 
 @pytest.mark.parametrize(("reset", "number"), [(True, 1), (False, 0)])
@@ -66,9 +66,9 @@ def test_a_reset_is_a_command_of_its_own(reset, number):
     assert message.unity_input.rl_input.command == number
 
 
-def test_the_greeting_carries_what_we_are():
+def test_the_handshake_carries_our_versions_and_capabilities():
     ours = UnityRLInitializationInputProto(seed=5, communication_version="1.5.0")
-    message = UnityMessageProto.FromString(greeting(ours))
+    message = UnityMessageProto.FromString(handshake_reply(ours))
     assert message.header.status == 200
     assert message.unity_input.rl_initialization_input == ours
 

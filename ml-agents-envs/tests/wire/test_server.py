@@ -21,7 +21,7 @@ def free_port():
 
 @pytest.fixture
 def server():
-    server = ExchangeServer(free_port(), limit=1000, farewell=b"bye", is_last=lambda message: message == b"I quit")
+    server = ExchangeServer(free_port(), limit=1000, closing_message=b"bye", is_last=lambda message: message == b"I quit")
     yield server
     server.close()
 
@@ -144,7 +144,7 @@ def test_every_call_after_the_end_gets_the_last_word(server):
         assert server.receive(0) is None
 
 
-def test_a_stranger_cannot_end_the_talk_of_others(server):
+def test_another_caller_cannot_end_the_connection_of_the_player(server):
     with caller(server) as first, caller(server) as second:
         answer = call(first, b"hello")
         assert server.receive(10) == b"hello"
@@ -161,7 +161,7 @@ def test_a_caller_that_left_is_noticed(server):
         answer.cancel()
         time.sleep(0.3)
         server.answer(b"are you there?")
-        assert server.receive(10) is Interruption.HUNG_UP
+        assert server.receive(10) is Interruption.DISCONNECTED
 
 
 def test_another_method_is_unknown(server):
@@ -171,8 +171,8 @@ def test_another_method_is_unknown(server):
 
 
 def test_bytes_that_are_not_even_http_do_no_harm(server):
-    with socket.create_connection(("127.0.0.1", server.port)) as stranger:
-        stranger.sendall(b"\x00garbage" * 1000)
+    with socket.create_connection(("127.0.0.1", server.port)) as plain_socket:
+        plain_socket.sendall(b"\x00garbage" * 1000)
     with caller(server) as channel:
         answer = call(channel, b"hello")
         assert server.receive(10) == b"hello"

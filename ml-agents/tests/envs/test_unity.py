@@ -10,8 +10,8 @@ from mlagents.envs.unity import TrainingEnvironment, UnityWorld
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.examples.basic import Basic
-from mlagents_envs.player.line import LogRecord
 from mlagents_envs.player.player import ServedPlayer
+from mlagents_envs.player.trainer_connection import TrainerConnection
 from mlagents_envs.samplers import Gaussian, MultiRangeUniform, Uniform
 from mlagents_envs.side_channel import player_side
 
@@ -39,7 +39,7 @@ def heard(monkeypatch):
     messages = []
 
     def play():
-        with LogRecord(port) as line:
+        with TrainerConnection(port) as line:
 
             def spy(message, /, *, patience=None):
                 answer = line(message, patience=patience)

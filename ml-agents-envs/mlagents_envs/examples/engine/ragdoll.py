@@ -38,7 +38,7 @@ class Joint:
 
 
 @dataclass(frozen=True)
-class Part:
+class BodyPart:
     """A rigid part of a body, in its pose at the beginning."""
 
     name: str
@@ -71,7 +71,7 @@ class Ragdolls:
     velocity: (n, k, 3) m/s; spin: (n, k, 3) rad/s; touching: (n, k) bool, which parts touch the ground.
     """
 
-    def __init__(self, parts: Sequence[Part], drive: Drive, n: int) -> None:
+    def __init__(self, parts: Sequence[BodyPart], drive: Drive, n: int) -> None:
         self.parts = tuple(parts)
         self._model = mujoco.MjModel.from_xml_string(describe(self.parts, drive))
         self._data = [mujoco.MjData(self._model) for _ in range(n)]
@@ -149,7 +149,7 @@ class Ragdolls:
         self.rotation[:] = self._quaternion[..., [1, 2, 3, 0]] * QUATERNION
 
 
-def describe(parts: Sequence[Part], drive: Drive) -> str:
+def describe(parts: Sequence[BodyPart], drive: Drive) -> str:
     """Return MuJoCo's XML of a body on level ground; the root first, and every part after its parent."""
     root, step = ElementTree.Element("mujoco"), DT / drive.pieces
     add(root, "compiler", angle="radian")
@@ -186,7 +186,7 @@ def describe(parts: Sequence[Part], drive: Drive) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def form(part: Part) -> Iterator[tuple[str, object]]:
+def form(part: BodyPart) -> Iterator[tuple[str, object]]:
     """Yield what MuJoCo calls a part's shape."""
     yield "type", part.shape
     if part.shape == "capsule":

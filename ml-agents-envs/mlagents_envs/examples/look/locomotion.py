@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlagents_envs.examples.drawing import DARK, GREEN, NONE, Array, Color, Drawing, about_y, floor, shapes
-from mlagents_envs.examples.engine.ragdoll import Part
+from mlagents_envs.examples.engine.ragdoll import BodyPart
 from mlagents_envs.examples.engine.rotations import after, between, turn
 from mlagents_envs.examples.locomotion import LEVEL, Locomotion
 
@@ -40,7 +40,7 @@ def locomotion(env: Locomotion, area: int, width: float, color: Color, head: str
     )
 
 
-def muscle(part: Part, position: Array, rotation: Array, color: Color) -> Array:
+def muscle(part: BodyPart, position: Array, rotation: Array, color: Color) -> Array:
     """Return a part; a capsule bulges."""
     if part.shape == "capsule":
         radius, length = part.size

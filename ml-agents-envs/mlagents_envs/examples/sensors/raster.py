@@ -19,29 +19,29 @@ CORNERS = 6  # that a part may have: those of a box and its shadow together
 
 
 @dataclass(frozen=True)
-class Part:
+class Polygon:
     """A convex polygon of one color."""
 
     corners: Array  # (corners, 2) x and z, in order around it
     color: Color
 
-    def shadow(self, shift: tuple[float, float], color: Color) -> Part:
+    def shadow(self, shift: tuple[float, float], color: Color) -> Polygon:
         """Return what this part covers while it is moved by `shift`: the shadow of an upright block on flat ground."""
-        return Part(_hull(np.vstack([self.corners, self.corners + shift])), color)
+        return Polygon(_hull(np.vstack([self.corners, self.corners + shift])), color)
 
 
-def box(width: float, depth: float, color: Color, *, x: float = 0.0, z: float = 0.0, degrees: float = 0.0) -> Part:
+def box(width: float, depth: float, color: Color, *, x: float = 0.0, z: float = 0.0, degrees: float = 0.0) -> Polygon:
     """Return a rectangle with its middle at (x, z), turned clockwise as Unity turns about y."""
     sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (width / 2, depth / 2)
-    return Part(corners @ np.array([[cosine, -sine], [sine, cosine]]) + (x, z), color)
+    return Polygon(corners @ np.array([[cosine, -sine], [sine, cosine]]) + (x, z), color)
 
 
 class Painter:
     """Paints shapes, each of them one or more parts, for any number of areas."""
 
     def __init__(
-        self, shapes: Sequence[Sequence[Part]], background: Color, *, height: int = 64, width: int = 84
+        self, shapes: Sequence[Sequence[Polygon]], background: Color, *, height: int = 64, width: int = 84
     ) -> None:
         parts = [part for shape in shapes for part in shape]
         corners = np.stack([_padded(part.corners) for part in parts]).astype(np.float32)

@@ -4,7 +4,7 @@ import pytest
 pytest.importorskip("mujoco")
 
 from mlagents_envs.examples.drawing import about_y
-from mlagents_envs.examples.engine.ragdoll import DT, FASTEST, GRAVITY, Drive, Joint, Part, Ragdolls
+from mlagents_envs.examples.engine.ragdoll import DT, FASTEST, GRAVITY, BodyPart, Drive, Joint, Ragdolls
 from mlagents_envs.examples.engine.rotations import after, front, inverse
 
 X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
@@ -15,8 +15,8 @@ HINGE = (Joint(X, -60.0, 60.0),)
 def rods(n=1, *, height=20.0, drive=FIRM, joints=HINGE):
     """A heavy rod along z, and a light one before it."""
     parts = [
-        Part("back", None, (0.0, height, 0.0), "capsule", (0.1, 1.0), 1000.0),
-        Part("front", "back", (0.0, height, 1.0), "capsule", (0.1, 1.0), 1.0, anchor=(0.0, height, 0.5), joints=joints),
+        BodyPart("back", None, (0.0, height, 0.0), "capsule", (0.1, 1.0), 1000.0),
+        BodyPart("front", "back", (0.0, height, 1.0), "capsule", (0.1, 1.0), 1.0, anchor=(0.0, height, 0.5), joints=joints),
     ]
     dolls = Ragdolls(parts, drive, n)
     dolls.begin(range(n), np.zeros(n))

@@ -1,4 +1,4 @@
-"""Who plays the agents that are watched, unless it is a model: nobody, or chance."""
+"""The policies of watched agents without a model: idle and random."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps, Ter
 from mlagents_envs.examples.policy import allowed_choices
 
 
-class Still:
-    """Does nothing: zero everywhere, or in a branch where that is forbidden the first choice that is not."""
+class IdlePolicy:
+    """Zero actions, or in a branch where zero is masked the first choice that is not."""
 
     def __init__(self, spec: BehaviorSpec) -> None:
         self._spec = spec.action_spec
 
     def reset(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing: it has no memory."""
 
     def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
         action = self._spec.empty_action(len(decision))
@@ -24,19 +24,19 @@ class Still:
         return action
 
 
-class Chance:
-    """Plays at random, with what is allowed."""
+class RandomPolicy:
+    """Uniform random actions, without masked choices."""
 
     def __init__(self, spec: BehaviorSpec, *, seed: int = 0) -> None:
         self._spec = spec.action_spec
-        self._chance = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """Nothing is remembered but the generator, which goes on."""
+        """Do nothing: it has no memory, and the generator continues."""
 
     def __call__(self, decision: DecisionSteps, terminal: TerminalSteps) -> ActionTuple:
         action = self._spec.empty_action(len(decision))
-        action.continuous[:] = self._chance.uniform(-1, 1, action.continuous.shape)
+        action.continuous[:] = self._rng.uniform(-1, 1, action.continuous.shape)
         for branch, allowed in enumerate(allowed_choices(decision, self._spec)):
-            action.discrete[:, branch] = (allowed * self._chance.random(allowed.shape)).argmax(axis=1)
+            action.discrete[:, branch] = (allowed * self._rng.random(allowed.shape)).argmax(axis=1)
         return action

@@ -1,4 +1,4 @@
-"""A player's end of the line: it calls the trainer, which listens on this machine."""
+"""A player's connection to the trainer, which listens on this machine."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from mlagents_envs.wire.server import METHOD
 OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.enable_http_proxy", 0),  # the trainer is on this machine, whatever leads to others
+    ("grpc.enable_http_proxy", 0),  # the trainer is on this machine: never through a proxy
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
 
 class Exchange(Protocol):
-    """Says a message to the trainer and returns the answer."""
+    """Sends a message to the trainer and returns the reply."""
 
     def __call__(self, message: bytes, /, *, patience: float | None = None) -> bytes:
-        """patience: seconds in which the answer must come, None for any time."""
+        """patience: seconds within which the reply must come, None for any time."""
 
 
-class Line:
+class TrainerConnection:
     """A connection to the trainer at a port, made at the first call."""
 
     def __init__(self, port: int) -> None:
@@ -39,7 +39,7 @@ class Line:
         self._channel = grpc.insecure_channel(self._where, options=OPTIONS)
         self._call = self._channel.unary_unary(METHOD)
 
-    def __enter__(self) -> Line:
+    def __enter__(self) -> TrainerConnection:
         return self
 
     def __exit__(
@@ -48,10 +48,10 @@ class Line:
         self._channel.close()
 
     def __call__(self, message: bytes, /, *, patience: float | None = None) -> bytes:
-        """Say a message and return the answer; with patience, a trainer that does not listen yet is waited for.
+        """Send a message and return the reply; with patience, wait for a trainer that does not listen yet.
 
-        Raises UnityTimeOutException if no answer comes in time, UnityCommunicatorStoppedException if the trainer hangs
-        up, UnityCommunicationException if it refuses the message.
+        Raises UnityTimeOutException if no reply comes in time, UnityCommunicatorStoppedException if the trainer
+        disconnects, UnityCommunicationException if it refuses the message.
         """
         try:
             answer: bytes = self._call(message, timeout=patience, wait_for_ready=patience is not None)
@@ -66,5 +66,5 @@ class Line:
                 "with --mlagents-port"
             )
         if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
-            return UnityCommunicatorStoppedException(f"{self._where}: the trainer hung up")
+            return UnityCommunicatorStoppedException(f"{self._where}: the trainer disconnected")
         return UnityCommunicationException(f"{self._where}: the trainer refused a message: {code.name}, {details}")

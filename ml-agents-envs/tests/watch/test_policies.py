@@ -2,7 +2,7 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.example import vector_sensor
-from mlagents_envs.watch.players import Chance, Still
+from mlagents_envs.watch.policies import IdlePolicy, RandomPolicy
 
 HYBRID = BehaviorSpec([vector_sensor(2, "sensor")], ActionSpec.create_hybrid(1, (3,)))
 NOBODY_ENDED = TerminalSteps.empty(HYBRID)
@@ -17,17 +17,17 @@ def asked(n=4, forbidden=None):
 
 
 def test_still_does_nothing():
-    action = Still(HYBRID)(asked(), NOBODY_ENDED)
+    action = IdlePolicy(HYBRID)(asked(), NOBODY_ENDED)
     assert not action.continuous.any() and not action.discrete.any()
 
 
 def test_still_takes_the_first_choice_where_nothing_is_forbidden():
-    assert Still(HYBRID)(asked(forbidden=[True, False, False]), NOBODY_ENDED).discrete.tolist() == [[1]] * 4
+    assert IdlePolicy(HYBRID)(asked(forbidden=[True, False, False]), NOBODY_ENDED).discrete.tolist() == [[1]] * 4
 
 
-def test_chance_keeps_to_what_is_allowed_and_comes_again_with_its_seed():
-    action = Chance(HYBRID, seed=1)(asked(400, forbidden=[False, True, False]), NOBODY_ENDED)
+def test_random_actions_are_never_masked_and_repeat_with_their_seed():
+    action = RandomPolicy(HYBRID, seed=1)(asked(400, forbidden=[False, True, False]), NOBODY_ENDED)
     assert set(action.discrete[:, 0].tolist()) == {0, 2}
     assert -1 <= action.continuous.min() < -0.9 and 0.9 < action.continuous.max() <= 1
-    again = Chance(HYBRID, seed=1)(asked(400, forbidden=[False, True, False]), NOBODY_ENDED)
+    again = RandomPolicy(HYBRID, seed=1)(asked(400, forbidden=[False, True, False]), NOBODY_ENDED)
     assert np.array_equal(action.discrete, again.discrete) and np.array_equal(action.continuous, again.continuous)

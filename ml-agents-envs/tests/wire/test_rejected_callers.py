@@ -1,4 +1,4 @@
-"""Whoever calls before the player does is not the player, and does not end the start."""
+"""Callers that are no player are rejected and do not end the start."""
 
 import logging
 import socket
@@ -11,14 +11,14 @@ import pytest
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.exception import UnityTimeOutException
 from mlagents_envs.wire import server as server_module
-from mlagents_envs.wire.conversation import Conversation
+from mlagents_envs.wire.player_connection import PlayerConnection
 from mlagents_envs.wire.replies import closing
 from mlagents_envs.wire.server import METHOD
 
 GARBAGE = b"\xff" * 40
 
 
-def greeting(status=200, version="1.5.0"):
+def handshake_message(status=200, version="1.5.0"):
     message = UnityMessageProto()
     message.header.status = status
     message.unity_output.rl_initialization_output.communication_version = version
@@ -42,16 +42,16 @@ def call(port, message, method=METHOD, timeout=10):
 
 
 def tcp(port, data):
-    with socket.create_connection(("127.0.0.1", port)) as stranger:
-        stranger.sendall(data)
-        stranger.settimeout(0.3)
+    with socket.create_connection(("127.0.0.1", port)) as caller:
+        caller.sendall(data)
+        caller.settimeout(0.3)
         with suppress(OSError):
-            stranger.recv(100)
+            caller.recv(100)
 
 
 def cancelled(port):
     with caller(port) as channel:
-        future = channel.unary_unary(METHOD).future(greeting(), wait_for_ready=True)
+        future = channel.unary_unary(METHOD).future(handshake_message(), wait_for_ready=True)
         with pytest.raises(grpc.FutureTimeoutError):
             future.result(0.3)
         future.cancel()
@@ -70,22 +70,22 @@ def silent(port):
     return codes
 
 
-STRANGERS = {
+CALLERS = {
     "a scanner of ports": lambda port: socket.create_connection(("127.0.0.1", port)).close(),
     "a request of HTTP": lambda port: tcp(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
     "bytes": lambda port: tcp(port, GARBAGE),
     "garbage": lambda port: call(port, GARBAGE),
     "nothing": lambda port: call(port, b""),
     "a message without a version": lambda port: call(port, closing().replace(b"\x90\x03", b"\xc8\x01")),
-    "a goodbye": lambda port: call(port, greeting(status=400)),
+    "a closing message": lambda port: call(port, handshake_message(status=400)),
     "too much": lambda port: call(port, bytes(2000)),
-    "a wrong method": lambda port: call(port, greeting(), METHOD + "s"),
+    "a wrong method": lambda port: call(port, handshake_message(), METHOD + "s"),
 }
 
 
 @pytest.fixture
-def talk(free_port):
-    begun = Conversation(free_port, None, worker=0, patience=10, limit=1000)
+def connection(free_port):
+    begun = PlayerConnection(free_port, None, worker=0, patience=10, limit=1000)
     yield begun
     begun.close(0)
 
@@ -94,80 +94,80 @@ def player(port, met, answered):
     """Greet, and wait for the first command."""
     with caller(port) as channel:
         exchange = channel.unary_unary(METHOD)
-        met.append(exchange(greeting(), wait_for_ready=True, timeout=20))
+        met.append(exchange(handshake_message(), wait_for_ready=True, timeout=20))
         answered.wait(0)
         met.append(exchange(b"\x0a\x03\x08\xc8\x01", timeout=20))
 
 
-def greeted(talk, before):
+def assert_player_is_served(connection, before):
     """Return what a player is answered that comes after somebody else."""
     met, answered, failed = [], threading.Event(), []
 
-    def strange():
+    def play_after():
         try:
-            before(talk.port)
-            player(talk.port, met, answered)
+            before(connection.port)
+            player(connection.port, met, answered)
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=strange)
+    thread = threading.Thread(target=play_after)
     thread.start()
-    said = talk.greet(b"welcome")
-    assert said.beginning.communication_version == "1.5.0"
+    message = connection.handshake(b"welcome")
+    assert message.initialization.communication_version == "1.5.0"
     assert met == [b"welcome"]
-    talk.close(0)
+    connection.close(0)
     thread.join()
     assert not failed
     assert met[1] == closing()
 
 
-@pytest.mark.parametrize("who", STRANGERS)
-def test_a_stranger_before_the_player_does_not_end_the_start(talk, who):
-    greeted(talk, STRANGERS[who])
+@pytest.mark.parametrize("who", CALLERS)
+def test_a_rejected_caller_before_the_player_does_not_end_the_start(connection, who):
+    assert_player_is_served(connection, CALLERS[who])
 
 
-def test_a_call_that_is_cancelled_before_the_player_comes_does_not_end_the_start(talk, monkeypatch):
-    answer = talk._server.answer
+def test_a_call_that_is_cancelled_before_the_player_comes_does_not_end_the_start(connection, monkeypatch):
+    answer = connection._server.answer
     wait = threading.Event()
     first = []
 
-    def late(message):  # the stranger has left by then
+    def late(message):  # the caller has left by then
         if not first:
             first.append(wait.wait(1.0))
         answer(message)
 
-    monkeypatch.setattr(talk._server, "answer", late)
-    greeted(talk, lambda port: (cancelled(port), wait.wait(1.5)))
+    monkeypatch.setattr(connection._server, "answer", late)
+    assert_player_is_served(connection, lambda port: (cancelled(port), wait.wait(1.5)))
 
 
-def test_silent_calls_are_ended_so_that_the_player_is_heard(talk, monkeypatch):
+def test_silent_calls_are_ended_so_that_the_player_is_heard(connection, monkeypatch):
     monkeypatch.setattr(server_module, "_SILENCE", 0.5)
     codes = []
-    greeted(talk, lambda port: codes.extend(silent(port)))
+    assert_player_is_served(connection, lambda port: codes.extend(silent(port)))
     assert set(codes) <= {grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-def test_strangers_are_one_line_of_log_and_named_when_no_player_comes(free_port, caplog):
+def test_rejected_callers_are_logged_once_and_named_when_no_player_comes(free_port, caplog):
     caplog.set_level(logging.INFO, server_module.__name__)
-    talk = Conversation(free_port, None, worker=0, patience=1, limit=1000)
+    connection = PlayerConnection(free_port, None, worker=0, patience=1, limit=1000)
     try:
-        assert call(talk.port, GARBAGE) is grpc.StatusCode.INVALID_ARGUMENT
-        assert call(talk.port, greeting(status=400)) is grpc.StatusCode.INVALID_ARGUMENT
-        with pytest.raises(UnityTimeOutException, match=rf"called port {free_port} that is no player: what it says is no"):
-            talk.greet(b"welcome")
+        assert call(connection.port, GARBAGE) is grpc.StatusCode.INVALID_ARGUMENT
+        assert call(connection.port, handshake_message(status=400)) is grpc.StatusCode.INVALID_ARGUMENT
+        with pytest.raises(UnityTimeOutException, match=rf"A caller on port {free_port} is no player: what it sent is no"):
+            connection.handshake(b"welcome")
     finally:
-        talk.close(0)
+        connection.close(0)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_a_second_player_is_refused_while_the_first_is_served(talk):
-    with caller(talk.port) as first:
-        answer = first.unary_unary(METHOD).future(greeting(), wait_for_ready=True, timeout=20)
-        thread = threading.Thread(target=lambda: talk.greet(b"welcome"), daemon=True)
+def test_a_second_player_is_refused_while_the_first_is_served(connection):
+    with caller(connection.port) as first:
+        answer = first.unary_unary(METHOD).future(handshake_message(), wait_for_ready=True, timeout=20)
+        thread = threading.Thread(target=lambda: connection.handshake(b"welcome"), daemon=True)
         thread.start()
         assert answer.result() == b"welcome"
-        assert call(talk.port, greeting()) is grpc.StatusCode.FAILED_PRECONDITION
+        assert call(connection.port, handshake_message()) is grpc.StatusCode.FAILED_PRECONDITION
         second = first.unary_unary(METHOD).future(b"\x0a\x03\x08\xc8\x01", timeout=20)
         thread.join()
-        talk.close(0)
+        connection.close(0)
         assert second.result() == closing()
