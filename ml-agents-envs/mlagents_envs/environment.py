@@ -113,6 +113,11 @@ class UnityEnvironment(BaseEnv):
         return self._capabilities
 
     @property
+    def side_channels(self) -> tuple[SideChannel, ...]:
+        """The side channels of this environment, with the default analytics channel."""
+        return self._side_channel_manager.channels
+
+    @property
     def package(self) -> Package:
         """The release of com.unity.ml-agents that the player reports."""
         return self._package

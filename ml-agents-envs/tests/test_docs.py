@@ -15,6 +15,6 @@ PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), 
 def test_the_programs_of_the_page_about_environments_run(program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make_executable(Path("builds"), "3DBall")
-    said = {}
-    exec(compile(program, str(PAGE), "exec"), said)
-    assert "obs" in said or "decision" in said or "observations" in said
+    names = {}
+    exec(compile(program, str(PAGE), "exec"), names)
+    assert "obs" in names or "decision" in names or "observations" in names

@@ -68,7 +68,7 @@ class Unity(threading.Thread):
 
     @property
     def answers(self):
-        """For each message about agents, what each behavior's agents were told: {behavior: [number, ...]}."""
+        """For each message about agents, the actions of each behavior's agents: {behavior: [number, ...]}."""
         return [
             {name: [tuple(action.continuous_actions) for action in listed.value] for name, listed in order.agent_actions.items()}
             for order in self.orders[1:]

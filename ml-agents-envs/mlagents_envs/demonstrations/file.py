@@ -30,7 +30,7 @@ def read(
 
     align: `unity` where a record's action led to the record, `old` where it was taken from there; `auto` looks for
     the signs of very old files. images: `channels_first` or `channels_last` is how the numbers of an image that is no
-    PNG lie below a shape of (channels, height, width); `auto` takes them as the shape says, with a warning. actions:
+    PNG lie below a shape of (channels, height, width); `auto` takes the layout of the shape, with a warning. actions:
     those of the behavior, where the file's header may leave some out.
     Raises FileNotFoundError, ValueError for a file of another kind, DemonstrationException for one that is damaged or
     has observations, actions or rewards that are impossible.

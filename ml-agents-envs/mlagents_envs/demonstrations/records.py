@@ -116,7 +116,7 @@ class RecordReader:
                 ("continuous", "discrete"), _halves(record, spec), (continuous, discrete), strict=True
             ):
                 if len(numbers) not in (0, column.shape[1]):
-                    self._fail(row, f"{len(numbers)} {kind} actions; its header says {column.shape[1]}")
+                    self._fail(row, f"{len(numbers)} {kind} actions; its header has {column.shape[1]}")
                 if len(numbers):
                     column[row] = numbers
         for branch, size in enumerate(spec.discrete_branches):

@@ -1,4 +1,4 @@
-"""What all faces of a `BaseEnv` share: their exception, which behavior they show, and how episodes begin."""
+"""Shared by all wrappers of a `BaseEnv`: their exception, the choice of the behavior, and the reset."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import gymnasium
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec
 from mlagents_envs.exception import UnityException
 
-PATIENCE = 1000  # steps of the environment in which agents must ask for an action
+PATIENCE = 1000  # steps of the environment within which an agent must request an action
 
 
 class UnityGymException(UnityException, gymnasium.error.Error):
-    """The environment cannot be shown in this way, or is misused."""
+    """The environment does not fit the wrapper, or is misused."""
 
 
 def choose_behavior(env: BaseEnv, name: str | None = None) -> tuple[str, BehaviorSpec]:
-    """Return the named behavior, or the only one; an environment that knows none yet is stepped once.
+    """Return the named behavior, or the only one; an environment without behaviors so far is stepped once.
 
     Raises UnityGymException if there is no such behavior, or no name and several behaviors.
     """
@@ -33,7 +33,7 @@ def choose_behavior(env: BaseEnv, name: str | None = None) -> tuple[str, Behavio
 def begin(env: BaseEnv, seed: int | None = None) -> None:
     """Reset the environment, under a seed if one is given and the environment has `set_seed(seed)`.
 
-    A Unity build takes its seed when it is made and then no other.
+    A Unity build takes its seed only when it is started.
     """
     if seed is not None and hasattr(env, "set_seed"):
         env.set_seed(seed)

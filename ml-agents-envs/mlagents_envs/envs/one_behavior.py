@@ -39,27 +39,33 @@ class OneBehavior(BaseEnv):
 
     @property
     def behavior_specs(self) -> Mapping[str, BehaviorSpec]:
+        """The one behavior."""
         return self._specs
 
     def set_seed(self, seed: int) -> None:
-        """Begin every random number anew; the next reset obeys."""
+        """Seed all random numbers; takes effect at the next reset."""
         self._env.set_seed(seed)
 
     def reset(self) -> None:
+        """Begin new episodes for all agents."""
         self._env.reset()
 
     def step(self) -> None:
+        """Simulate one decision of all agents."""
         self._env.step()
 
     def close(self) -> None:
+        """Close the scene."""
         self._env.close()
 
     def get_steps(self, behavior_name: str) -> tuple[DecisionSteps, TerminalSteps]:
+        """Return the steps of all agents since the last step or reset."""
         self._check(behavior_name)
         both = [self._env.get_steps(name) for name in self._env.BEHAVIORS]
         return _decisions([decision for decision, _ in both]), _ends([terminal for _, terminal in both])
 
     def set_actions(self, behavior_name: str, action: ActionTuple) -> None:
+        """Set the actions of all agents of the last decision steps, in their order."""
         self._check(behavior_name)
         sizes = [len(self._env.get_steps(name)[0]) for name in self._env.BEHAVIORS]
         action = self._env.SPEC.action_spec.validate_action(action, sum(sizes), behavior_name)
@@ -70,6 +76,7 @@ class OneBehavior(BaseEnv):
             start += size
 
     def set_action_for_agent(self, behavior_name: str, agent_id: int, action: ActionTuple) -> None:
+        """Set the action of one agent."""
         self._check(behavior_name)
         asking = [name for name in self._env.BEHAVIORS if agent_id in self._env.get_steps(name)[0].agent_id]
         self._env.set_action_for_agent(asking[0] if asking else self._env.BEHAVIORS[0], agent_id, action)

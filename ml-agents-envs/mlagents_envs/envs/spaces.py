@@ -32,7 +32,7 @@ def observation_space(spec: BehaviorSpec) -> spaces.Space[Any]:
 
 
 def observation(spec: BehaviorSpec, columns: Sequence[Array]) -> Observation:
-    """Return what sensors say as a value of `observation_space`; columns: one array per sensor, with or without n."""
+    """Return observations as a value of `observation_space`; columns: one array per sensor, with or without n."""
     return columns[0] if len(columns) == 1 else dict(zip(sensor_names(spec), columns, strict=True))
 
 
@@ -53,7 +53,7 @@ def action_space(spec: ActionSpec) -> spaces.Space[Any]:
 def action_columns(spec: ActionSpec, action: Any, *, n: int, who: str) -> ActionTuple:
     """Return the columns of an action of one agent's `action_space` (n = 1), or of a batch of n such spaces.
 
-    who: named in errors. Raises UnityGymException for what no such space contains; continuous numbers may be any.
+    who: named in errors. Raises UnityGymException for actions not of the space; continuous values are not limited.
     """
     hybrid = bool(spec.continuous_size and spec.discrete_size)
     try:

@@ -1,4 +1,4 @@
-"""An environment as PettingZoo's `AECEnv`: the living agents answer in turn, then the environment steps."""
+"""An environment as PettingZoo's `AECEnv`: the live agents act in turn, then the environment steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mlagents_envs.envs.unity_pettingzoo_base_env import AECEnv, UnityPettingzoo
 
 
 class UnityAECEnv(UnityPettingzooBaseEnv, AECEnv):  # type: ignore[misc]  # PettingZoo has no types
-    """Names, masks and silent agents are as `UnityPettingzooBaseEnv` says; `last()` tells of the agent in turn."""
+    """Names, masks and agents without a decision: see `UnityPettingzooBaseEnv`; `last()` is of the agent in turn."""
 
     agent_selection: str
     _cumulative_rewards: dict[str, float]
@@ -20,17 +20,17 @@ class UnityAECEnv(UnityPettingzooBaseEnv, AECEnv):  # type: ignore[misc]  # Pett
         self._take_turns()
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
-        """Begin new episodes everywhere; the seed reaches environments that have `set_seed`. There are no options."""
+        """Begin new episodes; the seed is for environments that have `set_seed`. There are no options."""
         self._begin(seed)
         self._take_turns()
 
     def step(self, action: Any) -> None:
-        """Answer for the agent in turn, None for one that has ended; after the last one, the environment steps.
+        """Act for the agent in turn, with None for one that has ended; after the last one, the environment steps.
 
-        Raises UnityGymException when nobody lives, and for an action that is not of the agent's space.
+        Raises UnityGymException if no agent is live, and for an action that is not of the agent's space.
         """
         if not self.agents:
-            raise UnityGymException("no agent lives: call reset() before step()")
+            raise UnityGymException("no agent is live: call reset() before step()")
         agent = self.agent_selection
         if self.terminations[agent] or self.truncations[agent]:
             self._was_dead_step(action)
@@ -48,10 +48,10 @@ class UnityAECEnv(UnityPettingzooBaseEnv, AECEnv):  # type: ignore[misc]  # Pett
         self._next_round()
 
     def observe(self, agent: str) -> Any:
-        """Return what the agent last saw."""
+        """Return the agent's last observation."""
         return self._seen[agent]
 
-    # inside
+    # internals
 
     def _take_turns(self) -> None:
         self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
@@ -60,8 +60,8 @@ class UnityAECEnv(UnityPettingzooBaseEnv, AECEnv):  # type: ignore[misc]  # Pett
         self._next_round()
 
     def _next_round(self) -> None:
-        """Let those who ended go first, then the living in order of birth."""
+        """Order the agents: those that ended first, then the live ones in the order in which they joined."""
         self._answers: dict[str, Any] = {}
-        self._turns = iter(self._living())
+        self._turns = iter(self._live_agents())
         self.agent_selection = next(self._turns, self.agents[0])
         self._deads_step_first()

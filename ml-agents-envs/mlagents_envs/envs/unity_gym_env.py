@@ -22,16 +22,16 @@ _ONE_AGENT = "but a gymnasium.Env has one: use UnityVectorEnv, or make the envir
 
 
 class UnityToGymWrapper(gymnasium.Env[Any, Any]):
-    """One agent of the only behavior. An episode that was cut by a limit is truncated, any other end terminates it.
+    """One agent of the only behavior. An episode that a limit ended is truncated, any other end terminates it.
 
-    The agent may keep its id over episodes or get a new one. What it is given before the first observation of an
-    episode is left out.
+    The agent may keep its id over episodes or get a new one. Rewards before the first observation of an episode are
+    dropped.
 
-    Images (sensors of rank 3) stay channels first; vectors (rank 1) are joined to one and come last; sensors of rank 2
-    are left out. The first of these is the observation, or with `allow_multiple_obs` the tuple of all.
+    Images (sensors of rank 3) stay channels first; vectors (rank 1) are concatenated and come last; sensors of rank
+    2 are left out. The first of these is the observation, or with `allow_multiple_obs` the tuple of all.
 
     `info["action_mask"]` has what `action_space.sample(mask=...)` takes, 1 = allowed, wherever there are discrete
-    actions; `info["group_reward"]` what the agent's group was given; `info["step"]` the row behind
+    actions; `info["group_reward"]` the reward of the agent's group; `info["step"]` the row behind
     the answer, a DecisionSteps or TerminalSteps, which `steps` holds too.
     """
 
@@ -74,7 +74,7 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
         self.action_space = self._flattener.action_space if self._flattener else action_space(spec)
         self.action_space.seed(action_space_seed)
 
-        self.visual_obs: Array | None = None  # (channels, height, width) float32, the first image last seen
+        self.visual_obs: Array | None = None  # (channels, height, width) float32, of the last observation
         self.game_over = False
         self.steps: DecisionSteps | TerminalSteps
         self._agent = 0  # id of the agent in this episode
@@ -83,12 +83,12 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:  # fmt: skip
-        """Begin a new episode; the seed reaches environments that have `set_seed`. There are no options."""
+        """Begin a new episode; the seed is for environments that have `set_seed`. There are no options."""
         super().reset(seed=seed)
         return self._start(seed)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Act, and go on until the agent asks again or its episode ends.
+        """Act, and step until the agent requests its next action or its episode ends.
 
         Raises UnityGymException after an end, and for an action that the space does not contain.
         """
@@ -105,7 +105,7 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
         return seen, reward, not interrupted, interrupted, info
 
     def render(self) -> Any:
-        """Return the first image last seen as (height, width, 3) uint8 in mode "rgb_array", else None.
+        """Return the first image of the last observation as (height, width, 3) uint8 in mode "rgb_array", else None.
 
         More than three channels are stacked images, of which the last three are the newest; one or two are gray.
         """
@@ -115,36 +115,37 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
         return _bytes(np.moveaxis(channels, 0, -1))
 
     def close(self) -> None:
+        """Close the environment."""
         self._env.close()
 
-    # inside
+    # internals
 
     def _start(self, seed: int | None) -> tuple[Any, dict[str, Any]]:
         begin(self._env, seed)
         self.game_over = False
-        steps = self._first_question()
+        steps = self._first_decision()
         self._agent = int(steps.agent_id[0])
         return self._see(steps), self._info(steps, 0.0)
 
-    def _first_question(self) -> DecisionSteps:
-        """Return the first question of an episode that goes on, stepping on until there is one."""
+    def _first_decision(self) -> DecisionSteps:
+        """Return the first decision step of an episode, stepping until there is one."""
         for _ in range(PATIENCE):
-            decision, _ = self._listen()
+            decision, _ = self._read_steps()
             if len(decision) and not ended_after_asking(decision)[0]:
                 return decision
             self._env.step()
-        raise self._silent()
+        raise self._no_decision()
 
     def _follow(self) -> tuple[DecisionSteps | TerminalSteps, float, float]:
-        """Return the agent's next question or its end, and what it and its group were given until then."""
+        """Return the agent's next decision or terminal step, with the rewards of it and its group until then."""
         reward = group_reward = 0.0
         for _ in range(PATIENCE):
-            decision, terminal = self._listen()
+            decision, terminal = self._read_steps()
             before, after = (rows[terminal.agent_id[rows] == self._agent] for rows in order_ends(decision, terminal))
             asks = len(decision) and not len(before)
             if asks and decision.agent_id[0] != self._agent:
                 raise UnityGymException(
-                    f"{self.name}: agents {self._agent} and {decision.agent_id[0]} both ask, {_ONE_AGENT}"
+                    f"{self.name}: agents {self._agent} and {decision.agent_id[0]} both request actions, {_ONE_AGENT}"
                 )
             if asks:
                 reward, group_reward = float(decision.reward[0]), float(decision.group_reward[0])
@@ -154,17 +155,17 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
             if asks:
                 return decision, reward, group_reward
             self._env.step()
-        raise self._silent()
+        raise self._no_decision()
 
-    def _listen(self) -> tuple[DecisionSteps, TerminalSteps]:
+    def _read_steps(self) -> tuple[DecisionSteps, TerminalSteps]:
         decision, terminal = self._env.get_steps(self.name)
         if len(decision) > 1:
-            raise UnityGymException(f"{self.name}: {len(decision)} agents ask, {_ONE_AGENT}")
+            raise UnityGymException(f"{self.name}: {len(decision)} agents request actions, {_ONE_AGENT}")
         return decision, terminal
 
-    def _silent(self) -> UnityGymException:
+    def _no_decision(self) -> UnityGymException:
         return UnityGymException(
-            f"{self.name}: no agent asked for an action in {PATIENCE} steps: does the scene have one?"
+            f"{self.name}: no agent requested an action in {PATIENCE} steps: does the scene have one?"
         )
 
     def _columns(self, action: Any) -> ActionTuple:
@@ -177,7 +178,7 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
 
     def _info(self, steps: DecisionSteps | TerminalSteps, group_reward: float) -> dict[str, Any]:
         self.steps = steps
-        info: dict[str, Any] = {"step": _whoever(steps), "group_reward": group_reward}
+        info: dict[str, Any] = {"step": _without_id(steps), "group_reward": group_reward}
         spec = self.group_spec.action_spec
         if isinstance(steps, DecisionSteps) and spec.discrete_size:
             masks = steps.action_mask
@@ -221,26 +222,26 @@ class UnityToGymWrapper(gymnasium.Env[Any, Any]):
         return render_mode
 
 
-class _Question(DecisionSteps):
-    """What any agent asks: equal to what another asks that sees the same, for an agent may get a new id."""
+class _AnyDecision(DecisionSteps):
+    """A decision step whose comparison ignores the agent's id, since an agent may get a new one."""
 
     def compared(self) -> list[Array]:
         return [column for column in super().compared() if column is not self.agent_id]
 
 
-class _End(TerminalSteps):
-    """The end of any agent's episode, likewise."""
+class _AnyTerminal(TerminalSteps):
+    """A terminal step whose comparison ignores the agent's id."""
 
     def compared(self) -> list[Array]:
         return [column for column in super().compared() if column is not self.agent_id]
 
 
-def _whoever(steps: DecisionSteps | TerminalSteps) -> DecisionSteps | TerminalSteps:
+def _without_id(steps: DecisionSteps | TerminalSteps) -> DecisionSteps | TerminalSteps:
     if isinstance(steps, DecisionSteps):
-        return _Question(
+        return _AnyDecision(
             steps.obs, steps.reward, steps.agent_id, steps.action_mask, steps.group_id, steps.group_reward
         )
-    return _End(steps.obs, steps.reward, steps.interrupted, steps.agent_id, steps.group_id, steps.group_reward)
+    return _AnyTerminal(steps.obs, steps.reward, steps.interrupted, steps.agent_id, steps.group_id, steps.group_reward)
 
 
 class ActionFlattener:

@@ -1,4 +1,4 @@
-"""An environment as PettingZoo's `ParallelEnv`: all living agents act at once."""
+"""An environment as PettingZoo's `ParallelEnv`: all live agents act at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = tuple[
 
 
 class UnityParallelEnv(UnityPettingzooBaseEnv, ParallelEnv):  # type: ignore[misc]  # PettingZoo has no types
-    """Names, masks and silent agents are as `UnityPettingzooBaseEnv` says."""
+    """Names, masks and agents without a decision: see `UnityPettingzooBaseEnv`."""
 
     def __init__(self, env: BaseEnv, seed: int | None = None) -> None:
         super().__init__(env, seed)
@@ -22,7 +22,7 @@ class UnityParallelEnv(UnityPettingzooBaseEnv, ParallelEnv):  # type: ignore[mis
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """Begin new episodes everywhere and return observations and infos.
+        """Begin new episodes and return observations and infos.
 
         The seed reaches environments that have `set_seed`. There are no options.
         """
@@ -30,9 +30,9 @@ class UnityParallelEnv(UnityPettingzooBaseEnv, ParallelEnv):  # type: ignore[mis
         return dict(self._seen), dict(self.infos)
 
     def step(self, actions: Mapping[str, Any]) -> Answer:
-        """Act with all living agents, and tell of those who lived before and those who are born.
+        """Act with all live agents, and report on those that were live before and those that join.
 
-        Raises UnityGymException where the action of one that asks is missing or not of its space.
+        Raises UnityGymException where the action of an agent with a decision is missing or not of its space.
         """
         if not self.agents:
             return {}, {}, {}, {}, {}
@@ -40,5 +40,5 @@ class UnityParallelEnv(UnityPettingzooBaseEnv, ParallelEnv):  # type: ignore[mis
         answer = (
             dict(self._seen), dict(self.rewards), dict(self.terminations), dict(self.truncations), dict(self.infos)
         )  # fmt: skip
-        self.agents = self._living()
+        self.agents = self._live_agents()
         return answer

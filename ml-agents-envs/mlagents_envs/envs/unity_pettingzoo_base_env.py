@@ -1,4 +1,4 @@
-"""What both of PettingZoo's faces of a `BaseEnv` share: agents by name, and what each was last told."""
+"""The base of both PettingZoo wrappers of a `BaseEnv`: agents by name, and the last step of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ try:
     from pettingzoo import AECEnv, ParallelEnv
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        'this face needs PettingZoo, which cannot be imported: pip install "mlagents-envs[pettingzoo]"', name=error.name
+        'this needs PettingZoo, which cannot be imported: pip install "mlagents-envs[pettingzoo]"', name=error.name
     ) from error
 
 __all__ = ["AECEnv", "ParallelEnv", "UnityPettingzooBaseEnv"]
@@ -33,22 +33,22 @@ ID = "?agent_id="
 
 
 class UnityPettingzooBaseEnv:
-    """Agents are named `<behavior>?agent_id=<id>`, and each name lives once between two resets, as PettingZoo wants it.
+    """Agents are named `<behavior>?agent_id=<id>`, each with one episode between two resets, as PettingZoo requires.
 
     Unity's agents keep their ids. One whose episode ends is reported a last time and leaves `agents` until the next
-    `reset`; what it asks meanwhile is answered here, with zeros. When all have left, `agents` is empty, and `reset`
-    brings the same names back. So each agent plays one episode between two resets: a scene that goes on by itself, or
-    that is slow to reset, is better driven by `UnityVectorEnv`. Where ids are new in each episode, an agent that ends
-    is followed by one of another name, which joins at once. An agent under another behavior has another name too.
+    `reset`; until then its decisions get zero actions. When all have left, `agents` is empty, and `reset` brings the
+    same names back. So each agent has one episode between two resets: for a scene that continues by itself, or that is
+    slow to reset, `UnityVectorEnv` is better. Where ids are new in each episode, an agent that ends is followed by one
+    of another name, which joins at once. An agent under another behavior has another name too.
 
-    `possible_agents` grows with each agent that joins. It begins anew with a reset that brings none of them back; else
-    it keeps all who joined since the last reset. All living agents act in each step. One that did not ask then keeps
-    its observation, earns 0, has `infos[agent]["asks"]` False, and what it answers next is not sent. What an agent is
-    given before its first observation is left out.
+    `possible_agents` grows with each agent that joins. It is cleared by a reset that brings none of them back; else it
+    keeps all that joined since the last reset. All live agents act in each step. One without a decision step then keeps
+    its observation, gets the reward 0, has `infos[agent]["asks"]` False, and its next action is not sent. Rewards
+    before an agent's first observation are dropped.
 
-    An agent with only discrete actions sees {"observation", "action_mask"}, 1 = allowed, as in PettingZoo's classic
-    games; hybrid agents find the mask in `infos[agent]["action_mask"]`, because no space holds the None that
-    `action_space(agent).sample` wants for the continuous half. Several sensors make a dict of their names. `infos` also
+    An agent with only discrete actions observes {"observation", "action_mask"}, 1 = allowed, as in PettingZoo's classic
+    games; hybrid agents have the mask in `infos[agent]["action_mask"]`, because no space holds the None that
+    `action_space(agent).sample` needs for the continuous half. Several sensors make a dict of their names. `infos` also
     has "behavior_name", "group_id" and "group_reward".
     """
 
@@ -91,46 +91,47 @@ class UnityPettingzooBaseEnv:
 
     @property
     def side_channel(self) -> dict[str, Any]:
-        """The environment's side channels by the name of their class; none where it has no such thing."""
-        channels = getattr(getattr(self._env, "_side_channel_manager", None), "_side_channels_dict", {})
-        return {type(channel).__name__: channel for channel in channels.values()}
+        """The environment's side channels by the name of their class, empty if it has none."""
+        channels = getattr(self._env, "side_channels", ())
+        return {type(channel).__name__: channel for channel in channels}
 
     def render(self) -> None:
-        """Show nothing: a Unity build has its own window."""
+        """Do nothing: a Unity build has its own window."""
 
     def close(self) -> None:
+        """Close the environment."""
         self._env.close()
 
-    # what the two faces do with it
+    # for the two wrappers
 
     def _begin(self, seed: int | None) -> None:
-        """Reset the environment and step it until somebody asks."""
+        """Reset the environment and step it until an agent requests an action."""
         begin(self._env, seed)
         before, self._joined = self._joined, {}
         self.agents, self.infos, self._seen = [], {}, {}
         for _ in range(PATIENCE):
-            self._listen()
+            self._read_steps()
             if self.agents:
                 break
             self._env.step()
         else:
-            raise UnityGymException(f"no agent asked for an action in {PATIENCE} steps: does the scene have one?")
+            raise UnityGymException(f"no agent requested an action in {PATIENCE} steps: does the scene have one?")
         ids_are_kept = {_id(name) for name in before} & {_id(name) for name in self.agents}
         self.possible_agents = list({**before, **self._joined} if ids_are_kept else self._joined)
 
     def _advance(self, actions: Mapping[str, Any]) -> None:
-        """Send what the agents that ask answer, zeros for those that have left, step, and listen."""
-        living = set(self._living())
+        """Set the actions of agents with decisions, zeros for those that have left, step, and read the steps."""
+        living = set(self._live_agents())
         for behavior, spec in self._env.behavior_specs.items():
             decision, _ = self._env.get_steps(behavior)
             if len(decision):
                 names = [_name(behavior, agent) for agent in decision]
                 self._env.set_actions(behavior, _columns(spec, names, living, actions))
         self._env.step()
-        self._listen()
+        self._read_steps()
 
-    def _listen(self) -> None:
-        """Tell the living what happened, and let newcomers join; `agents` still holds those who ended just now."""
+    def _read_steps(self) -> None:
+        """Update all live agents and let new ones join; `agents` still has those that ended in this step."""
         self.rewards = dict.fromkeys(self.agents, 0.0)
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
@@ -140,19 +141,19 @@ class UnityPettingzooBaseEnv:
             decision, terminal = self._env.get_steps(behavior)
             before, after = order_ends(decision, terminal)
             self._end(behavior, spec, terminal, before)
-            self._ask(behavior, spec, decision)
+            self._add_decisions(behavior, spec, decision)
             self._end(behavior, spec, terminal, after)
 
-    def _ask(self, behavior: str, spec: BehaviorSpec, decision: DecisionSteps) -> None:
+    def _add_decisions(self, behavior: str, spec: BehaviorSpec, decision: DecisionSteps) -> None:
         over = ended_after_asking(decision).tolist()
         for row, agent in enumerate(decision.agent_id.tolist()):
             name = _name(behavior, agent)
             joins = name not in self._joined and not over[row]
             if joins:
                 self._join(name)
-            if joins or self._lives(name):
-                self._tell(name, behavior, spec, decision, row)
-            if joins:  # what it was given before belongs to nothing that it did
+            if joins or self._is_live(name):
+                self._update(name, behavior, spec, decision, row)
+            if joins:  # a reward before its first action
                 self.rewards[name] = self.infos[name]["group_reward"] = 0.0
 
     def _join(self, name: str) -> None:
@@ -165,23 +166,23 @@ class UnityPettingzooBaseEnv:
     def _end(self, behavior: str, spec: BehaviorSpec, terminal: TerminalSteps, rows: Array) -> None:
         for row in rows.tolist():
             name = _name(behavior, int(terminal.agent_id[row]))
-            if self._lives(name):  # others have left, or came and went without ever asking
-                self._tell(name, behavior, spec, terminal, row)
+            if self._is_live(name):  # others have left, or never had a decision
+                self._update(name, behavior, spec, terminal, row)
                 self.truncations[name] = bool(terminal.interrupted[row])
                 self.terminations[name] = not self.truncations[name]
 
-    def _lives(self, name: str) -> bool:
+    def _is_live(self, name: str) -> bool:
         return name in self.terminations and not (self.terminations[name] or self.truncations[name])
 
-    def _living(self) -> list[str]:
-        return [agent for agent in self.agents if self._lives(agent)]
+    def _live_agents(self) -> list[str]:
+        return [agent for agent in self.agents if self._is_live(agent)]
 
-    # inside
+    # internals
 
-    def _tell(
+    def _update(
         self, name: str, behavior: str, spec: BehaviorSpec, steps: DecisionSteps | TerminalSteps, row: int
     ) -> None:  # fmt: skip
-        """Note what an agent sees, and what it was given besides what is noted in this step already."""
+        """Store an agent's observation, and add its rewards to those already stored in this step."""
         asks = isinstance(steps, DecisionSteps)
         before = self.infos.get(name, {}).get("group_reward", 0.0)
         info = {"behavior_name": behavior, "group_id": int(steps.group_id[row]), "asks": asks}
@@ -232,9 +233,9 @@ def _mask_space(branches: Iterable[int]) -> spaces.Space[Any]:
 def _columns(
     spec: BehaviorSpec, names: list[str], living: Collection[str], actions: Mapping[str, Any]
 ) -> ActionTuple:  # fmt: skip
-    """Return what these agents answer, in this order."""
+    """Return the actions of these agents, in this order."""
     if missing := [name for name in names if name in living and actions.get(name) is None]:
-        raise UnityGymException(f"{missing[0]}: it lives, but there is no action for it among {list(actions)}")
+        raise UnityGymException(f"{missing[0]}: the agent is live, but has no action among {list(actions)}")
     nothing = spec.action_spec.empty_action(1)
     rows = [
         action_columns(spec.action_spec, actions[name], n=1, who=name) if name in living else nothing for name in names

@@ -71,7 +71,7 @@ class Ball3D(ExampleEnv):
         return np.ascontiguousarray(self.state[:, [3, 1, 4, 5, 6, 7, 8, 9]])
 
     def _see(self, now: Array, fresh: Array | None) -> list[Array]:
-        """Return what agents see; fresh: (n,) bool, whose episode has just begun (None: nobody's)."""
+        """Return what agents see; fresh: (n,) bool, whose episode has just begun (None: no agent's)."""
         return [now]
 
     def _see_last(self, last: Array) -> list[Array]:

@@ -66,10 +66,10 @@ class ExampleEnv(BaseEnv):
         self._behavior_index = np.zeros(n, np.int64)  # of each row; may change where an episode begins
         self._group = np.zeros(n, np.int32)  # 0 = alone
         self._renew_ids = renew_ids
-        self._agent = np.full(n, self.NO_AGENT, np.int32)  # id of the agent in each row, NOBODY where none is
+        self._agent = np.full(n, self.NO_AGENT, np.int32)  # id of the agent in each row, or NO_AGENT
         self._ids = 0  # ids given so far
         self._action: ActionTuple | None = None
-        self._behavior_asked = self._behavior_index.copy()  # `_behavior_index` as it was when agents were last asked
+        self._behavior_asked = self._behavior_index.copy()  # as at the last decision request
         self._rows: dict[str, Array] = {}  # which rows each behavior's decision steps are
         self._decision: dict[str, DecisionSteps] = {}
         self._no_terminal = {name: TerminalSteps.empty(self.SPEC) for name in self.BEHAVIORS}

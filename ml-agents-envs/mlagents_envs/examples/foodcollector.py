@@ -22,7 +22,7 @@ from mlagents_envs.examples.engine.planar_env import PlanarEnv
 from mlagents_envs.examples.example import Array
 from mlagents_envs.examples.sensors.gridsensor import GridSensor, grid
 
-SENSOR = GridSensor("GridSensor", 5, 40, 40)  # tells apart food, agent, wall, badFood, frozenAgent
+SENSOR = GridSensor("GridSensor", 5, 40, 40)  # distinguishes food, agent, wall, badFood, frozenAgent
 WALLS = ((50.5, 0.0, 0.5, 51.0), (-50.5, 0.0, 0.5, 51.0), (0.0, 50.5, 51.0, 0.5), (0.0, -50.5, 51.0, 0.5))
 FLOOR = 0.5  # height
 

@@ -20,7 +20,7 @@ FRICTION = F(planar.DEFAULT_FRICTION)  # between bodies
 PUSH, TURN = F(1.5), F(math.radians(3.0))
 PAD_X, PAD_Z, SIGN_Z = F(7.0), F(22.29), F(24.79)
 STEPS, LIMIT = 6, 3000  # physics steps of a decision, of an episode
-FRAME = 35  # numbers that the ray sensor tells at once
+FRAME = 35  # numbers of one frame of the ray sensor
 
 
 @compiled()
@@ -69,6 +69,6 @@ def decide(state, action, goal, rays, reward, done, interrupted, seen, elapsed):
 
 @compiled()
 def look(state, i, rays, seen, elapsed):
-    """Let an agent see, and tell it which share of its time has passed."""
+    """Write the observations of an agent: rays, and the share of its time that has passed."""
     cast_next(state.bodies[i], AGENT, rays, seen, FRAME)
     elapsed[0], elapsed[1], elapsed[2] = elapsed[1], elapsed[2], F(state.clock[i]) / F(LIMIT)

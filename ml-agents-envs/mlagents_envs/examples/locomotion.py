@@ -5,7 +5,7 @@ reaches appears elsewhere, up to 40 m from the middle. Observations are in its r
 level and to the target. It decides every 5 physics steps of 1/75 s; after 5000 the episode is interrupted.
 
 The cards are Unity's, the physics is MuJoCo's, with springs of its own: Unity's policies cannot walk here, and what an
-agent earns here says nothing about Unity.
+agent earns here is not comparable with Unity.
 """
 
 from __future__ import annotations

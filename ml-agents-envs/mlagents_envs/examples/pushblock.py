@@ -5,7 +5,7 @@ and the block, 2 x 0.75 x 2 and of 10 kg too, slide and are never turned by what
 An agent decides every 5 physics steps of 0.02 s. The block touching the goal ends the episode with +5; each physics
 step costs 1/5000, and after 5000 the episode is interrupted.
 
-In Unity all of it also turns about the middle by quarters, which nobody inside can notice.
+In Unity all of it also turns about the middle by quarters, which no observation shows.
 """
 
 from __future__ import annotations

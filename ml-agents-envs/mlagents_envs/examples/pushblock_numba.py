@@ -21,7 +21,7 @@ SPREAD, FREE = 6.25, F(2.5)  # things begin this far from the middle, and with t
 GOAL_EDGE = F(-8.35)
 DROP = 1.0  # height of the middle at which things begin
 STEPS, LIMIT = 5, 5000  # physics steps of a decision, of an episode
-FRAME = 35  # numbers that a ray sensor tells at once
+FRAME = 35  # numbers of one frame of a ray sensor
 
 
 @compiled()

@@ -128,7 +128,7 @@ def tumble(state, i):
 
 @compiled()
 def happen(state, i, cells, landing):
-    """Obey what the agent touched in the last physics step, and return whether that was the gold."""
+    """Apply what the agent touched in the last physics step, and return whether that was the gold."""
     bodies, touched = state.bodies[i], state.touched[AGENT]
     if touched[SWITCH] and bodies[SWITCH].tag == OFF:
         bodies[SWITCH].tag = ON

@@ -24,7 +24,7 @@ from mlagents_envs.examples.sensors.rays import RaySensor, rays
 from mlagents_envs.examples.sensors.rays_numba import RADIUS
 
 BALL_TAG, BLUE_GOAL, PURPLE_GOAL, WALL, BLUE, PURPLE = range(6)
-# what each team tells apart: ball, own goal, other goal, wall, mate, opponent
+# what each team distinguishes: ball, own goal, other goal, wall, mate, opponent
 CHANNELS = ((0, 1, 2, 3, 4, 5), (0, 2, 1, 3, 5, 4))
 MIDDLE, EYES = 0.5, 0.5  # m: height of the middle of all balls, and how far above it rays start
 FORWARD = RaySensor("RayPerceptionSensor", 6, 5, 60.0, 20.0, start=EYES, end=EYES, stack=3)

@@ -23,7 +23,7 @@ LOOK, BALL_SPREAD = 10.0, 2.5  # degrees, m
 GOAL_LINE = F(15.5 - math.sqrt(0.624**2 - 0.5**2))  # where the ball, half a metre high, meets the goal's sunken floor
 TOUCH = F(0.2)  # what ball_touch pays for
 STEPS, LIMIT = 5, 5000  # physics steps of a decision, of an episode
-FORWARD, BACKWARD = 88, 24  # numbers that either ray sensor tells at once
+FORWARD, BACKWARD = 88, 24  # numbers of one frame of each ray sensor
 
 
 @compiled()

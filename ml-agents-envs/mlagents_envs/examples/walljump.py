@@ -3,7 +3,7 @@
 A platform of 21 x 21 without a rail, with a wall across, a block of 3 x 2 x 3 that hovers just above the ground, and
 the goal, a space of 4 x 5 x 4 on the far side. In each episode the wall is gone (no_wall_height), small
 (small_wall_height) or, in three of five, big (big_wall_height); half of it is below the middle of the ground. An agent
-lives as SmallWallJump before the first two and as BigWallJump before a big one.
+has the behavior SmallWallJump before the first two and BigWallJump before a big one.
 
 The agent, a cube of 25 kg, decides every 5 physics steps of 0.02 s. Standing in the goal gives 1, agent or block beyond
 the platform's edge -1; each takes the place of what was earned since the last decision and ends the episode. Each

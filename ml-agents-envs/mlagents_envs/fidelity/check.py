@@ -40,7 +40,7 @@ NONE = -1  # the episode of an agent without one
 class Trial:
     """A policy of Unity's and the mean return that it must reach."""
 
-    name: str  # of the behavior, and of the file unless `model` says another
+    name: str  # of the behavior, and of the file unless `model` names another
     bound: float | None  # mean return that must be reached; None: not measured yet
     benchmark: str  # from Unity's documentation
     decisions: int  # enough for every first episode to end

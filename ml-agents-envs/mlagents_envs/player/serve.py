@@ -105,7 +105,7 @@ def _serve(flags: argparse.Namespace, unknown: Sequence[str], fault: PlayerFault
     if unknown:
         _print(f"arguments that are not known and ignored: {shlex.join(unknown)}")
     if fault.kind == "exit":
-        _print("It ends at once, as was asked for.")
+        _print("It ends at once, as requested.")
         return EXIT
     if fault.kind == "mute":
         wait_for_the_end()

@@ -35,6 +35,11 @@ class SideChannelManager:
             self._side_channels_dict[channel.channel_id] = channel
 
     @property
+    def channels(self) -> tuple[SideChannel, ...]:
+        """The channels, in their given order."""
+        return tuple(self._side_channels_dict.values())
+
+    @property
     def lost(self) -> int:
         """The number of messages for unknown channels, which are dropped."""
         return self._lost

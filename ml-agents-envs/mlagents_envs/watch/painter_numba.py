@@ -141,14 +141,14 @@ def lit(sun, shadow, x, y, z, slack):
     """Return the share of sunlight that reaches a point. shadow: (s, s) depth as the sun sees it; slack: in m."""
     column, row, depth = project(sun, x, y, z)
     i, j = int(np.floor(row)), int(np.floor(column))
-    seen, asked = 0, 0
+    bright, samples = 0, 0
     for k in range(i - SOFT, i + SOFT + 1):
         for m in range(j - SOFT, j + SOFT + 1):
-            asked += 1
+            samples += 1
             inside = 0 <= k < shadow.shape[0] and 0 <= m < shadow.shape[1]
             if not inside or shadow[k, m] > depth - slack:
-                seen += 1
-    return F(seen) / F(asked)
+                bright += 1
+    return F(bright) / F(samples)
 
 
 @compiled(fastmath=ORDINARY)

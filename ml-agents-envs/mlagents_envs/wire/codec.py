@@ -168,7 +168,7 @@ class AgentReader:
         """Return the steps of the agents in `raw`, in their order.
 
         Raises UnityCommunicationException if the bytes are no list of agents, UnityObservationException for an
-        observation of another shape than the specification says, or with numbers that are not finite.
+        observation of another shape than the specification's, or with numbers that are not finite.
         """
         try:
             columns = self._fast(raw) or walk_proto.read(memoryview(raw), self.spec, self._layouts)

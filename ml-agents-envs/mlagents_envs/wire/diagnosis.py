@@ -190,7 +190,7 @@ def versions_differ(ours: str, theirs: str, package: str) -> str | None:
         match = re.fullmatch(r"(\d+)\.(\d+)(?:\.\d+)?(?:[ab]\d+)?", version)
         if match is None:
             return (
-                f"{speaker} speaks communication version {version!r}, which is no version such as 1.5.0; "
+                f"{speaker} has communication version {version!r}, which is no version such as 1.5.0; "
                 f"use releases that belong together: {RELEASES}"
             )
         numbers.append((int(match[1]), int(match[2])))
@@ -198,7 +198,7 @@ def versions_differ(ours: str, theirs: str, package: str) -> str | None:
     if mine == unitys if unitys[0] == 0 else mine[0] == unitys[0]:
         return None
     return (
-        f"{scene} speaks communication version {theirs}, and this package {ours}; "
+        f"{scene} has communication version {theirs}, and this package {ours}; "
         f"use releases that belong together: {RELEASES}"
     )
 

@@ -82,15 +82,15 @@ class AgentWriter:
         """Return the steps as a `ListAgentInfoProto`: agents whose episode ended, then those that ask, in their order.
 
         Those in `decision.ended` come before the end of theirs that follows. Raises UnityObservationException for
-        observations of another shape than the specification says.
+        observations of another shape than the specification's.
         """
-        asked: dict[str, Array] = {}
+        asking_columns: dict[str, Array] = {}
         if decision.action_mask and (mask := np.concatenate(decision.action_mask, axis=1)).any():
-            asked["mask"] = mask.astype(np.uint8)
+            asking_columns["mask"] = mask.astype(np.uint8)
         ended = {"interrupted": np.asarray(terminal.interrupted).astype(np.uint8)[:, None]}
         if decision.ended is None:
-            return b"".join([*self._agents(terminal, ended), *self._agents(decision, asked)])
-        over, asking = self._agents(terminal, ended, apart=True), self._agents(decision, asked, apart=True)
+            return b"".join([*self._agents(terminal, ended), *self._agents(decision, asking_columns)])
+        over, asking = self._agents(terminal, ended, apart=True), self._agents(decision, asking_columns, apart=True)
         parts, begin = [], 0
         for line, end in zip(asking, _ends_before(decision, terminal), strict=True):
             parts += [*over[begin:end], line]
@@ -98,7 +98,7 @@ class AgentWriter:
         return b"".join([*parts, *over[begin:]])
 
     def _agents(self, steps: Steps, columns: dict[str, Array], *, apart: bool = False) -> list[bytes]:
-        """Return the bytes of each agent, or of all of them in one where that is quicker and `apart` is not asked for.
+        """Return the bytes of each agent, or of all of them in one if that is faster and not `apart`.
 
         columns: (n, length) uint8 of what only these steps have.
         """
@@ -174,7 +174,7 @@ class AgentWriter:
 
 
 def _ends_before(decision: DecisionSteps, terminal: TerminalSteps) -> list[int]:
-    """Return for each agent that asks how many ends come before it: all but those that must follow."""
+    """Return for each decision step how many ends come before it: all but those that must follow."""
     before = np.full(len(decision), len(terminal))
     if decision.ended is not None:
         rows = np.flatnonzero(decision.ended)
@@ -228,7 +228,7 @@ def _template(spec: BehaviorSpec, compressed: Collection[int], form: Form) -> Te
         leave("group", form.group_width)
         line += varint(15 << 3 | FIXED32)
         leave("group_reward", 4)
-    if cuts:  # only images tell how long the line is
+    if cuts:  # the length depends on the images
         return Template(np.frombuffer(bytes(line), np.uint8), slots, cuts)
     whole = block(1, bytes(line))
     begin = len(whole) - len(line)

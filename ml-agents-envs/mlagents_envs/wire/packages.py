@@ -7,7 +7,7 @@
 | 3.0.0-exp.1, 3.0.0, 4.0.0 | (C, H, W) | (1, 2, 2) | (H, W, C) |
 | from 4.0.1 on | (C, H, W) | (1, 2, 2) | (C, H, W) |
 
-All of them speak protocol 1.5.0 from 1.9 on. PNG has its channels last by itself, so only the shape matters there.
+All of them have protocol 1.5.0 from 1.9 on. PNG has its channels last by itself, so only the shape matters there.
 """
 
 from __future__ import annotations

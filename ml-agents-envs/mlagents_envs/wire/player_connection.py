@@ -61,7 +61,7 @@ class PlayerConnection:
             )
             try:
                 self._player = Player(executable, arguments)
-            except BaseException:  # a Ctrl-C too: nobody else could free the port
+            except BaseException:  # a Ctrl-C too: free the port
                 self._server.close()
                 raise
 

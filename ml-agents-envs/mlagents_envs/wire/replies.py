@@ -29,7 +29,7 @@ class ActionWriter:
         self._templates: dict[tuple[int, int], tuple[Array, int, int]] = {}
 
     def write(self, action: ActionTuple) -> bytes:
-        """Return the entry of this behavior for `rl_input`; n agents in the order in which they asked."""
+        """Return the entry of this behavior for `rl_input`; n agents in the order of their decision steps."""
         n, branches = action.discrete.shape
         width = _width(action.discrete)
         if (n, width) not in self._templates:

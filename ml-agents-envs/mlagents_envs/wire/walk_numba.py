@@ -66,7 +66,7 @@ def count(raw):
 
 @compiled()
 def read(raw, shapes, sizes, agent, group, number, flag, mask, floats):
-    """Fill the columns of n agents from the (b,) uint8 list of them; False if only protobuf can tell.
+    """Fill the columns of n agents from the (b,) uint8 list of them; False if protobuf must read it.
 
     shapes: (sensors, 5) int64, rank and dimensions of each sensor; sizes: (sensors,) int64, its numbers per agent.
     agent, group: (n,) int32; number: (2, n) float32, reward and group reward; flag: (2, n) bool, done and interrupted;
@@ -119,7 +119,7 @@ def read(raw, shapes, sizes, agent, group, number, flag, mask, floats):
 
 @compiled()
 def _observation(raw, at, end, shape, size, bytes_of, place):
-    """Copy the numbers of one observation; False if it is compressed, or not as its sensor says."""
+    """Copy the numbers of one observation; False if it is compressed, or does not fit its sensor."""
     rank, begin, after = 0, -1, -1
     while at < end:
         field, kind, value, at = _field(raw, at, end)

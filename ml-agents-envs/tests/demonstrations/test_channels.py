@@ -68,9 +68,9 @@ def test_numbers_below_channels_first_are_read_as_the_setting_says(tmp_path, pro
     assert warnings(caplog) == []
     assert not np.array_equal(read(last, images="channels_first").obs[0][0], image())
     assert np.array_equal(read(first).obs[0][0], image())
-    (said,) = warnings(caplog)
+    (message,) = warnings(caplog)
     for words in ("first.demo: sensor 0 'Camera' of shape (3, 4, 5)", "`images: channels_last`", "`images: channels_first`"):
-        assert words in said
+        assert words in message
 
 
 def test_the_warning_comes_once_a_file_however_it_grows(tmp_path, caplog):

@@ -1,4 +1,4 @@
-"""Which action a record holds is told by a file's header and its first record, or by whoever reads it."""
+"""The header and the first record of a file determine which action its records hold, unless the reader does."""
 
 import logging
 
@@ -109,7 +109,7 @@ def test_another_recording_in_the_same_place_is_decided_anew(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("signs", "align", "said"),
+    ("signs", "align", "reason"),
     [
         ({"behavior": "Try"}, "auto", "a.demo is read as Unity records: a record's action led to it (the name of its behavior 'Try' does not end in 'Learning' as in very old files; `align: old` reads it the other way)."),
         ({"sizes": False}, "auto", "(its header lacks the sizes of vector observations that those of very old files have; `align: old` "),
@@ -119,9 +119,9 @@ def test_another_recording_in_the_same_place_is_decided_anew(tmp_path, caplog):
         ({}, "old", "as very old recorders did: a record's action was taken from it (`align: old` was given; `align: unity` "),
     ],
 )  # fmt: skip
-def test_the_log_says_once_a_file_what_was_taken_and_why(tmp_path, signs, align, said, caplog):
+def test_the_log_says_once_a_file_what_was_taken_and_why(tmp_path, signs, align, reason, caplog):
     file = written(tmp_path / "a.demo", **signs)
     with caplog.at_level(logging.INFO, "mlagents_envs"):
         read(file, align=align)
     assert len(caplog.messages) == 1
-    assert said in caplog.messages[0]
+    assert reason in caplog.messages[0]

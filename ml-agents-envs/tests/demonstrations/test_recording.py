@@ -142,14 +142,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("wrong", "said"), WRONG.values(), ids=WRONG)
-def test_what_no_agent_can_see_do_or_be_given_is_refused_and_nothing_is_written(tmp_path, wrong, said):
+@pytest.mark.parametrize(("wrong", "message"), WRONG.values(), ids=WRONG)
+def test_what_no_agent_can_see_do_or_be_given_is_refused_and_nothing_is_written(tmp_path, wrong, message):
     with DemonstrationRecorder(tmp_path / "a.demo", "B", SPEC) as recorder:
         record(recorder, 1)
         before = (tmp_path / "a.demo").read_bytes()
         with pytest.raises(DemonstrationException) as caught:
             recorder.record(**{"obs": [np.zeros(2)], "reward": 0.0, "continuous": [0.5], "discrete": [1], **wrong})
-        assert f"a.demo: record 1: {said}" in str(caught.value)
+        assert f"a.demo: record 1: {message}" in str(caught.value)
         assert (tmp_path / "a.demo").read_bytes() == before
         record(recorder, 2, done=True)
     assert numbers(read(tmp_path / "a.demo")) == [1, 2]

@@ -36,22 +36,22 @@ def made(path, **wrong):
     return write_file(path, header(continuous=1, branches=(3, 2)), records)
 
 
-@pytest.mark.parametrize(("wrong", "said"), WRONG.values(), ids=WRONG)
-def test_what_cannot_be_is_refused_with_file_record_and_value(tmp_path, wrong, said):
+@pytest.mark.parametrize(("wrong", "message"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused_with_file_record_and_value(tmp_path, wrong, message):
     file = made(tmp_path / "a.demo", **wrong)
     with pytest.raises(DemonstrationException) as caught:
         read(file)
-    assert f"a.demo: record 4 has {said}" in str(caught.value)
+    assert f"a.demo: record 4 has {message}" in str(caught.value)
 
 
-@pytest.mark.parametrize(("wrong", "said"), WRONG.values(), ids=WRONG)
-def test_the_record_is_named_as_well_where_a_file_comes_in_pieces(tmp_path, wrong, said):
+@pytest.mark.parametrize(("wrong", "message"), WRONG.values(), ids=WRONG)
+def test_the_record_is_named_as_well_where_a_file_comes_in_pieces(tmp_path, wrong, message):
     file, records = made(tmp_path / "a.demo", **wrong), 0
     with pytest.raises(DemonstrationException) as caught:
         for part in pieces(file, (0.3, 0.55)):
             records += len(part)
     assert 0 < records <= 4
-    assert f"growing.demo: record 4 has {said}" in str(caught.value)
+    assert f"growing.demo: record 4 has {message}" in str(caught.value)
 
 
 def test_what_is_not_wrong_is_read(tmp_path):
@@ -59,13 +59,13 @@ def test_what_is_not_wrong_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("choice", "said"),
+    ("choice", "message"),
     [(3.0, "3 in discrete branch 0"), (-1.0, "-1 in"), (0.5, "0.5 in"), (math.nan, "nan in"), (math.inf, "inf in")],
 )
-def test_choices_of_the_deprecated_list_are_looked_at_as_well(tmp_path, choice, said):
+def test_choices_of_the_deprecated_list_are_looked_at_as_well(tmp_path, choice, message):
     records = [record([[1]], deprecated=[0]), record([[1]], deprecated=[choice])]
     file = write_file(tmp_path / "a.demo", header(branches=(3,), typed=False), records)
-    with pytest.raises(DemonstrationException, match=f"record 1 has {said}"):
+    with pytest.raises(DemonstrationException, match=f"record 1 has {message}"):
         read(file)
 
 

@@ -96,7 +96,7 @@ def test_two_agents_that_ask_in_turn_are_too_many_for_one_environment():
     source = MessageEnv([written("D0"), written("D0", "D1")])
     env = UnityToGymWrapper(source)
     env.reset()
-    with pytest.raises(UnityGymException, match=r"agents 0 and 1 both ask, but a gymnasium\.Env has one: use UnityVec"):
+    with pytest.raises(UnityGymException, match=r"agents 0 and 1 both request actions, but a gymnasium\.Env has one: use UnityVec"):
         env.step(0)
 
 

@@ -57,7 +57,7 @@ def test_an_agent_is_answered_alone():
     for agent in range(4):
         env.set_action_for_agent("WallJump", agent, ActionTuple(discrete=np.zeros((1, 4), np.int32)))
     env.step()
-    with pytest.raises(IndexError, match="agent 9 did not ask"):
+    with pytest.raises(IndexError, match="agent 9 did not request"):
         env.set_action_for_agent("WallJump", 9, ActionTuple(discrete=np.zeros((1, 4), np.int32)))
 
 

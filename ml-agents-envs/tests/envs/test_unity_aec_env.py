@@ -91,7 +91,7 @@ def test_mistakes_get_a_sentence(make_scripted, make_seat):
     env = UnityAECEnv(make_scripted(make_seat(SCOUT), end=1))
     env.step((np.zeros(2), 0))
     env.step(None)
-    with pytest.raises(UnityGymException, match=r"no agent lives: call reset\(\)"):
+    with pytest.raises(UnityGymException, match=r"no agent is live: call reset\(\)"):
         env.step(None)
     env.reset(seed=1)
     assert not any(env.truncations.values())

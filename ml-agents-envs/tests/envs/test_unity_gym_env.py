@@ -58,10 +58,10 @@ def test_an_end_terminates_and_a_limit_truncates(make_scripted, make_seat, inter
     seat = make_seat(GUARD, life=3, interrupted=interrupted)
     env = UnityToGymWrapper(make_scripted(seat, renew_ids=renew_ids))
     assert env.reset()[1]["group_reward"] == 0
-    said = [env.step([0, 0]) for _ in range(3)]
-    assert [step[1] for step in said] == [1, 2, 3]
-    assert [step[2:4] for step in said] == [(False, False)] * 2 + [(not interrupted, interrupted)]
-    assert said[-1][0][1] == 3  # the last observation is the ended episode's, though the next one asks already
+    steps = [env.step([0, 0]) for _ in range(3)]
+    assert [step[1] for step in steps] == [1, 2, 3]
+    assert [step[2:4] for step in steps] == [(False, False)] * 2 + [(not interrupted, interrupted)]
+    assert steps[-1][0][1] == 3  # the last observation is the ended episode's, though the next one asks already
     with pytest.raises(UnityGymException, match="has ended: call reset"):
         env.step([0, 0])
     assert env.reset()[0][1] == 0
@@ -126,7 +126,7 @@ def test_images_come_first_and_vectors_are_joined(make_scripted, make_seat):
 
 
 def test_what_cannot_be_shown_gets_a_sentence(make_scripted, make_seat):
-    with pytest.raises(UnityGymException, match=r"2 agents ask, but a gymnasium\.Env has one"):
+    with pytest.raises(UnityGymException, match=r"2 agents request actions, but a gymnasium\.Env has one"):
         UnityToGymWrapper(make("Basic", areas=2))
     with pytest.raises(UnityGymException, match=r"has Guard\?team=0, Scout\?team=0: name one"):
         UnityToGymWrapper(make_scripted(make_seat(GUARD), make_seat(SCOUT)))

@@ -214,7 +214,7 @@ def test_continuous_actions_are_numbers_between_minus_one_and_one(make_scripted,
 def test_mistakes_get_a_sentence(make_scripted, make_seat):
     env = UnityParallelEnv(make_scripted(make_seat(GUARD)))
     (agent,) = env.agents
-    with pytest.raises(UnityGymException, match=r"Guard\?team=0\?agent_id=0: it lives, but there is no action"):
+    with pytest.raises(UnityGymException, match=r"Guard\?team=0\?agent_id=0: the agent is live, but has no action among"):
         env.step({})
     with pytest.raises(UnityGymException, match=r"agent_id=0: \[2, 0\] is no action; give one of MultiDiscrete"):
         env.step({agent: [2, 0]})
@@ -241,10 +241,7 @@ def test_side_channels_are_found_by_the_name_of_their_class(make_scripted, make_
     class Channel:
         pass
 
-    class Channels:
-        _side_channels_dict = {1: Channel()}  # as UnityEnvironment keeps them
-
     scripted = make_scripted(make_seat(GUARD))
     assert UnityParallelEnv(scripted).side_channel == {}
-    scripted._side_channel_manager = Channels()
+    scripted.side_channels = (Channel(),)
     assert list(UnityParallelEnv(scripted).side_channel) == ["Channel"]

@@ -168,7 +168,7 @@ def test_a_row_of_nobody_is_not_asked(env):
     env._behavior_index[4] = env.NO_AGENT
     env.step()
     assert env.get_steps(RED)[0].obs[0][:, 0].tolist() == [1, 2]
-    with pytest.raises(UnityActionException, match="2 agents take"):
+    with pytest.raises(UnityActionException, match="2 agents need"):
         env.set_actions(RED, ActionTuple(np.zeros((3, 1)), np.zeros((3, 2))))
 
 

@@ -46,8 +46,8 @@ def test_a_model_of_another_scene_is_missed_with_a_sentence(tmp_path, capsys):
     (tmp_path / "onnx").mkdir()
     shutil.copy(REFERENCE / "onnx" / "Basic.onnx", tmp_path / "onnx" / "Hallway.onnx")
     assert main(["--reference", str(tmp_path)]) == 1
-    said = capsys.readouterr().out
-    assert "Hallway.onnx does not fit builtin:Hallway: " in said and "missed: Hallway" in said
+    output = capsys.readouterr().out
+    assert "Hallway.onnx does not fit builtin:Hallway: " in output and "missed: Hallway" in output
 
 
 def test_behaviors_of_one_scene_are_scored_apart():

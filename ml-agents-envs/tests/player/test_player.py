@@ -364,7 +364,7 @@ def test_actions_that_do_not_fit_end_the_play_and_the_trainer_is_told():
     with pytest.raises(UnityActionException, match="2 agents requested actions and 1 came"):
         play(trainer, env)
     assert trainer.heard[-1].header.status == 400
-    assert "2 agents asked" in trainer.heard[-1].header.message
+    assert "2 agents requested actions" in trainer.heard[-1].header.message
     assert env.closed
 
 

@@ -208,7 +208,7 @@ def test_paths_that_lead_nowhere_get_a_sentence(tmp_path):
 def test_a_folder_that_cannot_be_written_gets_a_sentence(server, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
-        UnityEnvironmentException, match=r"Ball: the build cannot be kept below .*file \(.*another tmp_dir"
+        UnityEnvironmentException, match=r"Ball: the build cannot be stored below .*file \(.*another tmp_dir"
     ):
         get_local_binary_path("Ball", server.url("ball.zip"), tmp_dir=tmp_path / "file")
 
@@ -330,4 +330,4 @@ def test_pipes_devices_and_sockets_are_refused(tmp_path, attributes):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_compression_whose_memory_nobody_bounds_is_refused(tmp_path, method):
-    refused(tmp_path, one_entry(bytes(1000), method=method), f"compressed in the way {method}; .*deflate")
+    refused(tmp_path, one_entry(bytes(1000), method=method), f"has the compression type {method}; .*deflate")

@@ -285,11 +285,11 @@ def test_both_sides_set_float_properties():
 
 
 @given(st.lists(st.tuples(ASCII, FLOAT32, st.sampled_from(StatsAggregationMethod))))
-def test_statistics_are_kept_in_order_until_somebody_asks(said):
+def test_statistics_are_kept_in_order_until_somebody_asks(stats):
     channel = StatsSideChannel()
-    blob = b"".join(player_side.frame(player_side.STATISTICS, player_side.stat(*one)) for one in said)
+    blob = b"".join(player_side.frame(player_side.STATISTICS, player_side.stat(*one)) for one in stats)
     SideChannelManager([channel]).process_side_channel_message(blob)
-    expected = {key: [(value, method) for other, value, method in said if other == key] for key, _, _ in said}
+    expected = {key: [(value, method) for other, value, method in stats if other == key] for key, _, _ in stats}
     assert channel.get_and_reset_stats() == expected
     assert channel.get_and_reset_stats() == {}
 
@@ -314,9 +314,9 @@ def test_the_player_is_told_who_drives_it():
     channel = DefaultTrainingAnalyticsSideChannel()
     channel.environment_initialized()
     (payload,) = sent(channel)
-    wrapped, told = Any.FromString(payload), TrainingEnvironmentInitialized()
+    wrapped, info = Any.FromString(payload), TrainingEnvironmentInitialized()
     assert wrapped.type_url == "type.googleapis.com/communicator_objects.TrainingEnvironmentInitialized"
-    assert wrapped.Unpack(told)
-    assert told.mlagents_envs_version == mlagents_envs.__version__
-    assert told.python_version.count(".") == 2
-    assert (told.mlagents_version, told.torch_version, told.torch_device_type) == ("Custom", "Unknown", "Unknown")
+    assert wrapped.Unpack(info)
+    assert info.mlagents_envs_version == mlagents_envs.__version__
+    assert info.python_version.count(".") == 2
+    assert (info.mlagents_version, info.torch_version, info.torch_device_type) == ("Custom", "Unknown", "Unknown")

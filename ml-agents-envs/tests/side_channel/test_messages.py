@@ -131,7 +131,7 @@ def test_records_are_found_again_in_their_order(pairs):
 @given(st.tuples(st.uuids(), st.binary(max_size=50)), st.data())
 def test_a_record_that_breaks_off_is_refused(record, data):
     whole = frame(*record)
-    with pytest.raises(UnityEnvironmentException, match="same version"):
+    with pytest.raises(UnityEnvironmentException, match="versions of the player and of this package"):
         records(whole + whole[: data.draw(st.integers(1, len(whole) - 1))])
 
 

@@ -1,4 +1,4 @@
-"""A browser for tests: Chromium without a window, told what to do through its DevTools protocol.
+"""A browser for tests: Chromium without a window, controlled through its DevTools protocol.
 
 Every wait ends after PATIENCE, with what the page says. The protocol goes through pipes, so a browser also ends when
 the tests are killed.
@@ -66,31 +66,31 @@ class Browser:
         )  # fmt: skip
         os.close(hears)
         os.close(says)
-        self._numbers, self._heard = itertools.count(1), b""
+        self._numbers, self._received = itertools.count(1), b""
         self.tabs = {}  # by their sessions
 
     def call(self, method, session=None, **arguments):
-        """Call a method of the protocol and return its result; what pages say meanwhile is told to their tabs."""
+        """Call a method of the protocol and return its result; events of pages go to their tabs."""
         number = next(self._numbers)
         question = {"id": number, "method": method, "params": arguments} | ({"sessionId": session} if session else {})
         os.write(self._out, json.dumps(question).encode() + b"\0")
         end = time.monotonic() + PATIENCE
-        while (said := self._receive(end, method)).get("id") != number:
-            if (tab := self.tabs.get(said.get("sessionId"))) is not None and "method" in said:
-                tab.note(said["method"], said["params"])
-        if "error" in said:
-            raise RefusedError(f"{method}: {said['error']}")
-        return said["result"]
+        while (message := self._receive(end, method)).get("id") != number:
+            if (tab := self.tabs.get(message.get("sessionId"))) is not None and "method" in message:
+                tab.note(message["method"], message["params"])
+        if "error" in message:
+            raise RefusedError(f"{method}: {message['error']}")
+        return message["result"]
 
     def _receive(self, end, asked):
-        while b"\0" not in self._heard:
+        while b"\0" not in self._received:
             ready, _, _ = select.select([self._in], [], [], max(0, end - time.monotonic()))
             assert ready, f"the browser does not answer {asked}"
             more = os.read(self._in, 2**20)
             assert more, f"the browser ended when it was asked for {asked}"
-            self._heard += more
-        said, _, self._heard = self._heard.partition(b"\0")
-        return json.loads(said)
+            self._received += more
+        message, _, self._received = self._received.partition(b"\0")
+        return json.loads(message)
 
     def close(self):
         os.close(self._out)  # it ends when it has nobody to listen to

@@ -16,7 +16,7 @@ from .watcher import Watcher
 
 
 def wrong(capsys, *arguments):
-    """The sentence that a mistake is told with."""
+    """The error message of a mistake."""
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
@@ -29,8 +29,8 @@ def test_an_unknown_example_names_the_near_ones(capsys):
 
 @pytest.mark.parametrize("number", ["0", "-3", "1000000000000"])
 def test_an_impossible_number_of_areas_is_a_sentence(capsys, number):
-    said = wrong(capsys, "builtin:Basic", "--areas", number, "--no-browser")
-    assert f"areas is {number}; there must be at least 1 and at most 1,000,000" in said
+    message = wrong(capsys, "builtin:Basic", "--areas", number, "--no-browser")
+    assert f"areas is {number}; there must be at least 1 and at most 1,000,000" in message
 
 
 def test_an_impossible_seed_is_a_sentence(capsys):
@@ -38,15 +38,15 @@ def test_an_impossible_seed_is_a_sentence(capsys):
 
 
 def test_a_run_that_is_not_there_is_a_sentence(capsys, tmp_path):
-    said = wrong(capsys, "builtin:Basic", "--run", "first", "--results-dir", str(tmp_path))
-    assert said == f"--run first: there is no folder {tmp_path / 'first'}; give --results-dir"
+    message = wrong(capsys, "builtin:Basic", "--run", "first", "--results-dir", str(tmp_path))
+    assert message == f"--run first: there is no folder {tmp_path / 'first'}; give --results-dir"
 
 
 def test_a_run_of_something_else_says_what_it_has(capsys, tmp_path):
     (tmp_path / "first").mkdir()
     (tmp_path / "first" / "3DBall.onnx").touch()
-    said = wrong(capsys, "builtin:Basic", "--run", "first", "--results-dir", str(tmp_path))
-    assert said.endswith("has no Basic.onnx, but 3DBall.onnx")
+    message = wrong(capsys, "builtin:Basic", "--run", "first", "--results-dir", str(tmp_path))
+    assert message.endswith("has no Basic.onnx, but 3DBall.onnx")
 
 
 def test_a_model_that_is_not_there_is_a_sentence(capsys, tmp_path):
@@ -55,7 +55,7 @@ def test_a_model_that_is_not_there_is_a_sentence(capsys, tmp_path):
 
 def test_match3_cannot_be_played_with_keys(capsys):
     pytest.importorskip("numba")
-    assert "--keyboard cannot play it" in wrong(capsys, "builtin:Match3", "--keyboard")
+    assert "too many actions for --keyboard" in wrong(capsys, "builtin:Match3", "--keyboard")
 
 
 @pytest.mark.parametrize("flag", ["--record", "--record-demo"])
@@ -73,8 +73,8 @@ def test_a_recording_that_is_there_is_replaced_only_if_asked(capsys, tmp_path, f
 
 @pytest.mark.parametrize("flag", [["--keyboard"], ["--record-demo", "mine.demo"]])
 def test_what_needs_the_page_is_not_recorded_without_it(capsys, tmp_path, flag):
-    said = wrong(capsys, "builtin:Basic", "--record", str(tmp_path / "basic.gif"), *flag)
-    assert said == f"{flag[0]} needs the live page, which --record does not have; remove one"
+    message = wrong(capsys, "builtin:Basic", "--record", str(tmp_path / "basic.gif"), *flag)
+    assert message == f"{flag[0]} needs the live page, which --record does not have; remove one"
 
 
 @pytest.mark.parametrize("flags", [["--seconds", "0"], ["--seconds", "nan"], ["--seconds", "1e300"], ["--port", "70000"], ["--port", "-1"]])
@@ -116,7 +116,7 @@ def test_who_plays_with_keys_plays_in_one_area(monkeypatch, flags, areas):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no Ctrl-C for another process alone")
 def test_the_page_is_there_until_ctrl_c(free_port):
     watcher = Watcher("builtin:Basic", "--port", str(free_port))
-    assert watcher.said == f"Basic, with random actions: http://127.0.0.1:{free_port}/\n"
+    assert watcher.first_line == f"Basic, with random actions: http://127.0.0.1:{free_port}/\n"
     with urllib.request.urlopen(watcher.address, timeout=60) as page:
         assert b"<canvas" in page.read()
     _, err = watcher.end()

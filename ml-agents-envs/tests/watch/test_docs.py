@@ -43,11 +43,11 @@ def test_a_picture_is_made_as_it_is_shown(words, tmp_path, monkeypatch):
 
 def test_the_look_that_is_shown_draws_basic():
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    said = {}
-    exec(compile(program, "watching.md", "exec"), said)
+    names = {}
+    exec(compile(program, "watching.md", "exec"), names)
     env = make("Basic", areas=1)
     env.reset()
-    drawing = said["LOOK"].draw(env, 0)
+    drawing = names["LOOK"].draw(env, 0)
     assert drawing.agents.tolist() == [[0, 0.5, 0]]
     assert np.array_equal(drawing.spheres["position"][1], drawing.agents[0])
 

@@ -68,7 +68,7 @@ def test_a_page_that_waits_sees_at_once_what_a_step_did(live, server):
     assert facts(server)["agent"]["step"] == "1"
 
 
-def test_orders_are_answered_with_a_frame_although_it_is_paused(live, server):
+def test_commands_are_answered_with_a_frame_although_it_is_paused(live, server):
     made = live()
     server.take({"pause": True})
     made.turn()
@@ -139,12 +139,12 @@ def test_the_page_is_told_which_keys_there_are_and_are_held(live, server):
 
 
 @pytest.mark.parametrize(
-    "order",
+    "command",
     [{"speed": 0}, {"speed": 1e9}, {"speed": "x"}, {"pause": 1}, {"step": -1}, {"step": 10**9}, {"keys": "d"}, {}],
 )
-def test_orders_without_sense_are_ignored(live, server, order):
+def test_invalid_commands_are_ignored(live, server, command):
     made = live(keyboard=True)
-    server.take(order)
+    server.take(command)
     made._due += 1000  # no decision comes in between
     made.turn()
     assert (made.speed, made.paused, made.decisions, made._held) == (1.0, False, 0, {})

@@ -85,11 +85,11 @@ def test_a_page_can_choose_what_it_sees(watched):
 
 def test_the_pace_is_told_once_it_is_known(watched):
     env, onlooker = watched
-    told = []
+    paces = []
     for since in (1000.0, -10.0):  # s from now on
         onlooker._since, onlooker._due = time.monotonic() + since, 0.0
         onlooker._server.waiting = 1
         env.step()
         onlooker.look()
-        told.append(decode(onlooker._server._frame)[0]["pace"])
-    assert told[0] == "Training" and told[1].endswith("decisions a second, each of all agents")
+        paces.append(decode(onlooker._server._frame)[0]["pace"])
+    assert paces[0] == "Training" and paces[1].endswith("decisions a second, each of all agents")

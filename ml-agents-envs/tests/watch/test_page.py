@@ -167,9 +167,9 @@ def test_the_speed_is_doubled_and_halved(tab, show):
     tab.click("#faster")
     tab.until_text("#speed", "2\N{MULTIPLICATION SIGN}")
     assert shown.live.speed == 2
-    for said in ("1\N{MULTIPLICATION SIGN}", "1/2\N{MULTIPLICATION SIGN}"):
+    for label in ("1\N{MULTIPLICATION SIGN}", "1/2\N{MULTIPLICATION SIGN}"):
         tab.click("#slower")
-        tab.until_text("#speed", said)
+        tab.until_text("#speed", label)
     assert shown.live.speed == 0.5
 
 

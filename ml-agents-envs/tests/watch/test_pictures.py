@@ -28,7 +28,7 @@ def test_a_film_shows_something_that_moves(play, tmp_path, ending):
     assert count == 11  # five decisions of 0.1 s, two pictures each, and the end
     with Image.open(file) as film:
         assert film.size == SIZE
-        assert 2 <= film.n_frames <= count  # what stands still need not be said again
+        assert 2 <= film.n_frames <= count  # what stands still is not repeated
         first = np.asarray(film.convert("RGB")).astype(int)
         film.seek(film.n_frames - 1)
         last = np.asarray(film.convert("RGB")).astype(int)

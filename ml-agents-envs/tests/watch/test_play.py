@@ -9,7 +9,7 @@ from mlagents_envs.watch.policies import IdlePolicy, RandomPolicy
 
 
 class Walker:
-    """Always takes the last of three choices, and keeps the ends that it is told of."""
+    """Always takes the last of three choices, and keeps the terminal steps that it gets."""
 
     def __init__(self, branches=1):
         self.branches, self.ended, self.resets = branches, [], 0

@@ -101,7 +101,7 @@ def test_a_question_does_not_stay_open_for_ever(line, monkeypatch):
     assert get(line, "/frame")[0].status == 204
 
 
-def test_orders_come_one_after_another(server, line):
+def test_commands_come_in_order(server, line):
     assert post(line, json.dumps({"pause": True})) == 204
     assert post(line, json.dumps({"step": 1})) == 204
     assert server.commands(patience=10) == [{"pause": True}, {"step": 1}]
@@ -109,17 +109,17 @@ def test_orders_come_one_after_another(server, line):
 
 
 @pytest.mark.parametrize("body", ["no JSON", "[1]", "\xff"])
-def test_what_is_no_order_is_refused(server, line, body):
+def test_invalid_commands_are_refused(server, line, body):
     assert post(line, body.encode("latin-1")) == 400
     assert server.commands() == []
 
 
-def test_there_is_one_place_for_orders(server, line):
+def test_there_is_one_path_for_commands(server, line):
     assert post(line, "{}", path="/frame") == 404
     assert server.commands() == []
 
 
-def test_orders_of_other_sites_are_not_heard(server, line):
+def test_commands_of_other_sites_are_refused(server, line):
     # a form or a script elsewhere can send text, but no JSON without being allowed to
     assert post(line, '{"pause": true}', kind="text/plain") == 400
     assert post(line, '{"pause": true}', Host=f"evil.example:{server.port}") == 403
@@ -135,7 +135,7 @@ def test_names_of_this_machine_are_known_whatever_the_port(line, name):
     assert get(line, "/", Host=name)[0].status == 200
 
 
-def test_a_long_order_is_not_read(line):
+def test_a_long_command_is_not_read(line):
     assert post(line, json.dumps({"keys": ["x"] * 10000})) == 400
 
 
@@ -203,7 +203,7 @@ def test_requests_that_are_none_get_an_answer_and_no_traceback(server, capfd, re
 
 
 @pytest.mark.parametrize("body", ["[" * 4000, '{"a":' * 800, "{", "\xff", "[NaN]", "3"])
-def test_orders_that_are_none_are_bad_requests_and_no_traceback(server, line, capfd, body):
+def test_invalid_bodies_are_bad_requests_and_no_traceback(server, line, capfd, body):
     assert post(line, body.encode("latin-1")) == 400
     assert server.commands() == []
     assert capfd.readouterr() == ("", "")
@@ -218,10 +218,10 @@ def raw(server, text):
 
 def test_a_connection_that_says_nothing_or_half_of_it_is_closed(server, monkeypatch, capfd):
     monkeypatch.setattr(module._Handler, "timeout", 0.2)
-    for said in (b"", b"GET / HT", b"POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    for request in (b"", b"GET / HT", b"POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                  b"Content-Length: 100\r\n\r\n{"):  # fmt: skip
         with socket.create_connection((HOST, server.port), timeout=20) as connection:
-            connection.sendall(said)
+            connection.sendall(request)
             assert connection.recv(1000) == b""
     assert capfd.readouterr() == ("", "")
 
@@ -238,7 +238,7 @@ def test_connections_are_few_and_a_page_still_gets_through(server, line):
             other.close()
 
 
-def test_orders_that_nobody_takes_do_not_pile_up(server, monkeypatch):
+def test_commands_that_are_not_read_do_not_pile_up(server, monkeypatch):
     for _ in range(module.MOST_COMMANDS + 10):
         server.take({})
     assert len(server.commands()) == module.MOST_COMMANDS

@@ -60,11 +60,11 @@ def test_the_behavior_is_told_where_there_are_several():
 
 
 @pytest.mark.parametrize(
-    "order", [{"area": 7}, {"area": "x"}, {"pick": -1}, {"pick": 3}, {"pick": None}, {"dance": 1}, {}]
+    "command", [{"area": 7}, {"area": "x"}, {"pick": -1}, {"pick": 3}, {"pick": None}, {"dance": 1}, {}]
 )
-def test_orders_without_sense_are_ignored(order):
+def test_invalid_commands_are_ignored(command):
     _, made = stage(areas=3)
-    made.apply(order)
+    made.apply(command)
     assert (made.area, made.picked) == (-1, 0)
 
 

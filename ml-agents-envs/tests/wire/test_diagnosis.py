@@ -306,7 +306,7 @@ def test_versions_fit_by_their_majors(ours, theirs, fits):
 
 
 def test_versions_that_differ_are_both_named():
-    assert "speaks communication version 2.0.0, and this package 1.5.0" in versions_differ("1.5.0", "2.0.0", "9.0.0")
+    assert "has communication version 2.0.0, and this package 1.5.0" in versions_differ("1.5.0", "2.0.0", "9.0.0")
 
 
 def test_behaviors_of_build_and_file_are_laid_beside_each_other():

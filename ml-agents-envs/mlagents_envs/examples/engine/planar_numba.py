@@ -50,7 +50,7 @@ def push(body, forward, right):
 
 @compiled(fastmath=ORDINARY)
 def walk(body, action, speed, turn):
-    """Obey the action that many agents of Unity's take, for one physics step.
+    """Apply the single-branch action of many of Unity's scenes, for one physics step.
 
     action: 0 nothing, 1 forward, 2 back, 3 turn right, 4 turn left, 5 to the left, 6 to the right; speed: m/s that a
     step forward adds, a step aside adds three quarters of it; turn: rad.
@@ -71,7 +71,7 @@ def walk(body, action, speed, turn):
 
 @compiled(fastmath=ORDINARY)
 def steer(body, action, ahead, aside, turn):
-    """Obey the action of three branches that some agents of Unity's take, for one physics step.
+    """Apply the three-branch action of some of Unity's scenes, for one physics step.
 
     action: 1 forward or 2 back; 1 to the right or 2 to the left, instead of that; 1 turn left or 2 turn right.
     ahead, aside: m/s that a step adds; turn: rad.

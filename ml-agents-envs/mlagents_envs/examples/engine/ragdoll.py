@@ -105,7 +105,7 @@ class Ragdolls:
     def aim(self, targets: Array, strength: Array) -> None:
         """Set the target angles of the joints.
 
-        targets: (n, joints) in -1..1, over each one's range; strength: (n, k) in 0..1, of each part's springs.
+        targets: (n, joints) in -1..1, over the range of each; strength: (n, k) in 0..1, of each part's springs.
         """
         angles = self._low + (targets + 1.0) / 2.0 * (self._high - self._low)
         for data, wanted in zip(self._data, angles, strict=True):

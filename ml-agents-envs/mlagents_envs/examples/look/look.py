@@ -46,7 +46,7 @@ class Look:
 
 
 def look_of(example: ExampleEnv) -> Look:
-    """Return how an example looks; raises UnityEnvironmentException for one that nobody has drawn."""
+    """Return how an example looks; raises UnityEnvironmentException for one without a drawing."""
     module = f"mlagents_envs.examples.look.{type(example).__module__.rpartition('.')[2]}"
     if find_spec(module) is None:
         raise UnityEnvironmentException(

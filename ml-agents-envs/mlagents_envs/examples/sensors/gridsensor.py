@@ -22,7 +22,7 @@ class GridSensor:
     """A field of square cells of 1 m, `across` from left to right times `along` from back to front."""
 
     name: str
-    tags: int  # how many it tells apart
+    tags: int  # how many it distinguishes
     across: int
     along: int
     ahead: float = 0.0  # m from the agent's middle to that of the field

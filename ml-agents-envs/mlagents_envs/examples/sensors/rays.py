@@ -1,7 +1,7 @@
 """Unity's ray sensor: what a fan of rays from an agent meets, and how far off. The casting is in `rays_numba`.
 
-A ray tells a one-hot of tags, whether it met nothing, and the share of its length that it went (1 if it met nothing).
-What it meets without a known tag it tells as no tag at some distance. Rays are balls of radius 0.5 that are thrown;
+A ray has a one-hot of tags, whether it met nothing, and the share of its length that it went (1 if it met nothing).
+A hit without a known tag is no tag at some distance. Rays are balls of radius 0.5 that are thrown;
 what a ball overlaps where it starts is ignored.
 """
 
@@ -22,7 +22,7 @@ class RaySensor:
     """A fan of 2 per_side + 1 rays over +-degrees, in Unity's order: middle, right, left, further right, ..."""
 
     name: str
-    tags: int  # how many it tells apart
+    tags: int  # how many it distinguishes
     per_side: int
     degrees: float
     length: float  # m, of a level ray; one that rises by the same distance ahead is longer

@@ -89,7 +89,7 @@ def level_reach(body, y):
 
 @compiled(fastmath=ORDINARY)
 def aim(agent, ways, work):
-    """Turn the rays as the agent looks, forget what they met, and return the longest one's length."""
+    """Rotate the rays with the agent, clear their hits, and return the longest length."""
     c, s = F(math.cos(agent.yaw)), F(math.sin(agent.yaw))
     longest = F(0.0)
     for r in range(ways.shape[1]):
@@ -105,7 +105,7 @@ def aim(agent, ways, work):
 
 @compiled(fastmath=ORDINARY)
 def cast(bodies, me, rays, seen):
-    """Cast the Rays of body `me` and write what they tell: for each a one-hot of tags, whether it missed, how far."""
+    """Cast the Rays of body `me`: write for each a one-hot of tags, whether it missed, and how far it went."""
     agent = bodies[me]
     count, level, work = rays.ways.shape[1], rays.level, rays.work
     y = (agent.low + agent.high) / F(2.0) + F(rays.start)
@@ -127,11 +127,11 @@ def cast(bodies, me, rays, seen):
             if reach >= 0:
                 meet_box(body, dx, dz, y, F(j), 0, level, reach, work)
             meet_box(body, dx, dz, y, F(j), level, count, RADIUS, work)
-    tell(bodies, rays, seen)
+    write_hits(bodies, rays, seen)
 
 
 @compiled()
-def tell(bodies, rays, seen):
+def write_hits(bodies, rays, seen):
     """Write what each ray met."""
     count, work, channels = rays.ways.shape[1], rays.work, rays.channels
     width = len(seen) // count
