@@ -4,12 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mlagents.run.callbacks import Callback as Callback
+    from mlagents.training.train import train as train
     from mlagents_envs.model import Model as Model
 
 __version__ = "2.0.0.dev0"
 
 _LAZY = {  # name -> module that has it
     "Model": "mlagents_envs.model",
+    "Callback": "mlagents.run.callbacks",
+    "train": "mlagents.training.train",
 }
 
 

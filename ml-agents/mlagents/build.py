@@ -67,10 +67,8 @@ def with_seed(options: RunOptions) -> RunOptions:
 
 
 def results_folder(options: RunOptions) -> ResultsFolder:
-    """Return where a run writes; raises RunError if it cannot begin there."""
-    results = ResultsFolder(Path(options.checkpoint_settings.results_dir) / options.checkpoint_settings.run_id)
-    results.check(options.checkpoint_settings)
-    return results
+    """Return where a run writes."""
+    return ResultsFolder(Path(options.checkpoint_settings.results_dir) / options.checkpoint_settings.run_id)
 
 
 def make_session(
@@ -89,6 +87,7 @@ def make_session(
     asked = options.checkpoint_settings
     with ExitStack() as undo:
         results = results_folder(options)
+        results.check(asked)
         undo.callback(results.unlock)
         if results.root.exists() and not asked.only_looks:
             results.lock()

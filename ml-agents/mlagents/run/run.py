@@ -99,6 +99,11 @@ class Run:
         self._stopped = True
 
     @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The environment parameters as they are now."""
+        return self.plan.parameters
+
+    @property
     def stopped(self) -> bool:
         """Has somebody asked for the end?"""
         return self._stopped

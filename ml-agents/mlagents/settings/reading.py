@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,12 +34,15 @@ _READ_BEFORE = ("hyperparameters", "reward_signals")  # a section that failed is
 _DEFAULT_TRAINER: str = TrainerSettings.model_fields["trainer_type"].default
 
 
-def load(file: str | None, flags: Mapping[str, Mapping[str, Any]]) -> tuple[RunOptions, list[str]]:
+def load(
+    file: str | Mapping[str, Any] | None, flags: Mapping[str, Mapping[str, Any]]
+) -> tuple[RunOptions, list[str]]:
     """Return the options that flags over file over defaults give, and warnings.
 
-    flags: section -> key -> value, as given on the command line. Raises SettingsError with every mistake.
+    file: its name, or what it would hold. flags: section -> key -> value, as given on the command line.
+    Raises SettingsError with every mistake.
     """
-    document = read(file) if file is not None else Document("", {})
+    document = read(file) if isinstance(file, str) else Document("config", copy.deepcopy(dict(file or {})))
     reader = Reader(document, flags)
     options = reader.options()
     if reader.mistakes or options is None:

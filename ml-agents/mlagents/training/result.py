@@ -1,0 +1,129 @@
+"""What a program gets from a run: policies, curves, scores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from mlagents.build import make_pool, results_folder
+from mlagents.envs.local import LocalPool
+from mlagents.envs.pool import EnvPool, MakeWorker
+from mlagents.nn.policy import Policy
+from mlagents.run.atomic import write_atomically
+from mlagents.run.errors import RunError
+from mlagents.run.metrics import MetricsTable
+from mlagents.run.outcome import Outcome
+from mlagents.run.run import Run, TrainedBehavior
+from mlagents.settings.options import RunOptions
+from mlagents.training.evaluation import Evaluation, evaluate
+from mlagents_envs.base_env import BaseEnv
+
+if TYPE_CHECKING:
+    from mlagents_envs.model import Model
+
+
+class TrainingResult:
+    """A run that has ended. Where it trained one behavior, that one need not be named."""
+
+    def __init__(
+        self, options: RunOptions, environment: BaseEnv | MakeWorker | None, loop: Run, outcome: Outcome,
+        metrics: MetricsTable,
+    ) -> None:  # fmt: skip
+        """environment: what was trained in, where it is not what the options name."""
+        self.options = options
+        self.outcome = outcome
+        """Scores, why the run ended, and where its files lie."""
+        self.metrics = metrics
+        """The learning curves: columns by tag, one row a summary."""
+        self._environment = environment
+        self._loop = loop
+
+    def __repr__(self) -> str:
+        scores = [
+            f"{name}: {'no episode' if each.mean_return is None else f'{each.mean_return:.3f}'} at step {each.step:,}"
+            for name, each in self.outcome.behaviors.items()
+        ]
+        return f"<TrainingResult {self.outcome.ended.value}: {', '.join(scores) or 'nothing was trained'}>"
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """The trained networks, by behavior."""
+        return {name: trained.behavior.trainer.policy for name, trained in self._loop.behaviors.items()}
+
+    @property
+    def policy(self) -> Policy:
+        """The trained network of the only behavior; raises RunError if there are several or none."""
+        return self.policies[self._only().name]
+
+    @property
+    def model(self) -> Model:
+        """The policy of the only behavior as a function of numpy arrays; raises RunError unless there is one."""
+        return self.model_of(self._only().name)
+
+    def model_of(self, behavior: str) -> Model:
+        """Return the policy of a behavior as a function of numpy arrays, as any model that was exported."""
+        from mlagents_envs.model import Model
+
+        path = self.outcome.behaviors[behavior].model
+        if path is None:
+            raise RunError(f"{behavior}: no model was written")
+        return Model(path)
+
+    def evaluate(
+        self, episodes: int = 100, *, deterministic: bool = False, seed: int | None = None
+    ) -> dict[str, Evaluation]:
+        """Play so many episodes of every behavior in an environment that is made anew, and return what they score.
+
+        deterministic: the most probable actions; False samples, as in training. seed: of the environment; None takes
+        one that training did not use. A function that makes environments gets the next number instead of a seed; an
+        environment that the caller had made is reset and used again.
+        """
+        pool = self._fresh_pool(seed)
+        try:
+            return evaluate(
+                pool, self.policies, self._loop.parameters, episodes=episodes, deterministic=deterministic
+            )
+        finally:
+            pool.close()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the policies: `NAME.onnx` is the model for Unity, `NAME.pt` a checkpoint for `init_path`.
+
+        Any other path is a folder, which gets both of every behavior.
+        """
+        target = Path(path)
+        if target.suffix == ".onnx":
+            self._only().export(target)
+        elif target.suffix == ".pt":
+            _checkpoint(self._only(), target)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            for name, trained in self._loop.behaviors.items():
+                trained.export(target / f"{name}.onnx")
+                _checkpoint(trained, target / f"{name}.pt")
+
+    def _fresh_pool(self, seed: int | None) -> EnvPool:
+        """Return one environment that training did not play in, where another can be had."""
+        settings = self.options.env_settings
+        if self._environment is not None and not isinstance(self._environment, BaseEnv):
+            return LocalPool(self._environment(settings.num_envs))  # training's have the numbers before it
+        seed = settings.seed + settings.num_envs if seed is None else seed
+        changed = settings.model_copy(update={"seed": seed, "num_envs": 1, "watch": False})
+        options = self.options.model_copy(update={"env_settings": changed})
+        return make_pool(options, results_folder(self.options), self._environment)
+
+    def _only(self) -> TrainedBehavior:
+        behaviors: Mapping[str, TrainedBehavior] = self._loop.behaviors
+        if len(behaviors) != 1:
+            names = ", ".join(behaviors) or "none"
+            raise RunError(f"the run has {len(behaviors)} behaviors ({names}); take one of them by its name")
+        return next(iter(behaviors.values()))
+
+
+def _checkpoint(trained: TrainedBehavior, path: Path) -> None:
+    state = trained.behavior.state_dict()
+    write_atomically(path, lambda file: torch.save(state, file))
