@@ -94,7 +94,6 @@ def make_session(
             results.clear_parts()
         if sentences := incompatibilities(options, foreseen(options.env_settings)):
             raise RunError("\n".join(sentences))
-        torch.manual_seed(options.env_settings.seed)
         timers = Timers(facts())
         versions = {"mlagents_version": VERSION, "torch_version": torch.__version__}
         status = Status(results.status, versions, read_only=asked.inference)

@@ -98,7 +98,7 @@ def run_cli(options: RunOptions) -> int:
 
 def _train(options: RunOptions) -> int:
     from mlagents.algorithms.author import TrainerError  # loads torch
-    from mlagents.build import PROTOCOL, VERSION, make_session
+    from mlagents.build import PROTOCOL, VERSION, make_session, with_seed
     from mlagents.envs.pool import EnvLost
     from mlagents.run.console import Display, set_up_logging
     from mlagents.run.errors import RunError
@@ -111,6 +111,8 @@ def _train(options: RunOptions) -> int:
     print(f" Version information:\n  ml-agents: {VERSION},\n  ml-agents-envs: {VERSION},\n"
           f"  Communicator API: {PROTOCOL},\n  PyTorch: {torch.__version__}")  # fmt: skip
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    options = with_seed(options)
+    torch.manual_seed(options.env_settings.seed)  # for plug-ins that draw from torch's own generator
     try:
         session = make_session(options, display=display)
         with stopping(session):

@@ -29,7 +29,7 @@ class CheckpointProgress(Progress):
     """A checkpoint that was written."""
 
     weights: Path  # what `--resume` and `init_path` read
-    model: Path  # the policy as ONNX
+    model: Path | None  # the policy as ONNX; None where it cannot be one
 
 
 @dataclass(frozen=True)

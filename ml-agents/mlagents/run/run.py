@@ -243,7 +243,8 @@ class Run:
         self.save(trained)
         if self.callbacks:
             model = trained.checkpoints.model_of(trained.behavior.step)
-            written = CheckpointProgress(*trained.progress(), model.with_suffix(".pt"), model)
+            exported = model if trained.export is not None else None
+            written = CheckpointProgress(*trained.progress(), model.with_suffix(".pt"), exported)
             self._stop_if(self.callbacks.on_checkpoint(written))
 
     def save_or_go_on(self, trained: TrainedBehavior) -> None:

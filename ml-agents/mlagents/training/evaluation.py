@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mlagents.collect.collector import Collector, Episodes
@@ -67,7 +68,7 @@ def evaluate(
             if name not in policies:
                 raise RunError(f"the environment has a behavior '{name}', which was not trained")
             if team not in collectors:
-                collectors[team] = Collector(getattr(policies[name], "memory_size", 0), horizon=ENDLESS)
+                collectors[team] = Collector(policies[name].memory_size, ENDLESS, device=device_of(policies[name]))
             _, these = collectors[team].receive(step)
             if len(these.total):
                 ended[name].append(these)
@@ -81,3 +82,9 @@ def evaluate(
         )
         for name, all_of in ended.items()
     }
+
+
+def device_of(policy: Policy) -> torch.device:
+    """Return where a policy's weights lie."""
+    first = next(iter(policy.parameters()), None)
+    return torch.device("cpu") if first is None else first.device

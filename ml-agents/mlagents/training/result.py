@@ -97,13 +97,17 @@ class TrainingResult:
         """
         target = Path(path)
         if target.suffix == ".onnx":
-            self._only().export(target)
+            trained = self._only()
+            if trained.export is None:
+                raise RunError(f"{trained.name}: its policy is no model for Unity; save it as .pt")
+            trained.export(target)
         elif target.suffix == ".pt":
             _checkpoint(self._only(), target)
         else:
             target.mkdir(parents=True, exist_ok=True)
             for name, trained in self._loop.behaviors.items():
-                trained.export(target / f"{name}.onnx")
+                if trained.export is not None:
+                    trained.export(target / f"{name}.onnx")
                 _checkpoint(trained, target / f"{name}.pt")
 
     def _fresh_pool(self, seed: int | None) -> EnvPool:

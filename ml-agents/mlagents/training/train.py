@@ -62,7 +62,7 @@ def train(
     progress: show a line of progress where there is a terminal.
     plugins: files or modules whose trainers the config may name.
 
-    Raises SettingsError, RunError or UnityException with the sentences that the command prints.
+    Raises SettingsError, RunError, TrainerError or UnityException with the sentences that the command prints.
     """
     if resume and force:
         raise RunError("resume goes on with a run and force begins it anew; give one of them")
