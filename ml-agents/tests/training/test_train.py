@@ -1,5 +1,6 @@
 """`mlagents.train`: what it takes, what it gives back, and how its mistakes read."""
 
+import inspect
 import os
 import re
 import subprocess
@@ -275,3 +276,9 @@ def test_importing_it_loads_torch_only_when_it_is_called_for():
 
 def test_a_function_written_in_c_is_called_without_a_number():
     assert environments.resolve(dict)[1](3) == {}
+
+
+def test_every_argument_is_on_the_page():
+    page = (Path(__file__).parents[3] / "docs" / "python.md").read_text(encoding="utf-8")
+    missing = [name for name in inspect.signature(mlagents.train).parameters if f"`{name}`" not in page]
+    assert not missing
