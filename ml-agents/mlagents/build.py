@@ -19,7 +19,6 @@ from mlagents.algorithms.making import construct
 from mlagents.algorithms.trainer import CPU, TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
-from mlagents.envs.parameters import first_lessons
 from mlagents.envs.pool import EnvPool, MakeWorker, behavior_name
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.unity import UnityWorld
@@ -37,6 +36,7 @@ from mlagents.run.atomic import write_text_atomically
 from mlagents.run.callbacks import Callback, Callbacks, OnSummary
 from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
+from mlagents.run.curriculum import Curriculum
 from mlagents.run.errors import ExportError, RunError
 from mlagents.run.recorder import Recorder, StatsWriter
 from mlagents.run.results import ResultsFolder
@@ -99,6 +99,11 @@ def make_session(
         status = Status(results.status, versions, read_only=asked.inference)
         if asked.resume or asked.only_looks:
             status.load()
+        parameters = options.environment_parameters or {}
+        curriculum = Curriculum(
+            parameters, seed=options.env_settings.seed, begun=status.lessons(parameters),
+            note=lambda name, lesson: status.set(name, lesson_num=lesson),
+        )  # fmt: skip
         pool = make_pool(options, results, environment)
         undo.callback(pool.close)
         display = Display(on=False) if display is None else display
@@ -112,8 +117,7 @@ def make_session(
         plan = Plan(
             train=not asked.inference,
             overlap=any(settings.threaded for settings in options.behaviors.values()),
-            parameters=first_lessons(options.environment_parameters or {}, options.env_settings.seed),
-            lessons=dict.fromkeys(options.environment_parameters or {}, 0),
+            curriculum=curriculum,
             episodes=asked.episodes if asked.inference else 0,
         )
         loop = Run(pool, add_behavior, recorder, display, plan, Callbacks(callbacks))

@@ -18,7 +18,7 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
     "demonstrations": {"data", "schema"},
     "algorithms": {"demonstrations", "rewards", "nn", "data", "schema"},
     "collect": {"algorithms", "nn", "data", "envs.steps"},
-    "run": {"collect", "nn", "data", "envs.pool", "schema"},
+    "run": {"collect", "nn", "data", "envs.pool", "envs.parameters", "envs.settings", "schema"},
     "export": {"nn", "data", "run"},
 }
 NEVER = {  # folder -> packages it never imports

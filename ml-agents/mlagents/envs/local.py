@@ -26,10 +26,13 @@ class LocalPool:
         return self.env.behavior_specs
 
     def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
-        if parameters and hasattr(self.env, "set_parameters"):
-            self.env.set_parameters(parameters)
+        self.set_parameters(parameters or {})
         self.env.reset()
         self._fresh, self._asked = True, False
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        if parameters and hasattr(self.env, "set_parameters"):
+            self.env.set_parameters(parameters)
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
         if not self._asked:  # there was a reset since: these are answers to questions of before

@@ -34,7 +34,13 @@ class EnvPool(Protocol):
         """Grows as behaviors show up; keys are `name?team=id`."""
 
     def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
-        """Begin new episodes everywhere, under these environment parameters where given."""
+        """Begin new episodes everywhere; parameters are set before, as by `set_parameters`."""
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Set environment parameters without a reset: episodes that begin from the next step on obey.
+
+        Those that are not named stay. An environment that is started again gets them all.
+        """
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
         """Answer the agents of the last `recv` that were not done, in its order."""

@@ -46,6 +46,13 @@ class Step:
     exchange: int
 
 
+@dataclass(frozen=True)
+class SetParameters:
+    """Set environment parameters; no report answers it."""
+
+    parameters: Mapping[str, Any]
+
+
 class Order(Enum):
     """What else the pool asks for."""
 
@@ -94,7 +101,8 @@ def serve(connection: Connection, make: Make, world: int) -> None:
             with closing(EnvHost(make(), world)) as host:
                 while (order := connection.recv()) is not Order.CLOSE:
                     host.obey(order)
-                    say(host.report(order.exchange))
+                    if not isinstance(order, SetParameters):
+                        say(host.report(order.exchange))
         except UnityException as error:
             stopped = isinstance(error, UnityCommunicatorStoppedException)
             say(Failed(str(error), stopped, final=isinstance(error, (UnityObservationException, NoRoom))))
@@ -109,12 +117,13 @@ class EnvHost:
         self._blocks: dict[str, Block] = {}
         self._asking: dict[str, int] = {}  # behavior -> agents that wait for an answer
 
-    def obey(self, order: Reset | Step) -> None:
-        """Reset, or step with the actions that lie in the blocks."""
-        if isinstance(order, Reset):
+    def obey(self, order: Reset | Step | SetParameters) -> None:
+        """Reset, step with the actions that lie in the blocks, or set parameters."""
+        if not isinstance(order, Step):
             if order.parameters and (set_parameters := getattr(self._env, "set_parameters", None)):
                 set_parameters(order.parameters)
-            self._env.reset()
+            if isinstance(order, Reset):
+                self._env.reset()
             return
         for name, n in self._asking.items():
             self._env.set_actions(name, self._blocks[name].actions(n))

@@ -17,7 +17,7 @@ from mlagents.envs.blocks import Block, join
 from mlagents.envs.pool import EnvLost, MakeWorker, Stat
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.steps import StepBatch
-from mlagents.envs.worker import Failed, LogRecord, Order, Reset, Step, StepReport, serve
+from mlagents.envs.worker import Failed, LogRecord, Order, Reset, SetParameters, Step, StepReport, serve
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,11 @@ class Worker:
     def reset(self, parameters: Mapping[str, Any] | None) -> None:
         """Ask for new episodes. The report of a step that is under way is ignored when it comes."""
         self._order(Reset(self._next(), parameters))
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Set environment parameters, behind a step that is under way; what waits for an answer still waits."""
+        with suppress(OSError):
+            self.connection.send(SetParameters(parameters))
 
     def step(self) -> None:
         """Ask for a step."""
@@ -116,7 +121,7 @@ class WorkerPool:
         self._restarts = [restarts() for _ in range(count)]
         self._spoke = [False] * count  # has the environment of this worker ever worked?
         self._specs: dict[str, BehaviorSpec] = {}
-        self._parameters: Mapping[str, Any] | None = None
+        self._parameters: dict[str, Any] = {}  # as they are now, for environments that are started again
         self._asked: list[tuple[str, Worker, int]] = []  # behavior, worker, agents that wait, in the order of `recv`
         self._lost: list[int] = []
         self._stats: list[Stat] = []
@@ -127,10 +132,15 @@ class WorkerPool:
         return self._specs
 
     def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
-        self._parameters = parameters
+        self._parameters |= parameters or {}
         self._asked = []
         for worker in self._workers:
             worker.reset(parameters)
+
+    def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        self._parameters |= parameters
+        for worker in self._workers:
+            worker.set_parameters(parameters)
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
         begin = dict.fromkeys(actions, 0)

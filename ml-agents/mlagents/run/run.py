@@ -17,6 +17,7 @@ from mlagents.envs.pool import EnvPool, behavior_name, difference
 from mlagents.run.callbacks import Callbacks, CheckpointProgress, EpisodeProgress, SummaryProgress
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
+from mlagents.run.curriculum import Curriculum
 from mlagents.run.errors import CheckpointError, NonFiniteError, RunError
 from mlagents.run.recorder import Aggregation, Recorder, StatsSummary
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
@@ -72,8 +73,7 @@ class Plan:
 
     train: bool  # False: play and show, change nothing
     overlap: bool  # act before learning: environments in other processes move while we learn
-    parameters: Mapping[str, Any]  # of the environment, pushed at the first reset
-    lessons: Mapping[str, int]  # the lesson that each parameter is in
+    curriculum: Curriculum = field(default_factory=Curriculum)  # of the environment's parameters
     episodes: int = 0  # after which playing ends; 0 has no end
 
 
@@ -101,7 +101,7 @@ class Run:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """The environment parameters as they are now."""
-        return self.plan.parameters
+        return self.plan.curriculum.parameters
 
     @property
     def stopped(self) -> bool:
@@ -117,7 +117,7 @@ class Run:
     def run(self) -> None:
         """Loop until every behavior has taken its steps or someone asks to stop; then save, whatever ended it."""
         try:
-            self.pool.reset(self.plan.parameters)
+            self.pool.reset(self.parameters)
             while not self.finished():
                 steps = self.pool.recv()
                 self.close_lost()
@@ -129,6 +129,7 @@ class Run:
                 for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
                     stage()
                 self.end_tick()
+                self.change_lessons()
         except BaseException:
             self.save_what_can_be()
             raise
@@ -139,6 +140,7 @@ class Run:
         if ended is None:
             return
         self._ended += len(ended.total)
+        self.plan.curriculum.add_returns(trained.name, ended.total.tolist())
         self.recorder.add(trained.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
         self.recorder.add(trained.name, {"Environment/Episode Length": ended.length})
         if self.callbacks:
@@ -218,10 +220,27 @@ class Run:
                 trained.next_checkpoint = after(step, trained.checkpoint_interval)
                 self.save_or_go_on(trained)
 
+    def change_lessons(self) -> None:
+        """Begin the lessons of the curriculum that are due."""
+        curriculum = self.plan.curriculum
+        if curriculum.finished or not self.plan.train:
+            return
+        changes = curriculum.advance({name: t.behavior.step / t.max_steps for name, t in self.behaviors.items()})
+        if changes.must_reset:
+            self.reset(changes.parameters)
+        elif changes.parameters:
+            self.pool.set_parameters(changes.parameters)
+
+    def reset(self, parameters: Mapping[str, Any]) -> None:
+        """Begin new episodes everywhere, with these parameters; what is unfinished is dropped, not learnt from."""
+        for trained in self.behaviors.values():
+            trained.behavior.drop()
+        self.pool.reset(parameters)
+
     def record_summary(self, trained: TrainedBehavior) -> None:
         """Make a point of a behavior's curves."""
         self.recorder.add(trained.name, {"Is Training": float(self.plan.train)}, Aggregation.MOST_RECENT)
-        for name, lesson in self.plan.lessons.items():
+        for name, lesson in self.plan.curriculum.lessons.items():
             self.recorder.add(
                 trained.name, {f"Environment/Lesson Number/{name}": float(lesson)}, Aggregation.MOST_RECENT
             )

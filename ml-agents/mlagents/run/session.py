@@ -103,7 +103,7 @@ class Session:
         """Write what is known of the run, if it ever began."""
         if not self.begun:
             return
-        for name, lesson in self.loop.plan.lessons.items():
+        for name, lesson in self.loop.plan.curriculum.lessons.items():
             self.status.set(name, lesson_num=lesson)
         with ExitStack() as stack:  # each of them, whichever fails
             stack.callback(self.status.write)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ class Status:
 
     def get(self, name: str, key: str, default: Any) -> Any:
         return self._known.get(name, {}).get(key, default)
+
+    def lessons(self, parameters: Iterable[str]) -> dict[str, int]:
+        """Return the lesson that each environment parameter was in; raises CheckpointError for what is no number."""
+        found = {name: self.get(name, "lesson_num", 0) for name in parameters}
+        for name, lesson in found.items():
+            if not isinstance(lesson, int) or isinstance(lesson, bool):
+                raise self._wrong(f"{name}.lesson_num is {lesson!r:.80}; it must be a whole number")
+        return found
 
     def set(self, name: str, **values: Any) -> None:
         """Note values and write the file."""

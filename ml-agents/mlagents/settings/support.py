@@ -36,8 +36,9 @@ def unsupported(options: RunOptions) -> list[str]:
     if options.torch_settings.device not in (None, "cpu"):
         found.append(f"--torch-device: '{options.torch_settings.device}' is not built yet; 'cpu' is")
     for name, parameter in (options.environment_parameters or {}).items():
-        if len(parameter.curriculum) > 1:
-            found.append(f"environment_parameters.{name}: a curriculum of several lessons is not built yet")
+        criteria = [lesson.completion_criteria for lesson in parameter.curriculum]
+        if any(each is not None and each.measure == "Elo" for each in criteria):
+            found.append(f"environment_parameters.{name}: a lesson that ends by Elo is not built yet; 'reward' is")
     return found
 
 

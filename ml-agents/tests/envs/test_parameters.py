@@ -1,4 +1,4 @@
-from mlagents.envs.parameters import first_lessons
+from mlagents.envs.parameters import lesson_values
 from mlagents.envs.settings import SAMPLERS, Lesson, ParameterSettings, SamplerSettings
 from mlagents_envs.samplers import Gaussian, MultiRangeUniform, Uniform
 
@@ -12,8 +12,8 @@ def parameters(**lessons):
     return {name: ParameterSettings(curriculum=given) for name, given in lessons.items()}
 
 
-def test_each_parameter_has_the_value_of_its_first_lesson():
-    values = first_lessons(
+def test_each_parameter_has_the_values_of_its_lessons():
+    values = lesson_values(
         parameters(
             mass=[lesson("constant", value=3.0)],
             scale=[lesson("uniform", min_value=1, max_value=2, seed=7)],
@@ -23,12 +23,13 @@ def test_each_parameter_has_the_value_of_its_first_lesson():
         seed=0,
     )
     assert values == {
-        "mass": 3.0, "scale": Uniform(1, 2, 7), "wind": Gaussian(0, 2, 8), "gap": MultiRangeUniform([[0, 1], [4, 6]], 9),
+        "mass": [3.0], "scale": [Uniform(1, 2, 7)], "wind": [Gaussian(0, 2, 8)],
+        "gap": [MultiRangeUniform([[0, 1], [4, 6]], 9), 0.0],
     }  # fmt: skip
 
 
 def test_seeds_that_are_not_given_count_up_from_the_runs_over_all_lessons():
-    values = first_lessons(
+    values = lesson_values(
         parameters(
             a=[lesson("uniform")],
             b=[lesson("uniform", seed=99), lesson("uniform"), lesson("constant")],
@@ -36,4 +37,5 @@ def test_seeds_that_are_not_given_count_up_from_the_runs_over_all_lessons():
         ),
         seed=40,
     )
-    assert [values[name].seed for name in "abc"] == [40, 99, 43]
+    seeds = [[getattr(value, "seed", None) for value in values[name]] for name in "abc"]
+    assert seeds == [[40], [99, 41, None], [43]]

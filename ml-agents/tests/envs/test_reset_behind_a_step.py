@@ -134,3 +134,40 @@ def test_a_watched_environment_ignores_answers_to_questions_from_before_a_reset(
     assert (pool.recv()[basic.behavior].obs[0] == first).all()  # nobody moved
     assert pool._onlooker.begun == 2
     pool.close()
+
+
+class Shown(Strict):
+    """Shows the parameter `level` beside the number of each question."""
+
+    level = 0.0
+
+    def set_parameters(self, parameters):
+        self.level = parameters["level"]
+
+    def get_steps(self, name):
+        decision, terminal = super().get_steps(name)
+        decision.obs[0][:, 1] = self.level
+        return decision, terminal
+
+
+@pytest.mark.parametrize("make", [lambda: WorkerPool(Shown, 2, partial(Restarts, lifetime=0, within=UNLIMITED, seconds=60)), lambda: LocalPool(Shown())])  # fmt: skip
+@pytest.mark.parametrize("when", ["answered", "heard"])
+def test_parameters_are_set_without_a_reset_and_no_answer_is_lost(make, when):
+    pool = make()
+    try:
+        pool.reset({"level": 1.0})
+        levels = []
+        for turn in range(12):
+            step = hear(pool)
+            levels.append(set(step.obs[0][:, 1].tolist()))
+            if when == "answered":
+                answer(pool, step)
+            if turn == 4:
+                pool.set_parameters({"level": 2.0})
+            if when == "heard":
+                answer(pool, step)
+        assert levels[0] == {1.0} and levels[-1] == {2.0}
+        pool.reset()  # parameters stay
+        assert set(hear(pool).obs[0][:, 1].tolist()) == {2.0}
+    finally:
+        pool.close()
