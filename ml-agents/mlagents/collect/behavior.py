@@ -12,6 +12,7 @@ import torch
 
 from mlagents.algorithms.author import naming_the_author
 from mlagents.algorithms.trainer import Trainer
+from mlagents.collect.acting import ActingPolicy
 from mlagents.collect.collector import Collector, Episodes
 from mlagents.collect.lanes import FreeLanes
 from mlagents.envs.steps import Array, StepBatch
@@ -32,6 +33,9 @@ class Behavior:
         self.trainer = trainer
         self.generator = trainer.generator  # checkpoints keep its state
         self.training = training
+        self.newest = ActingPolicy(trainer.policy)
+        """What learns, as what acts; `newest.snapshot()` is a copy that stays as it is."""
+        self._acting: dict[str, ActingPolicy] = {}  # by team; the newest where none is named
         self.step = 0  # rows that came home, over all agents
         self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
@@ -66,7 +70,7 @@ class Behavior:
     def act(self, team: str = "") -> tuple[ActionTuple, dict[str, float | Array]]:
         """Answer the agents of a team that ask; return the actions and what to record."""
         with naming_the_author():
-            actions, entropy = self._collectors[team].act(self.trainer.policy, explore=True)
+            actions, entropy = self._collectors[team].act(self._acting.get(team, self.newest), explore=True)
         return actions, {"Policy/Entropy": entropy.cpu().numpy()}
 
     def learn(self) -> Mapping[str, float] | None:
@@ -76,7 +80,15 @@ class Behavior:
             metrics = self.trainer.learn(self.step)
         if metrics is not None:
             self._since_update.clear()
+            self.newest.version += 1
         return metrics
+
+    def act_with(self, acting: ActingPolicy | None, team: str = "") -> None:
+        """Let another policy answer a team from now on; None: the newest. What it does is learned from all the same."""
+        if acting is None:
+            self._acting.pop(team, None)
+        else:
+            self._acting[team] = acting
 
     @property
     def reward(self) -> float | None:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mlagents.collect.acting import Acting
 from mlagents.collect.answers import Answers, Waiting
 from mlagents.collect.lanes import FreeLanes, Lanes
 from mlagents.data.experience import Experience, PolicyInput, PolicyOutput
 from mlagents.data.rollout import Tick
 from mlagents.envs.steps import Array, StepBatch
-from mlagents.nn.policy import Policy
 from mlagents_envs.base_env import ActionTuple
 
 SILENCE = 1000  # ticks of its environment after which a silent agent counts as gone
@@ -76,7 +76,7 @@ class Collector:
                 return self._come_home(answers.lane, answers.input, answers.output, step, obs), _NO_EPISODES
         return self._receive_some(step, obs, mask)
 
-    def act(self, policy: Policy, *, explore: bool = True) -> tuple[ActionTuple, Tensor]:
+    def act(self, policy: Acting, *, explore: bool = True) -> tuple[ActionTuple, Tensor]:
         """Answer who asks: actions in the order of the last `receive`, and the (n,) entropy."""
         asking = self._asking
         if asking is None:

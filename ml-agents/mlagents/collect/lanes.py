@@ -62,7 +62,8 @@ class Lanes:
 
     def of_environment(self, environment: int) -> Array:
         """Return the lanes of an environment's agents."""
-        return self._lane[self._agent >> 32 == environment]
+        lane: Array = self._lane[self._agent >> 32 == environment]
+        return lane
 
     def environments(self) -> int:
         """Return how many environments have agents here."""
