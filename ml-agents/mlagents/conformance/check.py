@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mlagents.algorithms.author import TrainerError
 from mlagents.conformance.fault import Fault, NotTaken, crash
 from mlagents.conformance.subject import Space, Subject
 from mlagents_envs.base_env import ActionSpec
@@ -38,7 +39,8 @@ class Check:
             except (Fault, NotTaken):
                 raise
             except (Exception, SystemExit) as error:
-                raise Fault(crash(error, self.subject.folder)) from error
+                cause = error.__cause__ if isinstance(error, TrainerError) else None  # it has the author's frames
+                raise Fault(crash(cause or error, self.subject.folder)) from error
 
 
 @contextmanager

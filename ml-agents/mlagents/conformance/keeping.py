@@ -33,7 +33,9 @@ def a_resumed_trainer_equals_one_that_never_stopped(subject: Subject, actions: A
     behavior, rows = _taught(subject, actions), subject.warm_up() + ROWS
     behavior.drop()
     fresh = Behavior(subject.trainer(Echo(actions).spec, normalize=True, seed=9), time_horizon=HORIZON)
-    fresh.load_state_dict(_saved(behavior), keep_step=True)
+    saved = _saved(behavior)
+    fresh.load_state_dict(saved, keep_step=True)
+    fresh.generator.set_state(saved["rng"]["torch"])  # as a resume does
     if place := difference(behavior.state_dict(), fresh.state_dict()):
         raise Fault(f"what is loaded must be what was saved, but {place} differs; usually it is missing in state_dict "
                     "or left alone by load_state_dict")  # fmt: skip

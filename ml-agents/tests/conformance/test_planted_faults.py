@@ -155,25 +155,25 @@ def test_a_next_value_at_the_present_choice_is_seen(ask, trainer, seed):
 
 
 class DQNThatNeverStops(DQNTrainer):
-    def goal(self, batch):
-        return super().goal(replace(batch, discount=torch.full_like(batch.discount, 0.8)))
+    def td_target(self, batch):
+        return super().td_target(replace(batch, discount=torch.full_like(batch.discount, 0.8)))
 
 
 class DQNThatStopsAtLimits(DQNTrainer):
-    def goal(self, batch):
-        return super().goal(replace(batch, discount=batch.discount * ~batch.rows.done[:, None]))
+    def td_target(self, batch):
+        return super().td_target(replace(batch, discount=batch.discount * ~batch.rows.done[:, None]))
 
 
 class PPOThatNeverStops(PPOTrainer):
-    def _bootstrap(self, segments, value):
+    def bootstrap(self, segments, value):
         rows = replace(segments.rows, interrupted=segments.rows.done)
-        return super()._bootstrap(replace(segments, rows=rows), value)
+        return super().bootstrap(replace(segments, rows=rows), value)
 
 
 class PPOThatStopsAtLimits(PPOTrainer):
-    def _bootstrap(self, segments, value):
+    def bootstrap(self, segments, value):
         rows = replace(segments.rows, interrupted=torch.zeros_like(segments.rows.done))
-        return super()._bootstrap(replace(segments, rows=rows), value)
+        return super().bootstrap(replace(segments, rows=rows), value)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
