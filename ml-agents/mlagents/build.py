@@ -1,4 +1,4 @@
-"""Makes the parts of a run from its options: the one place that knows every name."""
+"""Makes the parts of a run from its options: the one place that imports everything."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mlagents.algorithms.trainer import CPU, TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.local import LocalPool
 from mlagents.envs.pool import EnvPool, MakeWorker, behavior_name
+from mlagents.envs.registry import PythonMaker, env_maker, foreseen
 from mlagents.envs.restarts import Restarts
-from mlagents.envs.unity import UnityWorld
+from mlagents.envs.unity import UnityMaker
 from mlagents.envs.watched import WatchedPool
 from mlagents.envs.workers import WorkerPool
-from mlagents.envs.worlds import InProcess, foreseen, world
 from mlagents.export.export import dry_run, export
 from mlagents.nn.layers import UnsupportedNetwork
 from mlagents.nn.policy import Actor, Policy
@@ -138,15 +138,15 @@ def make_pool(
     if isinstance(environment, BaseEnv):
         return LocalPool(environment, owned=False)
     logs = None if options.checkpoint_settings.only_looks else results.logs
-    make = environment or world(settings, options.engine_settings, seed=settings.seed, logs=logs)
-    if settings.num_envs == 1 and (isinstance(make, InProcess) or environment is not None):
+    make = environment or env_maker(settings, options.engine_settings, seed=settings.seed, logs=logs)
+    if settings.num_envs == 1 and (isinstance(make, PythonMaker) or environment is not None):
         env = make(0)
-        if settings.watch and isinstance(make, InProcess):
+        if settings.watch and isinstance(make, PythonMaker):
             return WatchedPool.of(env, title=f"{make.name}, run {results.root.name}")
         return LocalPool(env)
     rules = partial(
         Restarts,
-        lifetime=0 if isinstance(make, UnityWorld) and settings.env_path is None else settings.max_lifetime_restarts,
+        lifetime=0 if isinstance(make, UnityMaker) and settings.env_path is None else settings.max_lifetime_restarts,
         within=settings.restarts_rate_limit_n,
         seconds=settings.restarts_rate_limit_period_s,
     )  # nobody restarts an Editor
@@ -255,7 +255,7 @@ def make_signal(
 
 
 def exporter(policy: Policy, name: str) -> Callable[[Path], None] | None:
-    """Return what writes the policy as a model, or None where none can be, with a warning: training is worth more.
+    """Return what writes the policy as a model, or None where none can be, with a warning: training goes on.
 
     Raises ExportError for a built-in policy: that is no author's choice.
     """

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_cli(options)
         finally:
             if warnings:
-                print("As said at the start:", file=sys.stderr)
+                print("Warnings from the start of the run:", file=sys.stderr)
                 warn(warnings)
     except KeyboardInterrupt:
         print(NOTHING, file=sys.stderr)
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def warn(warnings: Sequence[str]) -> None:
-    """Say what is suspicious in the settings: where a run scrolls past, at its start and at its end."""
+    """Print warnings about the settings: at the start of a run and at its end, since a run scrolls past."""
     for warning in warnings:
         print(f"[WARNING] {warning}", file=sys.stderr, flush=True)
 
@@ -73,7 +73,7 @@ def print_schema(plugins: Sequence[str]) -> int:
     from mlagents.settings.json_schema import json_schema
 
     catalog = Catalog(plugins)
-    with redirect_stdout(sys.stderr):  # what a plug-in says while it is loaded is no part of the schema
+    with redirect_stdout(sys.stderr):  # what a plug-in prints while it is loaded is no part of the schema
         schema, broken = json_schema(catalog), [str(error) for error in catalog.broken_files()]
     for sentence in broken:
         print(f"--plugin: {sentence}", file=sys.stderr)
@@ -86,7 +86,7 @@ def print_schema(plugins: Sequence[str]) -> int:
 
 
 def run_cli(options: RunOptions) -> int:
-    """Train or play as the options say, and return the exit status; what cannot be done is said first."""
+    """Train or play as the options say, and return the exit status; what cannot be done is printed first."""
     from mlagents.settings.checks import impossible
 
     one_thread_each()
@@ -196,7 +196,7 @@ def stopping(session: Session) -> Iterator[None]:
 
 
 def one_thread_each() -> None:
-    """Let numerical libraries use one thread unless told otherwise: small networks are slower on more."""
+    """Let numerical libraries use one thread unless the user has chosen: small networks are slower on more."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 

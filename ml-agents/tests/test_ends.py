@@ -52,7 +52,7 @@ WARNINGS = [
 
 def test_warnings_of_the_settings_are_the_last_lines_too(learn, capsys):
     assert learn(text=SUSPICIOUS) == 0
-    assert capsys.readouterr().err.splitlines() == [*WARNINGS, "As said at the start:", *WARNINGS]
+    assert capsys.readouterr().err.splitlines() == [*WARNINGS, "Warnings from the start of the run:", *WARNINGS]
 
 
 def test_warnings_of_the_settings_are_the_last_lines_of_a_run_that_fails(learn, capsys):

@@ -36,7 +36,7 @@ class Behavior:
         self.newest = ActingPolicy(trainer.policy)
         """What learns, as what acts; `newest.snapshot()` is a copy that stays as it is."""
         self._acting: dict[str, ActingPolicy] = {}  # by team; the newest where none is named
-        self.step = 0  # rows that came home, over all agents
+        self.step = 0  # rows of experience, over all agents
         self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
         self._time_horizon = time_horizon
@@ -45,7 +45,7 @@ class Behavior:
         self._warns = training and not trainer.capabilities.groups  # of group rewards, once
 
     def receive(self, step: StepBatch, team: str = "") -> Episodes | None:
-        """Bring rows home; return the episodes that ended, if any. team: whose agents these are, by any name."""
+        """Take what a team's agents report; return the episodes that ended, if any. team: any name, one for each."""
         if team not in self._collectors:
             memory_size, device = self.trainer.policy.memory_size, self.trainer.device
             self._collectors[team] = Collector(memory_size, self._time_horizon, self._free, device)
@@ -101,7 +101,7 @@ class Behavior:
         return sum(self.recent) / len(self.recent) if self.recent else None
 
     def close_environment(self, environment: int) -> None:
-        """An environment is gone without a word: rows until then still count, but nothing more comes of them."""
+        """Close the segments of an environment that is gone; the rows until then still count."""
         for collector in self._collectors.values():
             self.trainer.close(collector.close_environment(environment))
 

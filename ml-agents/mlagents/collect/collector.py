@@ -37,7 +37,7 @@ class Episodes(NamedTuple):
 
 
 class Collector:
-    """Brings rows home for the agents of one behavior and team; it knows no trainer.
+    """Makes rows of experience of the agents of one behavior and team; it does not depend on a trainer.
 
     An agent keeps its id over its episodes, so a tick may hold the end of one and the first question of the next. The
     end belongs to the answer that waits; the question begins anew, with no memory, and its reward belongs to no answer.
@@ -64,7 +64,7 @@ class Collector:
         self._decisions = np.zeros(0, np.int64)  # per lane: decisions of this episode
 
     def receive(self, step: StepBatch) -> tuple[Tick | None, Episodes]:
-        """Return the rows that came home with `step`, if any, and the episodes that ended; remember who asks."""
+        """Return the rows that `step` completes, if any, and the episodes that ended; remember who asks."""
         self._tick += 1
         obs = tuple(self._tensor(column) for column in step.obs)
         mask = self._tensor(step.mask)
@@ -73,7 +73,7 @@ class Collector:
             if answers is not None:
                 input = PolicyInput(obs, mask, answers.output.memory)
                 self._asking = Asking(answers.agent, answers.lane, input, some_stale=False)
-                return self._come_home(answers.lane, answers.input, answers.output, step, obs), _NO_EPISODES
+                return self._tick_of(answers.lane, answers.input, answers.output, step, obs), _NO_EPISODES
         return self._receive_some(step, obs, mask)
 
     def act(self, policy: Acting, *, explore: bool = True) -> tuple[ActionTuple, Tensor]:
@@ -125,14 +125,15 @@ class Collector:
         live &= _last_of_each(step.agent, live)
         lane = self._lanes.find(step.agent)
         begins = live & (np.isin(step.agent, step.agent[done]) | (lane < 0))  # the first question of an episode
-        home = np.flatnonzero(self._waiting.waits(lane) & (done | (live & ~begins)))
+        reported = np.flatnonzero(self._waiting.waits(lane) & (done | (live & ~begins)))
         memory = torch.zeros(len(step.agent), self.memory_size, device=self._device)
         tick = None
-        if len(home):
-            input, output = self._waiting.take(lane[home])
-            rows = self._tensor(home)
+        if len(reported):
+            input, output = self._waiting.take(lane[reported])
+            rows = self._tensor(reported)
             memory[rows] = output.memory
-            tick = self._come_home(lane[home], input, output, _rows(step, home), tuple(column[rows] for column in obs))
+            after = tuple(column[rows] for column in obs)
+            tick = self._tick_of(lane[reported], input, output, _rows(step, reported), after)
         episodes = self._end(lane[done & (lane >= 0)], lane[begins & (lane >= 0)])
         new = begins & (lane < 0)
         lane[new] = self._seat(step.agent[new])
@@ -143,7 +144,7 @@ class Collector:
         self._asking = Asking(step.agent[at], lane[at], asked, some_stale=bool((asks & ~live).any()))
         return tick, episodes
 
-    def _come_home(
+    def _tick_of(
         self, lane: Array, input: PolicyInput, output: PolicyOutput, step: StepBatch, after: tuple[Tensor, ...]
     ) -> Tick:
         """Return the rows of these answers; `step` and `after` hold the same agents in the same order."""

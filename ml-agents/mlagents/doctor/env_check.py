@@ -14,7 +14,7 @@ import numpy as np
 
 from mlagents.doctor.machine import Finding, Level, ok, problem, warning
 from mlagents.envs.pool import behavior_name
-from mlagents.envs.worlds import split, world
+from mlagents.envs.registry import env_maker, split
 from mlagents.settings.mistakes import SettingsError
 from mlagents.settings.options import RunOptions
 from mlagents.settings.reading import load
@@ -71,7 +71,7 @@ def check_talk(options: RunOptions, file: str | None) -> Iterator[Finding]:
     heard: list[Finding] = []
     try:
         with remarks(heard):
-            env = world(options.env_settings, options.engine_settings, seed=0, logs=None)(0)
+            env = env_maker(options.env_settings, options.engine_settings, seed=0, logs=None)(0)
     except UnityException as error:
         yield from heard
         yield problem(str(error))

@@ -1,4 +1,4 @@
-"""Columns of one behavior in memory that two processes share: what its agents say, and what they are told."""
+"""Columns of one behavior in memory that two processes share: what its agents report, and their actions."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Block:
             column: Array = np.ndarray((capacity, *shape), kind, memory.buf, begin)
             columns.append(column)
             begin += _space(capacity, kind, shape)
-        *said, continuous, discrete = columns
-        self.step = _step(iter(said))
+        *of_step, continuous, discrete = columns
+        self.step = _step(iter(of_step))
         self.action = ActionTuple(continuous, discrete)
 
     @classmethod
@@ -71,7 +71,7 @@ class Block:
             column[: len(step.agent)] = values
 
     def actions(self, n: int) -> ActionTuple:
-        """Return a copy of what the first n agents that asked are told."""
+        """Return a copy of the actions of the first n agents that asked."""
         return ActionTuple(self.action.continuous[:n].copy(), self.action.discrete[:n].copy())
 
     def close(self) -> None:

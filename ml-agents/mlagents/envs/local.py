@@ -46,13 +46,13 @@ class LocalPool:
         else:
             self.env.step()
         self._asked = True
-        said = {}
+        steps = {}
         for behavior, spec in self.env.behavior_specs.items():
             decision, terminal = self.env.get_steps(behavior)
             if len(decision) or len(terminal):
-                said[behavior] = step_batch(decision, terminal, spec.action_spec)
-                check_finite(said[behavior], behavior, spec, self.env)
-        return said
+                steps[behavior] = step_batch(decision, terminal, spec.action_spec)
+                check_finite(steps[behavior], behavior, spec, self.env)
+        return steps
 
     def lost(self) -> Sequence[int]:
         return ()

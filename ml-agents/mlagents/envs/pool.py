@@ -23,10 +23,10 @@ class EnvLost(UnityException):
 
 
 class EnvPool(Protocol):
-    """A source of ticks: `recv` says who waits, `send` answers them.
+    """A source of ticks: `recv` returns what agents report, `send` answers those that ask.
 
-    Each environment is a world with a number of its own, which its agents carry: `agent >> 32`. One that is started
-    again is another world.
+    Each environment has a number of its own, `env_id`, which its agents carry: `agent >> 32`. One that is started again
+    gets another number.
     """
 
     @property
@@ -37,7 +37,7 @@ class EnvPool(Protocol):
         """Begin new episodes everywhere; parameters are set before, as by `set_parameters`."""
 
     def set_parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Set environment parameters without a reset: episodes that begin from the next step on obey.
+        """Set environment parameters without a reset: they hold for episodes that begin from the next step on.
 
         Those that are not named stay. An environment that is started again gets them all.
         """
@@ -46,13 +46,13 @@ class EnvPool(Protocol):
         """Answer the agents of the last `recv` that were not done, in its order."""
 
     def recv(self) -> Mapping[str, StepBatch]:
-        """Return what any subset of the environments said, nothing if none said anything for a while.
+        """Return the reports of any subset of the environments; nothing if none reported for a while.
 
         Raises EnvLost when an environment is gone and its restarts are spent.
         """
 
     def lost(self) -> Sequence[int]:
-        """Return the worlds that ended without a word since the last call."""
+        """Return the numbers of the environments that are gone since the last call."""
 
     def stats(self) -> Sequence[Stat]:
         """Return the numbers that environments reported since the last call."""

@@ -95,7 +95,7 @@ def _unique(terminal: Array, decision: Array, environment: int, alone: int = -1)
 
 
 def _allowed(masks: list[Array] | None, ended: int, asking: int, action: ActionSpec) -> Array:
-    """Steps say what is forbidden, branch by branch; policies are told what is allowed, in one row."""
+    """Return in one row what is allowed; steps have what is forbidden, branch by branch."""
     allowed = np.ones((ended + asking, sum(action.discrete_branches)), bool)
     if masks is not None:
         np.logical_not(np.concatenate(masks, axis=1), out=allowed[ended:])

@@ -14,11 +14,11 @@ from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
 
 
 @dataclass(frozen=True)
-class UnityWorld:
+class UnityMaker:
     """How players are started. It travels to the processes of the workers, each of which makes one."""
 
     path: str | None  # None: the Editor is waited for
-    engine: Mapping[str, Any]  # what the engine is told first, by the names of EngineConfigurationChannel
+    engine: Mapping[str, Any]  # settings of the engine, by the names of EngineConfigurationChannel
     arguments: Sequence[str] = ()
     seed: int = 0
     base_port: int | None = None  # None: the next free port
@@ -38,17 +38,17 @@ class UnityWorld:
 class TrainingEnvironment(UnityEnvironment):
     """A `UnityEnvironment` that takes environment parameters and gives the numbers that the scene records."""
 
-    def __init__(self, world: UnityWorld, worker: int) -> None:
-        self.LISTEN_ADDRESS = world.listen
-        self.MESSAGE_LIMIT = world.limit
+    def __init__(self, maker: UnityMaker, worker: int) -> None:
+        self.LISTEN_ADDRESS = maker.listen
+        self.MESSAGE_LIMIT = maker.limit
         self._engine = EngineConfigurationChannel()
         self._parameters = EnvironmentParametersChannel()
         self._stats = StatsSideChannel()
-        self._engine.set_configuration_parameters(**world.engine)
+        self._engine.set_configuration_parameters(**maker.engine)
         super().__init__(
-            world.path, worker, world.base_port, world.seed + worker, world.no_graphics, world.no_graphics_monitor,
-            world.patience, list(world.arguments), [self._engine, self._parameters, self._stats], world.log_folder,
-            world.num_areas,
+            maker.path, worker, maker.base_port, maker.seed + worker, maker.no_graphics, maker.no_graphics_monitor,
+            maker.patience, list(maker.arguments), [self._engine, self._parameters, self._stats], maker.log_folder,
+            maker.num_areas,
         )  # fmt: skip
 
     def set_parameters(self, parameters: Mapping[str, Any]) -> None:

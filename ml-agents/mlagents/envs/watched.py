@@ -40,10 +40,10 @@ class WatchedPool(LocalPool):
 
     def recv(self) -> Mapping[str, StepBatch]:
         fresh = self._fresh
-        said = super().recv()
+        steps = super().recv()
         if not fresh:
             self._onlooker.look()
-        return said
+        return steps
 
     def close(self) -> None:
         self._onlooker.close()

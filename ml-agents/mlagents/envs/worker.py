@@ -1,4 +1,4 @@
-"""What runs in the process of one environment: it obeys the pool, and ends when the pool is gone."""
+"""What runs in the process of one environment: it executes the pool's orders, and ends when the pool is gone."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Order(Enum):
 
 @dataclass(frozen=True)
 class StepReport:
-    """What an environment said: its rows lie in the blocks."""
+    """What agents report: the rows lie in the blocks."""
 
     exchange: int  # number of the order that this answers
     rows: dict[str, tuple[int, int]]  # behavior -> how many ended, how many are there; ended ones first
@@ -87,37 +87,37 @@ class LogRecord:
     text: str
 
 
-def serve(connection: Connection, make: Make, world: int) -> None:
-    """Make an environment and obey until told to close. world: its number, which its agents' ids carry."""
+def serve(connection: Connection, make: Make, env_id: int) -> None:
+    """Make an environment and execute orders until `CLOSE`. env_id: its number, which its agents' ids carry."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the pool
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    say = _speaker(connection)
-    logging.getLogger("mlagents_envs").addHandler(_Forward(say))
+    send = _sender(connection)
+    logging.getLogger("mlagents_envs").addHandler(_Forward(send))
     logging.getLogger("mlagents_envs").setLevel(logging.INFO)
-    with suppress(EOFError, ConnectionError):  # nobody listens any more
+    with suppress(EOFError, ConnectionError):  # the pool is gone
         try:
-            with closing(EnvHost(make(), world)) as host:
+            with closing(EnvHost(make(), env_id)) as host:
                 while (order := connection.recv()) is not Order.CLOSE:
-                    host.obey(order)
+                    host.execute(order)
                     if not isinstance(order, SetParameters):
-                        say(host.report(order.exchange))
+                        send(host.report(order.exchange))
         except UnityException as error:
             stopped = isinstance(error, UnityCommunicatorStoppedException)
-            say(Failed(str(error), stopped, final=isinstance(error, (UnityObservationException, NoRoom))))
+            send(Failed(str(error), stopped, final=isinstance(error, (UnityObservationException, NoRoom))))
 
 
 class EnvHost:
-    """An environment, and the blocks in which it says and is told everything."""
+    """An environment, and the blocks through which reports and actions go."""
 
-    def __init__(self, env: BaseEnv, world: int) -> None:
+    def __init__(self, env: BaseEnv, env_id: int) -> None:
         self._env = env
-        self._world = world
+        self._env_id = env_id
         self._blocks: dict[str, Block] = {}
         self._asking: dict[str, int] = {}  # behavior -> agents that wait for an answer
 
-    def obey(self, order: Reset | Step | SetParameters) -> None:
+    def execute(self, order: Reset | Step | SetParameters) -> None:
         """Reset, step with the actions that lie in the blocks, or set parameters."""
         if not isinstance(order, Step):
             if order.parameters and (set_parameters := getattr(self._env, "set_parameters", None)):
@@ -130,8 +130,8 @@ class EnvHost:
         self._env.step()
 
     def report(self, exchange: int) -> StepReport:
-        """Store what the environment says, making room where there is not enough. exchange: the order's number."""
-        told = StepReport(exchange, {}, {}, {}, list(self._env.stats()) if hasattr(self._env, "stats") else [])
+        """Store what agents report, making room where there is not enough. exchange: the order's number."""
+        report = StepReport(exchange, {}, {}, {}, list(self._env.stats()) if hasattr(self._env, "stats") else [])
         self._asking = {}
         for name, spec in self._env.behavior_specs.items():
             decision, terminal = self._env.get_steps(name)
@@ -139,18 +139,18 @@ class EnvHost:
             if not n:
                 continue
             if name not in self._blocks:
-                told.specs[name] = spec
+                report.specs[name] = spec
             if name not in self._blocks or self._blocks[name].capacity < n:
                 if name in self._blocks:
                     self._blocks[name].close()
                 self._blocks[name] = Block.make(spec, n)
-                told.blocks[name] = (self._blocks[name].name, self._blocks[name].capacity)
-            step = step_batch(decision, terminal, spec.action_spec, self._world)
-            check_finite(step, name, spec, self._env, self._world)
+                report.blocks[name] = (self._blocks[name].name, self._blocks[name].capacity)
+            step = step_batch(decision, terminal, spec.action_spec, self._env_id)
+            check_finite(step, name, spec, self._env, self._env_id)
             self._blocks[name].write(step)
-            told.rows[name] = (ended, n)
+            report.rows[name] = (ended, n)
             self._asking[name] = n - ended
-        return told
+        return report
 
     def close(self) -> None:
         """End the environment and give the memory back."""
@@ -160,28 +160,28 @@ class EnvHost:
             self._env.close()
 
 
-def _speaker(connection: Connection) -> Callable[[Any], None]:
-    """Return a way of saying things from any thread."""
+def _sender(connection: Connection) -> Callable[[Any], None]:
+    """Return a function that sends messages from any thread."""
     one = threading.Lock()
 
-    def say(message: Any) -> None:
+    def send(message: Any) -> None:
         with one:
             connection.send(message)
 
-    return say
+    return send
 
 
 class _Forward(logging.Handler):
-    def __init__(self, say: Callable[[Any], None]) -> None:
+    def __init__(self, send: Callable[[Any], None]) -> None:
         super().__init__()
-        self._say = say
+        self._send = send
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say(LogRecord(record.levelno, record.getMessage()))
+        self._send(LogRecord(record.levelno, record.getMessage()))
 
 
 def _end_with_parent() -> None:
-    """A pool that was killed cannot say goodbye: end at once, and the player with us."""
+    """End at once when the pool was killed, which cannot send `CLOSE` any more; the player ends too."""
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""A pool of environments in processes of their own: columns lie in shared memory, pipes say how many rows there are."""
+"""A pool of environments in processes of their own: columns lie in shared memory, pipes carry the numbers of rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mlagents.envs.worker import Failed, LogRecord, Order, Reset, SetParameters,
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
-QUIET = 0.5  # seconds after which `recv` returns although nobody spoke: the caller may have something else to do
+QUIET = 0.5  # seconds after which `recv` returns although nobody reported: the caller may have something else to do
 PATIENCE = 5.0  # seconds for an environment to close
 MOST_RECENT = 1  # how a number may be aggregated: only the first environment's counts
 
@@ -29,18 +29,18 @@ MOST_RECENT = 1  # how a number may be aggregated: only the first environment's 
 class Worker:
     """The pool's side of one process."""
 
-    def __init__(self, index: int, world: int, make: MakeWorker) -> None:
+    def __init__(self, index: int, env_id: int, make: MakeWorker) -> None:
         context = get_context("spawn")  # the same everywhere, and free of the learner's threads
         self.index = index
-        self.world = world
-        self.told: StepReport | None = None  # what it said last, until it is answered
-        self.spoke = False  # did it ever say something?
+        self.env_id = env_id
+        self.report: StepReport | None = None  # its last report, until it is answered
+        self.reported = False  # has it ever reported?
         self._exchange = 0  # number of the newest order
         self._blocks: dict[str, Block] = {}
         self._new_blocks: dict[str, tuple[str, int]] = {}  # behavior -> name and capacity, not attached yet
         self.connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=serve, args=(theirs, partial(make, index), world), name=f"environment-{index}"
+            target=serve, args=(theirs, partial(make, index), env_id), name=f"environment-{index}"
         )
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the connection
@@ -62,18 +62,18 @@ class Worker:
         """Ask it to end."""
         self._order(Order.CLOSE)
 
-    def hear(self) -> StepReport | Failed | LogRecord:
-        """Return what it says; waits for it. `told` is what answers the newest order, None until that came."""
+    def receive(self) -> StepReport | Failed | LogRecord:
+        """Wait for its next message. `report` is then what answers the newest order, None until that came."""
         try:
             message: StepReport | Failed | LogRecord = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(PATIENCE)
             return Failed(f"the process of the environment ended with status {self._process.exitcode}", stopped=False)
         if isinstance(message, StepReport):
-            self.spoke = True
+            self.reported = True
             self._new_blocks |= message.blocks
             if message.exchange == self._exchange:
-                self.told = message
+                self.report = message
         return message
 
     def _next(self) -> int:
@@ -81,13 +81,13 @@ class Worker:
         return self._exchange
 
     def _order(self, order: Reset | Step | Order) -> None:
-        """Send an order; a process that is gone is noticed when it is listened to."""
-        self.told = None
+        """Send an order; a process that is gone is noticed at `receive`."""
+        self.report = None
         with suppress(OSError):
             self.connection.send(order)
 
     def block(self, behavior: str, spec: BehaviorSpec) -> Block:
-        """Return the block of a behavior that was just spoken of."""
+        """Return the block of a behavior of the last report."""
         if behavior in self._new_blocks:
             name, capacity = self._new_blocks.pop(behavior)
             if behavior in self._blocks:
@@ -112,20 +112,20 @@ class Worker:
 
 
 class WorkerPool:
-    """Any number of environments, each in its own process; whoever has spoken is answered while the others move."""
+    """Any number of environments, each in its own process; whoever has reported is answered while the others move."""
 
     def __init__(self, make: MakeWorker, count: int, restarts: Callable[[], Restarts]) -> None:
         """make: runs in the worker's process, so it must be possible to pickle it. restarts: one per worker."""
         self._make = make
-        self._worlds = itertools.count()
+        self._env_ids = itertools.count()
         self._restarts = [restarts() for _ in range(count)]
-        self._spoke = [False] * count  # has the environment of this worker ever worked?
+        self._worked = [False] * count  # has the environment of this worker ever worked?
         self._specs: dict[str, BehaviorSpec] = {}
         self._parameters: dict[str, Any] = {}  # as they are now, for environments that are started again
         self._asked: list[tuple[str, Worker, int]] = []  # behavior, worker, agents that wait, in the order of `recv`
         self._lost: list[int] = []
         self._stats: list[Stat] = []
-        self._workers = [Worker(index, next(self._worlds), make) for index in range(count)]
+        self._workers = [Worker(index, next(self._env_ids), make) for index in range(count)]
 
     @property
     def specs(self) -> Mapping[str, BehaviorSpec]:
@@ -152,25 +152,25 @@ class WorkerPool:
             begin[behavior] += n
         self._asked = []
         for worker in self._workers:
-            if worker.told is not None:
+            if worker.report is not None:
                 worker.step()
 
     def recv(self) -> Mapping[str, StepBatch]:
-        spoke = self._listen()
-        said: dict[str, StepBatch] = {}
+        reported = self._receive()
+        steps: dict[str, StepBatch] = {}
         for behavior, spec in self._specs.items():
             ended: list[tuple[Block, slice]] = []
             asking: list[tuple[Block, slice]] = []
-            for worker, told in spoke:
-                over, n = told.rows.get(behavior, (0, 0))
+            for worker, report in reported:
+                over, n = report.rows.get(behavior, (0, 0))
                 if n:
                     block = worker.block(behavior, spec)
                     ended += [(block, slice(0, over))] if over else []
                     asking += [(block, slice(over, n))] if n > over else []
                     self._asked += [(behavior, worker, n - over)] if n > over else []
             if ended or asking:
-                said[behavior] = join(ended + asking)
-        return said
+                steps[behavior] = join(ended + asking)
+        return steps
 
     def lost(self) -> Sequence[int]:
         lost, self._lost = self._lost, []
@@ -185,43 +185,43 @@ class WorkerPool:
         for worker in workers:
             worker.close()
         for worker in workers:
-            worker.end(PATIENCE if worker.spoke else 0)  # one that waits for its player hears nothing else
+            worker.end(PATIENCE if worker.reported else 0)  # one that waits for its player receives nothing else
 
-    def _listen(self) -> list[tuple[Worker, StepReport]]:
-        """Return who has spoken: at least one, unless all are silent for a while."""
-        listening = {worker.connection: worker for worker in self._workers if worker.told is None}
-        spoke = []
+    def _receive(self) -> list[tuple[Worker, StepReport]]:
+        """Return who has reported: at least one, unless none does for a while."""
+        listening = {worker.connection: worker for worker in self._workers if worker.report is None}
+        reported = []
         for connection in wait(list(listening), QUIET):
             assert isinstance(connection, Connection)
             worker = listening[connection]
-            message = worker.hear()
+            message = worker.receive()
             if isinstance(message, StepReport):
-                self._meet(worker, message.specs)
+                self._add_specs(worker, message.specs)
                 self._stats += [stat for stat in message.stats if worker.index == 0 or stat[2] != MOST_RECENT]
-                if worker.told is message:
-                    spoke.append((worker, message))
+                if worker.report is message:
+                    reported.append((worker, message))
             elif isinstance(message, LogRecord):
                 log.log(message.level, message.text)
             else:
                 self._replace(worker, message)
-        return spoke
+        return reported
 
-    def _meet(self, worker: Worker, specs: Mapping[str, BehaviorSpec]) -> None:
-        """Get to know behaviors; all environments must have the same."""
-        self._spoke[worker.index] = True
+    def _add_specs(self, worker: Worker, specs: Mapping[str, BehaviorSpec]) -> None:
+        """Add behaviors; raises EnvLost if two environments have one in different forms."""
+        self._worked[worker.index] = True
         for behavior, spec in specs.items():
             known = self._specs.setdefault(behavior, spec)
             if known != spec:
-                raise EnvLost(f"{behavior}: environment {worker.index} says it is {spec}; another says {known}")
+                raise EnvLost(f"{behavior}: environment {worker.index} has {spec}; another has {known}")
 
     def _replace(self, worker: Worker, failed: Failed) -> None:
-        """Start another world in the place of one that is gone; the others go on meanwhile."""
+        """Start another environment in the place of one that is gone; the others go on meanwhile."""
         worker.end(0)
-        self._lost.append(worker.world)
-        if failed.final or not self._spoke[worker.index] or not self._restarts[worker.index].allow():
+        self._lost.append(worker.env_id)
+        if failed.final or not self._worked[worker.index] or not self._restarts[worker.index].allow():
             raise EnvLost(failed.why, stopped=failed.stopped)
         log.warning(f"Restarting worker[{worker.index}] after '{failed.why}'")
-        self._workers[worker.index] = Worker(worker.index, next(self._worlds), self._make)
+        self._workers[worker.index] = Worker(worker.index, next(self._env_ids), self._make)
         self._workers[worker.index].reset(self._parameters)
 
 

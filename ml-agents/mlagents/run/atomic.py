@@ -23,7 +23,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
-        with suppress(OSError):  # the first failure is the one that is told
+        with suppress(OSError):  # the first failure is the one that is raised
             beside.unlink(missing_ok=True)
         raise
     _settle(path.parent)

@@ -38,6 +38,6 @@ class Outcome:
 
     behaviors: Mapping[str, BehaviorOutcome]  # by name; empty if no agent ever asked for an action
     ended: Ended
-    why: str  # what the player said when it was closed; else empty
+    why: str  # the reason that the player gave when it was closed; else empty
     folder: Path  # where everything lies
     settings: Path  # the settings of the run

@@ -96,7 +96,7 @@ class Recorder:
         return values
 
     def _warn(self, writer: StatsWriter, problem: str) -> None:
-        """Curves are no reason to end a run: say once what cannot be written."""
+        """Curves are no reason to end a run: warn once of what cannot be written."""
         if writer not in self._failed:
             self._failed.append(writer)
             log.warning(f"{type(writer).__name__}: {problem}. Training goes on; these numbers are missing there.")

@@ -73,7 +73,7 @@ class ResultsFolder:
             )
 
     def _holds_a_run(self) -> bool:
-        """A start that failed leaves what the builds had to say, and that is no run."""
+        """A start that failed leaves the logs of the builds, which are no run."""
         files = (file for file in self.root.rglob("*") if file.is_file() and file.name != LOCK)
         return any(file.parent != self.logs or not file.match("Player-*.log") for file in files)
 

@@ -23,10 +23,10 @@ class Node:
 
     def as_dict(self) -> dict[str, Any]:
         own = self.total - sum(child.total for child in self.children.values())
-        said: dict[str, Any] = {"total": self.total, "count": self.count, "self": max(own, 0.0)}
+        entry: dict[str, Any] = {"total": self.total, "count": self.count, "self": max(own, 0.0)}
         if self.children:
-            said["children"] = {name: child.as_dict() for name, child in self.children.items()}
-        return said
+            entry["children"] = {name: child.as_dict() for name, child in self.children.items()}
+        return entry
 
 
 class Timers:

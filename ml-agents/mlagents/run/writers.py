@@ -106,20 +106,20 @@ class ConsoleWriter:
         self._start = time.time()
 
     def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
-        said = [category, f"Step: {step}", f"Time Elapsed: {time.time() - self._start:0.3f} s"]
+        parts = [category, f"Step: {step}", f"Time Elapsed: {time.time() - self._start:0.3f} s"]
         reward = values.get("Environment/Cumulative Reward")
         group = values.get("Environment/Group Cumulative Reward")
         if reward is None:
-            said.append("No episode was completed since last summary")
+            parts.append("No episode was completed since last summary")
         else:
-            said.append(f"Mean Reward: {reward.mean:0.3f}")
-            said.append(f"Mean Group Reward: {group.mean:0.3f}" if group else f"Std of Reward: {reward.std:0.3f}")
+            parts.append(f"Mean Reward: {reward.mean:0.3f}")
+            parts.append(f"Mean Group Reward: {group.mean:0.3f}" if group else f"Std of Reward: {reward.std:0.3f}")
         training = values.get("Is Training")
-        said.append("Training" if training is None or training.aggregated_value > 0 else "Not Training")
+        parts.append("Training" if training is None or training.aggregated_value > 0 else "Not Training")
         elo = values.get("Self-play/ELO")
         if reward is not None and elo is not None:
-            said.append(f"ELO: {elo.aggregated_value:0.3f}")
-        log.info(". ".join(said) + ".")
+            parts.append(f"ELO: {elo.aggregated_value:0.3f}")
+        log.info(". ".join(parts) + ".")
 
 
 class GaugeWriter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlagents.envs import worlds
+from mlagents.envs import registry
 from mlagents.settings.mistakes import near
 from mlagents.settings.options import RunOptions
 from mlagents.settings.support import unsupported
@@ -23,8 +23,8 @@ def wrong_environment(options: RunOptions) -> list[str]:
     if settings.env_path is None and settings.num_envs > 1:
         return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
     try:
-        worlds.check(settings)
-        known = worlds.parameters(settings) if given else None
+        registry.check(settings)
+        known = registry.parameters(settings) if given else None
     except UnityException as error:
         return [f"--env: {error}"]
     return [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlagents.envs.pool import MakeWorker
-from mlagents.envs.worlds import BUILTIN, split
+from mlagents.envs.registry import BUILTIN, split
 from mlagents.run.errors import RunError
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.examples.catalog import NAMES
@@ -77,4 +77,4 @@ def _numbered(make: Make) -> MakeWorker:
         ]
     except ValueError:  # a function written in C
         required = []
-    return make if required else Numbered(make)  # type: ignore[arg-type, return-value]  # told apart by `required`
+    return make if required else Numbered(make)  # type: ignore[arg-type, return-value]  # `required` decides which

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlagents.build import make_session, with_seed
 from mlagents.envs.pool import MakeWorker
-from mlagents.envs.worlds import split
+from mlagents.envs.registry import split
 from mlagents.run.callbacks import Callback, OnSummary
 from mlagents.run.console import Display
 from mlagents.run.errors import RunError

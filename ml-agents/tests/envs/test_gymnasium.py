@@ -244,7 +244,7 @@ def test_misuse_gets_a_sentence():
     env.step()  # the first step begins
     with pytest.raises(UnityActionException, match=r"no behavior 'Goat'; it has 'Scripted\?team=0'"):
         env.get_steps("Goat")
-    with pytest.raises(UnityActionException, match=r"shape \(2, 0\); 1 agents take \(1, 0\)"):
+    with pytest.raises(UnityActionException, match=r"shape \(2, 0\); 1 agents need \(1, 0\)"):
         env.set_actions(env.behavior, ActionTuple(discrete=np.zeros((2, 1))))
     with pytest.raises(UnityEnvironmentException, match="copies is 3, but one environment was given"):
         GymnasiumEnv(Scripted(), copies=3)
@@ -327,7 +327,7 @@ import sys
 from mlagents_envs.exception import UnityEnvironmentException
 sys.modules["gymnasium"] = None  # as if it were not installed
 try:
-    import mlagents.envs.{module}
+    import mlagents.adapters.{module}
 except UnityEnvironmentException as error:
     print(error)
 """)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from mlagents.envs.unity import TrainingEnvironment, UnityWorld
+from mlagents.envs.unity import TrainingEnvironment, UnityMaker
 from mlagents_envs.communicator_objects.unity_message_pb2 import UnityMessageProto
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.examples.basic import Basic
@@ -61,7 +61,7 @@ def records(message, channel: UUID):
 
 
 def test_a_build_is_told_everything_before_its_first_episode(heard):
-    env = TrainingEnvironment(UnityWorld(None, ENGINE, seed=40, num_areas=3), 0)
+    env = TrainingEnvironment(UnityMaker(None, ENGINE, seed=40, num_areas=3), 0)
     env.set_parameters(PARAMETERS)
     env.reset()
     env.step()
@@ -80,7 +80,7 @@ def test_a_build_is_told_everything_before_its_first_episode(heard):
 
 
 def test_numbers_of_the_scene_are_handed_over_once(heard):
-    env = TrainingEnvironment(UnityWorld(None, ENGINE), 0)
+    env = TrainingEnvironment(UnityMaker(None, ENGINE), 0)
     env.reset()
     assert sorted(env.stats()) == [("Eaten", 2.0, 0), ("Last", 3.0, 1)]
     assert list(env.stats()) == []
@@ -90,6 +90,6 @@ def test_numbers_of_the_scene_are_handed_over_once(heard):
 def test_a_worker_has_a_seed_and_a_port_of_its_own(monkeypatch):
     given = []
     monkeypatch.setattr(UnityEnvironment, "__init__", lambda self, *all: given.append(all))
-    UnityWorld("game", ENGINE, seed=5, base_port=6000, no_graphics_monitor=True)(2)
+    UnityMaker("game", ENGINE, seed=5, base_port=6000, no_graphics_monitor=True)(2)
     path, worker, port, seed, hidden, monitor = given[0][:6]
     assert (path, worker, port, seed, hidden, monitor) == ("game", 2, 6000, 7, False, True)

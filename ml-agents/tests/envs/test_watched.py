@@ -13,7 +13,7 @@ import pytest
 
 from mlagents.cli import parse_command_line
 from mlagents.envs import watched
-from mlagents.envs.worlds import check
+from mlagents.envs.registry import check
 from mlagents.learn import main
 from mlagents_envs.watch import server as watch_server
 from mlagents_envs.watch.frames import decode

@@ -135,12 +135,12 @@ def test_an_environment_that_is_gone_is_replaced_by_another_world(make_pool, tmp
     logging.getLogger("mlagents").propagate = True
     pool = make_pool(World(fate, at=5, flag=str(tmp_path / "once")), count=2)
     pool.reset({"more": 1.0})
-    worlds, lost = set(), []
-    while not {1, 2} <= worlds:
-        worlds |= set((play(pool, 1)[0].agent >> 32).tolist())
+    registry, lost = set(), []
+    while not {1, 2} <= registry:
+        registry |= set((play(pool, 1)[0].agent >> 32).tolist())
         lost += pool.lost()
     assert lost == [0]
-    assert worlds == {0, 1, 2}
+    assert registry == {0, 1, 2}
     assert "Restarting worker[0] after" in caplog.text
     after = [step for step in play(pool, 10) if (step.agent >> 32 == 2).any()]
     assert all((step.agent >> 32 == 2).sum() >= 3 for step in after)  # the parameters were told again
@@ -152,9 +152,9 @@ def test_two_environments_may_die_at_once(make_pool, tmp_path):
         restarts=partial(Restarts, lifetime=10, within=1, seconds=60),
     )  # fmt: skip
     pool.reset()
-    worlds, lost = set(), []
-    while not {2, 3} <= worlds:
-        worlds |= set((play(pool, 1)[0].agent >> 32).tolist())
+    registry, lost = set(), []
+    while not {2, 3} <= registry:
+        registry |= set((play(pool, 1)[0].agent >> 32).tolist())
         lost += pool.lost()
     assert sorted(lost) == [0, 1]
 

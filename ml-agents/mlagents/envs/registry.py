@@ -87,16 +87,16 @@ def check_watch(settings: EnvironmentSettings, scheme: str) -> None:
         )
 
 
-def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, logs: Path | None) -> MakeWorker:
+def env_maker(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, logs: Path | None) -> MakeWorker:
     """Return how a worker makes its environment. logs: the folder of the builds' logs; None keeps none."""
     scheme, name = split(settings.env_path)
     given = settings.model_fields_set
     if scheme:
-        return InProcess(scheme, name, settings.num_areas if "num_areas" in given else None, seed)
-    from mlagents.envs.unity import UnityWorld
+        return PythonMaker(scheme, name, settings.num_areas if "num_areas" in given else None, seed)
+    from mlagents.envs.unity import UnityMaker
 
     numbers = engine.model_dump(exclude={"no_graphics", "no_graphics_monitor"})
-    return UnityWorld(
+    return UnityMaker(
         settings.env_path,
         numbers,
         arguments=settings.env_args or (),
@@ -113,7 +113,7 @@ def world(settings: EnvironmentSettings, engine: EngineSettings, *, seed: int, l
 
 
 @dataclass(frozen=True)
-class InProcess:
+class PythonMaker:
     """An environment that is Python. It travels to the processes of workers, each of which makes one."""
 
     scheme: str
