@@ -152,6 +152,10 @@ class EnvHost:
             self._asking[name] = n - ended
         return report
 
+    def block(self, behavior: str) -> Block:
+        """Return the columns of a behavior of the last report."""
+        return self._blocks[behavior]
+
     def close(self) -> None:
         """End the environment and give the memory back."""
         for block in self._blocks.values():

@@ -1,49 +1,35 @@
-"""A pool of environments in processes of their own: columns lie in shared memory, pipes carry the numbers of rows."""
+"""A pool of environments that run elsewhere, mostly in processes of their own."""
 
 from __future__ import annotations
 
 import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
 from typing import Any
-
-import psutil
 
 from mlagents.envs.blocks import Block, join
 from mlagents.envs.pool import EnvLost, MakeWorker, Stat
 from mlagents.envs.restarts import Restarts
 from mlagents.envs.steps import StepBatch
-from mlagents.envs.worker import Failed, LogRecord, Order, Reset, SetParameters, Step, StepReport, serve
+from mlagents.envs.transport import PATIENCE, Message, Processes, Transport, Transports
+from mlagents.envs.worker import Failed, LogRecord, Order, Reset, SetParameters, Step, StepReport
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
 QUIET = 0.5  # seconds after which `recv` returns although nobody reported: the caller may have something else to do
-PATIENCE = 5.0  # seconds for an environment to close
 MOST_RECENT = 1  # how a number may be aggregated: only the first environment's counts
 
 
 class Worker:
-    """The pool's side of one process."""
+    """The pool's side of one environment: its orders are numbered, and a report belongs to one of them."""
 
-    def __init__(self, index: int, env_id: int, make: MakeWorker) -> None:
-        context = get_context("spawn")  # the same everywhere, and free of the learner's threads
+    def __init__(self, index: int, env_id: int, transport: Transport) -> None:
         self.index = index
         self.env_id = env_id
+        self.transport = transport
         self.report: StepReport | None = None  # its last report, until it is answered
         self.reported = False  # has it ever reported?
         self._exchange = 0  # number of the newest order
-        self._blocks: dict[str, Block] = {}
-        self._new_blocks: dict[str, tuple[str, int]] = {}  # behavior -> name and capacity, not attached yet
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=serve, args=(theirs, partial(make, index), env_id), name=f"environment-{index}"
-        )
-        self._process.start()
-        theirs.close()  # so that the end of the process is the end of the connection
 
     def reset(self, parameters: Mapping[str, Any] | None) -> None:
         """Ask for new episodes. The report of a step that is under way is ignored when it comes."""
@@ -51,8 +37,7 @@ class Worker:
 
     def set_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Set environment parameters, behind a step that is under way; what waits for an answer still waits."""
-        with suppress(OSError):
-            self.connection.send(SetParameters(parameters))
+        self.transport.send(SetParameters(parameters))
 
     def step(self) -> None:
         """Ask for a step."""
@@ -62,16 +47,11 @@ class Worker:
         """Ask it to end."""
         self._order(Order.CLOSE)
 
-    def receive(self) -> StepReport | Failed | LogRecord:
+    def receive(self) -> Message:
         """Wait for its next message. `report` is then what answers the newest order, None until that came."""
-        try:
-            message: StepReport | Failed | LogRecord = self.connection.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join(PATIENCE)
-            return Failed(f"the process of the environment ended with status {self._process.exitcode}", stopped=False)
+        message = self.transport.receive()
         if isinstance(message, StepReport):
             self.reported = True
-            self._new_blocks |= message.blocks
             if message.exchange == self._exchange:
                 self.report = message
         return message
@@ -81,42 +61,19 @@ class Worker:
         return self._exchange
 
     def _order(self, order: Reset | Step | Order) -> None:
-        """Send an order; a process that is gone is noticed at `receive`."""
         self.report = None
-        with suppress(OSError):
-            self.connection.send(order)
-
-    def block(self, behavior: str, spec: BehaviorSpec) -> Block:
-        """Return the block of a behavior of the last report."""
-        if behavior in self._new_blocks:
-            name, capacity = self._new_blocks.pop(behavior)
-            if behavior in self._blocks:
-                self._blocks.pop(behavior).close()
-            self._blocks[behavior] = Block.attach(name, spec, capacity)
-        return self._blocks[behavior]
-
-    def end(self, patience: float) -> None:
-        """Wait for the process to end; end it, and all that it started, if it does not."""
-        self.connection.close()
-        self._process.join(patience)
-        if self._process.is_alive():
-            family = _family(self._process.pid)
-            self._process.kill()
-            for member in family:
-                with suppress(psutil.NoSuchProcess):
-                    member.kill()
-            self._process.join()
-        for block in self._blocks.values():
-            block.close()
-        self._blocks.clear()
+        self.transport.send(order)
 
 
 class WorkerPool:
-    """Any number of environments, each in its own process; whoever has reported is answered while the others move."""
+    """Any number of environments, each elsewhere; whoever has reported is answered while the others move."""
 
-    def __init__(self, make: MakeWorker, count: int, restarts: Callable[[], Restarts]) -> None:
-        """make: runs in the worker's process, so it must be possible to pickle it. restarts: one per worker."""
+    def __init__(
+        self, make: MakeWorker, count: int, restarts: Callable[[], Restarts], transports: Transports | None = None
+    ) -> None:
+        """make: runs where the environment is. restarts: one per worker. transports: processes where none are given."""
         self._make = make
+        self._transports: Transports = Processes() if transports is None else transports
         self._env_ids = itertools.count()
         self._restarts = [restarts() for _ in range(count)]
         self._worked = [False] * count  # has the environment of this worker ever worked?
@@ -125,7 +82,7 @@ class WorkerPool:
         self._asked: list[tuple[str, Worker, int]] = []  # behavior, worker, agents that wait, in the order of `recv`
         self._lost: list[int] = []
         self._stats: list[Stat] = []
-        self._workers = [Worker(index, next(self._env_ids), make) for index in range(count)]
+        self._workers = [self._start(index) for index in range(count)]
 
     @property
     def specs(self) -> Mapping[str, BehaviorSpec]:
@@ -146,7 +103,7 @@ class WorkerPool:
         begin = dict.fromkeys(actions, 0)
         for behavior, worker, n in self._asked:
             rows = slice(begin[behavior], begin[behavior] + n)
-            into = worker.block(behavior, self._specs[behavior]).action
+            into = worker.transport.block(behavior, self._specs[behavior]).action
             into.continuous[:n] = actions[behavior].continuous[rows]
             into.discrete[:n] = actions[behavior].discrete[rows]
             begin[behavior] += n
@@ -164,7 +121,7 @@ class WorkerPool:
             for worker, report in reported:
                 over, n = report.rows.get(behavior, (0, 0))
                 if n:
-                    block = worker.block(behavior, spec)
+                    block = worker.transport.block(behavior, spec)
                     ended += [(block, slice(0, over))] if over else []
                     asking += [(block, slice(over, n))] if n > over else []
                     self._asked += [(behavior, worker, n - over)] if n > over else []
@@ -185,15 +142,18 @@ class WorkerPool:
         for worker in workers:
             worker.close()
         for worker in workers:
-            worker.end(PATIENCE if worker.reported else 0)  # one that waits for its player receives nothing else
+            worker.transport.end(PATIENCE if worker.reported else 0)  # one that waits for its player receives nothing
+
+    def _start(self, index: int) -> Worker:
+        env_id = next(self._env_ids)
+        return Worker(index, env_id, self._transports.start(index, env_id, self._make))
 
     def _receive(self) -> list[tuple[Worker, StepReport]]:
         """Return who has reported: at least one, unless none does for a while."""
-        listening = {worker.connection: worker for worker in self._workers if worker.report is None}
+        waiting = {id(worker.transport): worker for worker in self._workers if worker.report is None}
         reported = []
-        for connection in wait(list(listening), QUIET):
-            assert isinstance(connection, Connection)
-            worker = listening[connection]
+        for transport in self._transports.ready([worker.transport for worker in waiting.values()], QUIET):
+            worker = waiting[id(transport)]
             message = worker.receive()
             if isinstance(message, StepReport):
                 self._add_specs(worker, message.specs)
@@ -216,19 +176,10 @@ class WorkerPool:
 
     def _replace(self, worker: Worker, failed: Failed) -> None:
         """Start another environment in the place of one that is gone; the others go on meanwhile."""
-        worker.end(0)
+        worker.transport.end(0)
         self._lost.append(worker.env_id)
         if failed.final or not self._worked[worker.index] or not self._restarts[worker.index].allow():
             raise EnvLost(failed.why, stopped=failed.stopped)
         log.warning(f"Restarting worker[{worker.index}] after '{failed.why}'")
-        self._workers[worker.index] = Worker(worker.index, next(self._env_ids), self._make)
+        self._workers[worker.index] = self._start(worker.index)
         self._workers[worker.index].reset(self._parameters)
-
-
-def _family(pid: int | None) -> list[psutil.Process]:
-    """Return the processes that a process has started."""
-    try:
-        family: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-    return family
