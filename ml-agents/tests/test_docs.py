@@ -246,13 +246,25 @@ def test_the_smallest_trainer_trains_and_an_editor_knows_its_settings(author):
 
 @pytest.mark.parametrize(
     ("name", "curve"),
-    [("smooth", "Losses/Certainty Loss"), ("fading", "Policy/Caution"), ("decayed", "Losses/Policy Loss")],
+    [("smooth", "Losses/Certainty Loss"), ("fading", "Policy/Caution"), ("two-rates", "Policy/Critic Rate"),
+     ("value-clip", "Losses/Value Loss")],
 )
 def test_a_trainer_that_extends_ppo_trains_as_its_page_shows(name, curve, gentle):
     gentle.write("own.yaml", PLUGINS.files()["gentle.yaml"].replace("gentle", name))
-    status, heard = gentle.typed(f"mlagents-learn own.yaml --plugin {name}.py --env builtin:Basic --run-id own")
+    status, heard = gentle.typed(f"mlagents-learn own.yaml --plugin {name.replace('-', '_')}.py --env builtin:Basic --run-id own")
     assert status == 0, heard
     assert curve in tags("own")
+
+
+@pytest.mark.parametrize(
+    ("title", "run", "behavior", "curve"),
+    [("Policies", "tanh", "3DBall", "Policy/Entropy"), ("Reward signals", "novelty", "Basic", "Losses/Novelty Loss")],
+)
+def test_policies_and_reward_signals_train_as_the_page_shows(title, run, behavior, curve, author):
+    pytest.importorskip("numba")
+    author.walk(TRAINERS, title)
+    assert curve in tags(run, behavior)
+    assert {folder.name for folder in Path("results").iterdir()} == {file.parts[1] for file in Path().glob("results/*/*.onnx")}
 
 
 def test_several_behaviors_have_trainers_of_their_own(gentle):
@@ -389,6 +401,6 @@ def test_lines_that_are_shown_of_a_file_are_its_own(page, author):
 def test_the_trainer_of_the_migration_trains_and_a_checkpoint_holds_what_the_reference_says(author):
     author.walk(MOVED, "The shape of a trainer, before and after")
     assert {"Policy/Beta", "Losses/Entropy Loss"} <= tags("advantage").keys()
-    (row,) = (line for line in TRAINERS.text.splitlines() if line.startswith("| what a checkpoint holds"))
+    (row,) = (line for line in TRAINERS.section("Checkpoints").splitlines() if line.startswith("| on-policy"))
     kept = torch.load("results/advantage/Basic/checkpoint.pt", weights_only=True)
     assert set(re.findall("`([^`]+)`", row.split("|")[2])) == kept.keys() - {"global_step", "rng"}

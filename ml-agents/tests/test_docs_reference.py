@@ -23,22 +23,44 @@ def test_every_name_of_the_api_is_in_the_reference():
 
 
 @pytest.mark.parametrize(
-    ("title", "kind", "hooks"),
-    [("OnPolicyTrainer", api.OnPolicyTrainer, 9), ("OffPolicyTrainer", api.OffPolicyTrainer, 9),
-     ("Policies and networks", api.Actor, 5), ("Reward signals", api.RewardSignal, 2)],
-)  # fmt: skip
-def test_every_hook_of_the_reference_exists_with_this_signature(title, kind, hooks):
-    told = re.findall(r"^\| `(\w+)(\(.*?\) -> .*?)` \|", section(title).replace(r"\|", "|"), re.MULTILINE)
-    assert len(told) == hooks
-    for name, signature in told:
+    ("title", "table", "kind", "hooks"),
+    [
+        ("What every trainer has", "hook of both templates", api.OnPolicyTrainer, 5),
+        ("What every trainer has", "hook of both templates", api.OffPolicyTrainer, 5),
+        ("What every trainer has", "method of both templates", api.OnPolicyTrainer, 3),
+        ("OnPolicyTrainer", "", api.OnPolicyTrainer, 13),
+        ("OffPolicyTrainer", "", api.OffPolicyTrainer, 8),
+        ("Policies", "method of `Policy` and `Actor`", api.Actor, 9),
+        ("Policies", "method of `Distribution`", api.Distribution, 9),
+        ("Reward signals", "", api.RewardSignal, 3),
+    ],
+)
+def test_every_hook_of_the_reference_exists_with_this_signature(title, table, kind, hooks):
+    text = section(title).replace(r"\|", "|")
+    if table:
+        text = text[text.index(f"| {table} |") :].partition("\n\n")[0]
+    shown = re.findall(r"^\| `(\w+)(\(.*?\) -> .*?)` \|", text, re.MULTILINE)
+    assert len(shown) == hooks
+    for name, signature in shown:
         real = str(inspect.signature(getattr(kind, name)))
         assert signature == re.sub("'|self, |(?<=\\()self(?=\\))", "", real), name
+
+
+RUNS = {"receive", "close", "forget", "check_checkpoints"}  # what a run calls, and nobody else
+
+
+@pytest.mark.parametrize("kind", [api.OnPolicyTrainer, api.OffPolicyTrainer, api.Policy, api.Actor, api.Distribution,
+                                  api.RewardSignal])  # fmt: skip
+def test_every_public_method_is_in_the_reference(kind):
+    public = {name for base in kind.__mro__ if base.__module__.startswith("mlagents") for name, value in
+              vars(base).items() if not name.startswith("_") and callable(getattr(kind, name))}  # fmt: skip
+    assert [name for name in sorted(public - RUNS) if not re.search(rf"`(\w+\.)?{name}\b", TEXT)] == []
 
 
 @pytest.mark.parametrize(
     "table",
     [api.TrainerSetup, api.Batch, api.Segments, api.Transition, api.Experience, api.PolicyInput, api.PolicyOutput,
-     api.Actions, api.Capabilities, api.Schedule],
+     api.Actions, api.Capabilities, api.Schedule, api.SignalSetup],
 )  # fmt: skip
 def test_every_column_is_in_the_reference(table):
     words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`\n]+`", TEXT))))
