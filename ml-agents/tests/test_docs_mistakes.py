@@ -44,7 +44,8 @@ MISTAKES = {  # what is printed, as far as it tells one from the others -> the f
     "        return {'policy': -(log_prob * batch.advantage).mean()}\n",
     "AttributeError": ON + "    def loss(self, batch):\n        log_prob, _ = self.evaluate(batch)\n"
     "        return {'policy': -(log_prob.sum(1) * batch.advantages).mean()}\n",
-    "an optimizer changes": PPO + "    def __init__(self, setup, settings):\n        super().__init__(setup, settings)\n"
+    "an optimizer changes": PPO
+    + "    def __init__(self, setup, settings):\n        super().__init__(setup, settings)\n"
     "        self._extra = nn.Linear(3, 2)\n"
     "        self.extra_optimizer = self.make_optimizer(list(self._extra.parameters()))\n",
     "n_step is 3": SIGNAL + OFF + "    Settings = MineSettings\n\n    def update(self, batch):\n        return {}\n",
