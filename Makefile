@@ -26,7 +26,7 @@ test: $(VENV)/tested
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
-	$(BIN)/mypy ml-agents-envs/mlagents_envs $(addprefix ml-agents/mlagents/,envs adapters data demonstrations algorithms collect run training conformance doctor plugins settings plugin_tool.py)
+	$(BIN)/mypy ml-agents-envs/mlagents_envs ml-agents/mlagents ml-agents-trainer-plugin/mlagents_trainer_plugin benchmarks
 
 clean:
 	rm -rf $(VENV) build

@@ -1,9 +1,10 @@
-"""Kills, hostile players, damaged files, full disks, numbers that are none: does anything break or get lost?
+"""Does anything break or get lost under kills, hostile players, damaged files, full disks and values like NaN?
 
     python benchmarks/attacks.py [KIND ...] [--share 1.0] [--seed 1]
 
-Each kind is tried as often as its row says, times --share. What may happen is a result or a sentence (an exception of
-ours); anything else is a break and is shown. Ends with status 1 if anything broke, was lost, or was left behind.
+Each kind is tried as often as KINDS says, times --share. The outcome must be a result or one of our exceptions with a
+message; anything else counts as a break and is printed. Ends with status 1 if anything broke, was lost, or was left
+behind.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -58,7 +60,7 @@ from mlagents_envs.wire.codec import AgentReader, read_message
 from mlagents_envs.wire.server import METHOD
 
 ROOT = Path(__file__).parents[1]
-SENTENCES = (UnityException, SettingsError, RunError, NotFinite)  # what a caller is told
+OWN_ERRORS = (UnityException, SettingsError, RunError, NotFinite)
 CONFIG = """
 behaviors:
   Basic:
@@ -74,54 +76,54 @@ behaviors:
 
 @dataclass
 class Tally:
-    """What came of the attacks of one kind."""
+    """The results of the attacks of one kind."""
 
     tried: int = 0
-    sentences: int = 0  # refused in a sentence
+    refused: int = 0  # one of our exceptions
     broke: list[str] = field(default_factory=list)  # anything else that was raised or printed
     lost: list[str] = field(default_factory=list)  # what should still be there
     left: list[str] = field(default_factory=list)  # processes that outlived their trainer
 
     def attack(self, action: Callable[[], object]) -> None:
-        """Do something that must end in a result or a sentence."""
+        """Call something that must return or raise one of our exceptions."""
         self.tried += 1
         try:
             action()
-        except SENTENCES as error:
-            self.sentences += 1
+        except OWN_ERRORS as error:
+            self.refused += 1
             if not str(error).strip():
-                self.broke.append(f"{type(error).__name__} without a word")
+                self.broke.append(f"{type(error).__name__} without a message")
         except Exception:
             self.broke.append(traceback.format_exc(limit=-3))
 
-    def heard(self, output: str) -> None:
-        """Take what a program printed."""
+    def check_output(self, output: str) -> None:
+        """Count a traceback in the output of a program as a break."""
         self.broke += re.findall(r"Traceback.*", output)[:1]
 
     def check(self, checkpoint: Path, at_least: int) -> None:
-        """Note a loss unless a checkpoint is whole and of no earlier step than this."""
+        """Count a loss unless the checkpoint can be loaded and is of this step or a later one."""
         try:
             step = int(load_checkpoint(checkpoint)["global_step"]["_GlobalSteps__global_step"])
         except RunError as error:
             self.lost.append(str(error))
             return
         if step < at_least:
-            self.lost.append(f"{checkpoint} is of step {step}; {at_least} was said to be saved")
+            self.lost.append(f"{checkpoint} is of step {step}; the log says that {at_least} was saved")
 
 
-def mutated(data: bytes, chance: random.Random) -> bytes:
-    """Return bytes with a few of them changed, cut out, put in or said twice."""
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """Return bytes with a few of them changed, removed, inserted or repeated."""
     out = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 5, 20))):
-        at = chance.randrange(len(out) + 1)
-        length = chance.choice((1, 1, 2, 8, 100))
-        kind = chance.randrange(5)
+    for _ in range(rng.choice((1, 1, 2, 5, 20))):
+        at = rng.randrange(len(out) + 1)
+        length = rng.choice((1, 1, 2, 8, 100))
+        kind = rng.randrange(5)
         if kind == 0 and at < len(out):
-            out[at] ^= 1 << chance.randrange(8)
+            out[at] ^= 1 << rng.randrange(8)
         elif kind == 1:
             del out[at : at + length]
         elif kind == 2:
-            out[at:at] = chance.randbytes(length)
+            out[at:at] = rng.randbytes(length)
         elif kind == 3:
             out[at:at] = out[at : at + length]
         else:
@@ -129,8 +131,8 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return bytes(out)
 
 
-def kills(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
-    """Kill a trainer again and again, in process and over two players, and go on from what it left."""
+def kills(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
+    """Kill a trainer again and again, in process and over two players, and resume it."""
     (folder / "basic.yaml").write_text(CONFIG)
     make_executable(folder / "builds", "Basic")
     places = (("builtin:Basic", "1"), (str(folder / "builds/Basic"), "2"))
@@ -151,11 +153,11 @@ def kills(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
                 saved = int(found[1])
                 break
         family = psutil.Process(process.pid).children(recursive=True)
-        time.sleep(chance.uniform(0, 0.3))
+        time.sleep(rng.uniform(0, 0.3))
         process.kill()
         output += process.communicate()[0]
         tally.tried += 1
-        tally.heard(output)
+        tally.check_output(output)
         tally.check(run / "Basic/checkpoint.pt", saved)
         with suppress(ValueError, OSError):
             json.loads((run / "run_logs/training_status.json").read_text())
@@ -165,7 +167,7 @@ def kills(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
 
 
 def scenes() -> Iterator[tuple[BaseEnv, Scene]]:
-    """Yield environments of every kind of observation and action, and how a player tells of them."""
+    """Yield environments with every kind of observation and action, and the player's scene of each."""
     for name, png in (
         ("3DBall", False),
         ("Basic", False),
@@ -178,25 +180,25 @@ def scenes() -> Iterator[tuple[BaseEnv, Scene]]:
         yield env, Scene(env, png=png)
 
 
-def messages(tally: Tally, n: int, chance: random.Random, _: Path) -> None:
+def messages(tally: Tally, n: int, rng: random.Random, _: Path) -> None:
     """Decode messages of players with some of their bytes changed."""
     whole, readers = [], []
     for env, scene in scenes():
         whole.append(scene.report())
         readers.append({name: AgentReader(name, spec) for name, spec in env.behavior_specs.items()})
 
-    def decode(raw: bytes, known: dict[str, AgentReader]) -> None:
-        for name, agents in read_message(raw).agents.items():
+    def decode(which: int) -> None:
+        known = readers[which]
+        for name, agents in read_message(mutated(whole[which], rng)).agents.items():
             if name in known:
                 known[name].read(agents)
 
     for turn in range(n):
-        which = turn % len(whole)
-        tally.attack(lambda which=which: decode(mutated(whole[which], chance), readers[which]))
+        tally.attack(partial(decode, turn % len(whole)))
 
 
-def conversations(tally: Tally, n: int, chance: random.Random, _: Path) -> None:
-    """Talk to a trainer that waits for the Editor as no player should."""
+def conversations(tally: Tally, n: int, rng: random.Random, _: Path) -> None:
+    """Send a trainer that waits for the Editor what no player sends."""
     whole = next(scenes())[1].report()
     greeting = UnityMessageProto(header=HeaderProto(status=200))
     hello = greeting.unity_output.rl_initialization_output
@@ -210,11 +212,11 @@ def conversations(tally: Tally, n: int, chance: random.Random, _: Path) -> None:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 call = channel.unary_unary(METHOD)
                 script = [greeting.SerializeToString(), empty, whole, whole]
-                broken = chance.randrange(len(script))
-                script[broken] = mutated(script[broken], chance) if chance.random() < 0.8 else chance.randbytes(50)
+                broken = rng.randrange(len(script))
+                script[broken] = mutated(script[broken], rng) if rng.random() < 0.8 else rng.randbytes(50)
                 for message in script:
                     with suppress(grpc.RpcError):
-                        call(message, timeout=chance.choice((0.05, 1.0)), wait_for_ready=True)
+                        call(message, timeout=rng.choice((0.05, 1.0)), wait_for_ready=True)
 
         def listen(port: int = port) -> None:
             with UnityEnvironment(None, base_port=port, timeout_wait=1) as env:
@@ -229,7 +231,7 @@ def conversations(tally: Tally, n: int, chance: random.Random, _: Path) -> None:
             tally.left.append(f"a call of conversation {turn} was never answered")
 
 
-def demonstrations(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+def demonstrations(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
     """Read recordings with some of their bytes changed."""
     env = make("GridWorld", areas=1, seed=1)
     file = folder / "whole.demo"
@@ -241,38 +243,38 @@ def demonstrations(tally: Tally, n: int, chance: random.Random, folder: Path) ->
             env.step()
     data, damaged = file.read_bytes(), folder / "damaged.demo"
     for _ in range(n):
-        damaged.write_bytes(mutated(data, chance))
+        damaged.write_bytes(mutated(data, rng))
         tally.attack(lambda: read_demonstration(damaged))
 
 
-def files_of_settings(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+def files_of_settings(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
     """Load files of settings with some of their bytes changed."""
     whole = [path.read_bytes() for path in sorted((ROOT / "config").rglob("*.yaml"))]
     damaged = folder / "damaged.yaml"
     for turn in range(n):
-        damaged.write_bytes(mutated(whole[turn % len(whole)], chance))
+        damaged.write_bytes(mutated(whole[turn % len(whole)], rng))
         tally.attack(lambda: load(str(damaged), {}))
 
 
-def checkpoints(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+def checkpoints(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
     """Load checkpoints and status files with some of their bytes changed, cut, or emptied."""
     state = {"Policy": {"w": torch.zeros(50)}, "global_step": {"_GlobalSteps__global_step": torch.tensor([7])}}
     results = ResultsFolder(folder / "run")
     results.create()
     status = Status(results.status, {})
-    Checkpoints(results, "B", status, keep=3).save(7, state, reward=1.0, export=lambda path: path.write_bytes(b"x"))
+    Checkpoints(results, "B", status, keep=3).save(7, state, reward=1.0, export=lambda path: path.touch())
     whole = {path: path.read_bytes() for path in (results.behavior("B") / "checkpoint.pt", results.status)}
     for turn in range(n):
         path, data = list(whole.items())[turn % 2]
-        path.write_bytes(mutated(data, chance) if turn % 10 else data[: chance.randrange(len(data))])
+        path.write_bytes(mutated(data, rng) if turn % 10 else data[: rng.randrange(len(data))])
         if path == results.status:
             tally.attack(lambda: Status(results.status, {}).load())
         else:
-            tally.attack(lambda path=path: load_checkpoint(path))
+            tally.attack(partial(load_checkpoint, path))
     results.unlock()
 
 
-def disks(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
+def disks(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
     """Fill the disk of a run, or take its folder away, while it trains; then let it save again."""
     (folder / "basic.yaml").write_text(CONFIG)
     for turn in range(n):
@@ -293,7 +295,7 @@ def disks(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
             output += line
             if "Exported" in line:
                 break
-        time.sleep(chance.uniform(0, 0.2))
+        time.sleep(rng.uniform(0, 0.2))
         if full:
             subprocess.run(["dd", "if=/dev/zero", f"of={disk / 'filler'}"], capture_output=True, check=False)
         else:
@@ -304,14 +306,14 @@ def disks(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
         process.send_signal(signal.SIGTERM)
         output += process.communicate(timeout=120)[0]
         tally.tried += 1
-        tally.heard(output)
+        tally.check_output(output)
         tally.check(disk / "results/run/Basic/checkpoint.pt", 1)
         if full:
             subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def numbers(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
-    """Put numbers that are none through every door by which numbers come in."""
+def numbers(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
+    """Put values that are not finite into observations, rewards, recordings and checkpoints."""
     state = {"Policy": {"w": torch.zeros(50)}, "global_step": {"_GlobalSteps__global_step": torch.tensor([7])}}
     results = ResultsFolder(folder / "numbers")
     results.create()
@@ -322,22 +324,22 @@ def numbers(tally: Tally, n: int, chance: random.Random, folder: Path) -> None:
     step = pool.recv()[env.behavior]
     recorder = DemonstrationRecorder(folder / "numbers.demo", "3DBall", env.SPEC)
     for turn in range(n):
-        bad = chance.choice((np.nan, np.inf, -np.inf, 1e20, -1e30))
-        before = tally.sentences
+        bad = rng.choice((np.nan, np.inf, -np.inf, 1e20, -1e30))
+        before = tally.refused
         if turn % 4 == 0:
             column = step.obs[0].copy()
-            column[chance.randrange(4), chance.randrange(8)] = bad
-            tally.attack(lambda column=column: check_finite(replace(step, obs=(column,)), "B", env.SPEC, env))
+            column[rng.randrange(4), rng.randrange(8)] = bad
+            tally.attack(partial(check_finite, replace(step, obs=(column,)), "B", env.SPEC, env))
         elif turn % 4 == 1:
             reward = np.array([0, 0, bad, 0], np.float32)
-            tally.attack(lambda reward=reward: check_finite(replace(step, reward=reward), "B", env.SPEC, env))
+            tally.attack(partial(check_finite, replace(step, reward=reward), "B", env.SPEC, env))
         elif turn % 4 == 2:
-            tally.attack(lambda bad=bad: recorder.record([np.full(8, bad)], 0.0, (0, 0)))
+            tally.attack(partial(recorder.record, [np.full(8, bad)], 0.0, (0, 0)))
         else:
             ruined = {**state, "Policy": {"w": torch.tensor([1.0, bad * 1e30 if np.isfinite(bad) else bad])}}
-            tally.attack(lambda ruined=ruined: saved.save(8, ruined, reward=None, export=lambda path: None))
-        if tally.sentences == before:
-            tally.lost.append(f"door {turn % 4} let {bad} through")
+            tally.attack(partial(saved.save, 8, ruined, reward=None, export=lambda path: None))
+        if tally.refused == before:
+            tally.lost.append(f"input {turn % 4} accepted {bad}")
     recorder.close()
     results.unlock()
 
@@ -370,7 +372,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             attack(tally, max(1, round(count * flags.share)), random.Random(flags.seed), Path(folder))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{kind:16s} {tally.tried:6d} {tally.sentences:8d} {len(tally.broke):6d} {len(tally.lost):5d} "
+        print(f"{kind:16s} {tally.tried:6d} {tally.refused:8d} {len(tally.broke):6d} {len(tally.lost):5d} "
               f"{len(tally.left):5d} {time.perf_counter() - start:7.1f} {memory:6.0f}", flush=True)  # fmt: skip
         for what in (*tally.broke[:3], *tally.lost[:3], *tally.left[:3]):
             print("    " + what.strip().replace("\n", "\n    "))

@@ -1,12 +1,12 @@
-"""Do demonstrations in line save steps, and does it matter which action a record is taken to hold? DQN on two scenes.
+"""Do demonstrations save steps, and does the alignment of actions and observations matter? DQN on two scenes.
 
     python benchmarks/demonstrations.py --demo ExpertBasic.demo [--seeds 1 2 3 4 5] [--picture docs/demonstrations.png]
     python benchmarks/demonstrations.py --scene PushBlock --demo ExpertPushBlock.demo
         [--picture docs/demonstrations-pairing.png] [--table benchmarks/curves/demonstrations-PushBlock.csv]
 
-Basic is learnt alone, with a recording, and with one that is made while the run is on. PushBlock is learnt alone, with
-a recording as Unity records, and with the same one read the other way (`align: old`); and it is only imitated, either
-way. Every model that a run keeps plays greedily through onnxruntime, so that exploration does not hide what was learnt.
+Basic is trained without demonstrations, with a recording, and with one that is recorded during the run. PushBlock is
+trained without, with a recording as Unity records, and with the same one read with `align: old`; and by imitation only,
+with both alignments. Every model that a run keeps is evaluated greedily through onnxruntime.
 
 Ends with status 1 if demonstrations do not save steps on Basic in the mean over the seeds, if the right pairing is not
 the better one on PushBlock, or if the share of demonstrations in the batches is not the ratio.
@@ -46,15 +46,15 @@ Curve = list[tuple[int, float]]  # steps, and the score of the model that was ke
 
 @dataclass(frozen=True)
 class Way:
-    """How a scene is learnt: with which words about its source of demonstrations, or without any."""
+    """How a scene is learned: with which words about its source of demonstrations, or without any."""
 
     label: str
     source: Mapping[str, str] | None = None  # beside the path, which is put where it says DEMO
 
 
 @dataclass(frozen=True)
-class Scene:
-    """An example, how it is learnt, and how models are scored. The first way is without demonstrations."""
+class Setup:
+    """An example, how it is learned, and how models are scored. The first way is without demonstrations."""
 
     ways: Mapping[str, Way]
     settings: Mapping[str, Any]  # of the behavior
@@ -70,7 +70,7 @@ class Scene:
 
 
 BASIC = yaml.safe_load(CONFIG.read_text())["behaviors"]["Basic"]
-BASIC["hyperparameters"]["buffer_init_steps"] = 0  # else all that is learnt in the first 500 steps is hidden
+BASIC["hyperparameters"]["buffer_init_steps"] = 0  # else all that is learned in the first 500 steps is hidden
 PUSHBLOCK = {
     "trainer_type": "dqn",
     "hyperparameters": {
@@ -82,7 +82,7 @@ PUSHBLOCK = {
     "reward_signals": {"extrinsic": {"gamma": 0.99, "strength": 1.0}},
 }  # fmt: skip
 SCENES = {
-    "Basic": Scene(
+    "Basic": Setup(
         {
             "alone": Way("without"),
             "file": Way("with a recording", {"file": "DEMO"}),
@@ -90,7 +90,7 @@ SCENES = {
         },
         BASIC, steps=2000, every=25, threshold=0.9, areas=128, decisions=200,
     ),
-    "PushBlock": Scene(
+    "PushBlock": Setup(
         {
             "alone": Way("without"),
             "unity": Way("each action with what it was taken from", {"file": "DEMO", "align": "unity"}),
@@ -103,7 +103,7 @@ SCENES = {
 }  # fmt: skip
 
 
-def configuration(folder: Path, name: str, scene: Scene, way: str, demo: Path) -> Path:
+def configuration(folder: Path, name: str, scene: Setup, way: str, demo: Path) -> Path:
     """Write what a run is to do and return the file."""
     settings = yaml.safe_load(yaml.safe_dump(dict(scene.settings)))
     settings.update(
@@ -116,7 +116,7 @@ def configuration(folder: Path, name: str, scene: Scene, way: str, demo: Path) -
     if way in scene.imitated:
         ticks = -(-scene.imitation // AT_A_TICK)
         settings["demonstrations"]["bc_init_steps"] = scene.imitation
-        settings["hyperparameters"]["buffer_init_steps"] = 10**9  # nothing else is learnt
+        settings["hyperparameters"]["buffer_init_steps"] = 10**9  # nothing else is learned
         settings.update(max_steps=ticks * scene.agents, checkpoint_interval=10**9)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{way.replace(' ', '-')}.yaml"
@@ -136,7 +136,7 @@ def play(shown: Demonstration, file: Path, stop: threading.Event) -> None:
             )  # fmt: skip
 
 
-def train(folder: Path, name: str, scene: Scene, way: str, demo: Path, seed: int) -> Path:
+def train(folder: Path, name: str, scene: Setup, way: str, demo: Path, seed: int) -> Path:
     """Train once and return the folder of the run; a live recording begins when training does."""
     live, run = folder / f"player-{seed}.demo", f"{way.replace(' ', '-')}-{seed}"
     file = configuration(folder, name, scene, way, live if way == "live" else demo)
@@ -159,7 +159,7 @@ def train(folder: Path, name: str, scene: Scene, way: str, demo: Path, seed: int
     return folder / run
 
 
-def curve_of(run: Path, name: str, scene: Scene) -> Curve:
+def curve_of(run: Path, name: str, scene: Setup) -> Curve:
     """Play every model that a run kept."""
     models = {int(re.split(r"[-.]", file.name)[1]): file for file in (run / name).glob(f"{name}-*.onnx")}
     policies = ((step, unity_policy(models[step], name)) for step in sorted(models))
@@ -169,7 +169,7 @@ def curve_of(run: Path, name: str, scene: Scene) -> Curve:
     ]
 
 
-def imitated_score(run: Path, name: str, scene: Scene) -> float:
+def imitated_score(run: Path, name: str, scene: Setup) -> float:
     """Return the score of the model of a run that only imitated; ends the program if it did something else."""
     kept = torch.load(run / name / "checkpoint.pt", weights_only=True)
     if (kept["updates"], kept["demonstrations"]["imitated"]) != (0, scene.imitation):
@@ -177,7 +177,7 @@ def imitated_score(run: Path, name: str, scene: Scene) -> float:
     return curve_of(run, name, scene)[-1][1]
 
 
-def reached(curve: Curve, scene: Scene) -> tuple[int, int]:
+def reached(curve: Curve, scene: Setup) -> tuple[int, int]:
     """Return the steps until the threshold is first reached, and until it is reached and kept; never is twice a run."""
     first = next((step for step, score in curve if score >= scene.threshold), 2 * scene.steps)
     below = [i for i, (_, score) in enumerate(curve) if score < scene.threshold]
@@ -200,7 +200,7 @@ def wrong_shares(run: Path, name: str) -> list[float]:
     return [share for share in shares if share != RATIO] if shares else [0.0]
 
 
-def draw(curves: Mapping[str, list[Curve]], name: str, scene: Scene, picture: Path) -> None:
+def draw(curves: Mapping[str, list[Curve]], name: str, scene: Setup, picture: Path) -> None:
     """Draw the mean of each way, and a line per seed."""
     import matplotlib
 
@@ -260,7 +260,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def compare(
-    results: Path, name: str, scene: Scene, demo: Path, seeds: list[int]
+    results: Path, name: str, scene: Setup, demo: Path, seeds: list[int]
 ) -> tuple[dict[str, list[Curve]], dict[str, list[float]], bool]:
     """Train every seed in every way, interleaved, and print what came of it.
 
@@ -280,13 +280,18 @@ def compare(
         for way in scene.imitated:
             run = train(results, name, scene, way, demo, seed)
             clones[way].append(imitated_score(run, name, scene))
-        learnt = ("{:8d} /{:7d} {:8.2f}".format(*reached(it[-1], scene), final(it[-1])) for it in curves.values())
-        print(f"{seed:4d}" + "".join(learnt) + "".join(f"{it[-1]:12.2f}" for it in clones.values()), flush=True)
+        scored = "".join(_columns(lines[-1], scene) for lines in curves.values())
+        print(f"{seed:4d}{scored}" + "".join(f"{it[-1]:12.2f}" for it in clones.values()), flush=True)
     print(f"share of demonstrations in batches: {'not always ' if wrong else ''}{RATIO}")
     return curves, clones, not wrong
 
 
-def verdict(curves: Mapping[str, list[Curve]], clones: Mapping[str, list[float]], scene: Scene) -> bool:
+def _columns(curve: Curve, scene: Setup) -> str:
+    first, kept = reached(curve, scene)
+    return f"{first:8d} /{kept:7d} {final(curve):8.2f}"
+
+
+def verdict(curves: Mapping[str, list[Curve]], clones: Mapping[str, list[float]], scene: Setup) -> bool:
     """Print the means over the seeds, and return whether they are as expected."""
     steps = {
         way: [mean(column) for column in zip(*(reached(line, scene) for line in lines), strict=True)]

@@ -25,11 +25,11 @@ TABLES = 64  # tables of random actions that take turns
 
 def speed(env: ExampleEnv, seconds: float) -> float:
     """Return decisions per CPU second."""
-    chance, spec = np.random.default_rng(0), env.SPEC.action_spec
+    rng, spec = np.random.default_rng(0), env.SPEC.action_spec
     tables = [
         ActionTuple(
-            chance.uniform(-1, 1, (env.n, spec.continuous_size)).astype(np.float32),
-            chance.integers(0, spec.discrete_branches or 1, (env.n, spec.discrete_size), dtype=np.int32),
+            rng.uniform(-1, 1, (env.n, spec.continuous_size)).astype(np.float32),
+            rng.integers(0, spec.discrete_branches or 1, (env.n, spec.discrete_size), dtype=np.int32),
         )
         for _ in range(TABLES)
     ]

@@ -23,7 +23,7 @@ SEED = 1
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Training:
     """How an example is trained for the gallery."""
 
     config: str  # in config/
@@ -33,35 +33,35 @@ class Lesson:
     ]  # behavior -> what Unity's page says that it should reach, if that can be compared
 
 
-LESSONS = {
-    "3DBall": Lesson("ppo/3DBall.yaml", 300_000, {"3DBall": 100.0}),
-    "3DBallHard": Lesson("ppo/3DBallHard.yaml", 500_000, {"3DBallHard": 100.0}),
-    "Basic": Lesson("ppo/Basic.yaml", 30_000, {"Basic": 0.93}),
-    "PushBlock": Lesson("ppo/PushBlock.yaml", 1_000_000, {"PushBlock": 4.5}),
-    "WallJump": Lesson("ppo/WallJump.yaml", 10_000_000, {"SmallWallJump": 0.8, "BigWallJump": 0.8}),
-    "Match3": Lesson("ppo/Match3.yaml", 1_500_000, {"Match3VectorObs": 38.5}),
-    "GridWorld": Lesson("ppo/GridWorld.yaml", 300_000, {"GridWorld": 0.8}),
-    "FoodCollector": Lesson("ppo/FoodCollector.yaml", 1_000_000, {"GridFoodCollector": None}),
-    "Crawler": Lesson("ppo/Crawler.yaml", 2_000_000, {"Crawler": None}),
-    "Worm": Lesson("ppo/Worm.yaml", 1_000_000, {"Worm": None}),
-    "Walker": Lesson("ppo/Walker.yaml", 1_650_000, {"Walker": None}),
+TRAININGS = {
+    "3DBall": Training("ppo/3DBall.yaml", 300_000, {"3DBall": 100.0}),
+    "3DBallHard": Training("ppo/3DBallHard.yaml", 500_000, {"3DBallHard": 100.0}),
+    "Basic": Training("ppo/Basic.yaml", 30_000, {"Basic": 0.93}),
+    "PushBlock": Training("ppo/PushBlock.yaml", 1_000_000, {"PushBlock": 4.5}),
+    "WallJump": Training("ppo/WallJump.yaml", 10_000_000, {"SmallWallJump": 0.8, "BigWallJump": 0.8}),
+    "Match3": Training("ppo/Match3.yaml", 1_500_000, {"Match3VectorObs": 38.5}),
+    "GridWorld": Training("ppo/GridWorld.yaml", 300_000, {"GridWorld": 0.8}),
+    "FoodCollector": Training("ppo/FoodCollector.yaml", 1_000_000, {"GridFoodCollector": None}),
+    "Crawler": Training("ppo/Crawler.yaml", 2_000_000, {"Crawler": None}),
+    "Worm": Training("ppo/Worm.yaml", 1_000_000, {"Worm": None}),
+    "Walker": Training("ppo/Walker.yaml", 1_650_000, {"Walker": None}),
 }
 
 
 def learn(name: str, results: Path, budget: int | None, folder: Path) -> None:
     """Train an example and keep its curves in a folder; budget: steps, unless as many as the gallery says."""
-    lesson = LESSONS[name] if budget is None else replace(LESSONS[name], budget=budget)
-    config, environment = ROOT / "config" / lesson.config, ["--env", f"builtin:{name}"]
-    seconds = train(config, lesson.budget, environment, SEED, results / name)
-    for behavior, curve in keep(name, lesson, results / name, folder).items():
+    training = TRAININGS[name] if budget is None else replace(TRAININGS[name], budget=budget)
+    config, environment = ROOT / "config" / training.config, ["--env", f"builtin:{name}"]
+    seconds = train(config, training.budget, environment, SEED, results / name)
+    for behavior, curve in keep(name, training, results / name, folder).items():
         (_, first), (steps, last) = curve[0], curve[-1]
         print(f"{behavior:16s} {first:8.2f} at first, {last:8.2f} after {steps:9,} steps, {seconds:5.0f} s in all",
               flush=True)  # fmt: skip
 
 
-def keep(name: str, lesson: Lesson, run: Path, folder: Path) -> dict[str, Curve]:
+def keep(name: str, training: Training, run: Path, folder: Path) -> dict[str, Curve]:
     """Keep, and return, the curves of a run of an example, by behavior."""
-    curves = {behavior: read_curve(run / behavior, lesson.budget) for behavior in lesson.unity}
+    curves = {behavior: read_curve(run / behavior, training.budget) for behavior in training.unity}
     folder.mkdir(exist_ok=True)
     with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -92,7 +92,7 @@ def draw(name: str, folder: Path) -> None:
     curves = kept(name, folder)
     for behavior, curve in curves.items():
         (line,) = panel.plot(*zip(*curve, strict=True), label=behavior, linewidth=1.6)
-        if (unity := LESSONS[name].unity[behavior]) is not None:
+        if (unity := TRAININGS[name].unity[behavior]) is not None:
             panel.axhline(unity, color=line.get_color(), linestyle=":", linewidth=1)
     panel.set(xlabel="steps of all agents", ylabel="mean reward of an episode")
     panel.xaxis.set_major_locator(MaxNLocator(5))
@@ -107,15 +107,15 @@ def draw(name: str, folder: Path) -> None:
 def main() -> None:
     """Train what is named, or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(LESSONS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(TRAININGS)}")
     parser.add_argument("--results", type=Path, help="where runs are kept (default: a folder that is deleted)")
     parser.add_argument("--budget", type=int, metavar="STEPS", help="instead of each example's own")
     parser.add_argument("--curves", type=Path, default=KEPT, metavar="DIR", help="where curves are kept")
     parser.add_argument("--draw", action="store_true", help="draw the curves kept, and train nothing")
     flags = parser.parse_args()
-    if unknown := set(flags.names) - set(LESSONS):
-        parser.error(f"{', '.join(sorted(unknown))}: not in the gallery; known: {', '.join(LESSONS)}")
-    names = flags.names or list(LESSONS)
+    if unknown := set(flags.names) - set(TRAININGS):
+        parser.error(f"{', '.join(sorted(unknown))}: not in the gallery; known: {', '.join(TRAININGS)}")
+    names = flags.names or list(TRAININGS)
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             if not flags.draw:

@@ -40,7 +40,7 @@ STYLES = dict(zip(PLACES, ("-", "--", ":", "-."), strict=True))
 
 
 @dataclass(frozen=True)
-class Task:
+class LearningTask:
     """An environment, what must be reached, and within how many steps."""
 
     name: str
@@ -52,19 +52,19 @@ class Task:
 
 
 TASKS = (
-    Task("3DBall", 95.0, 300_000, "96k-108k", 1001, ROOT / "config" / "ppo" / "3DBall.yaml"),
-    Task("Basic", 0.92, 30_000, "18k", 200, ROOT / "config" / "ppo" / "Basic.yaml"),
-    Task("PushBlock", 4.0, 600_000, "-", 1001, ROOT / "config" / "ppo" / "PushBlock.yaml"),
+    LearningTask("3DBall", 95.0, 300_000, "96k-108k", 1001, ROOT / "config" / "ppo" / "3DBall.yaml"),
+    LearningTask("Basic", 0.92, 30_000, "18k", 200, ROOT / "config" / "ppo" / "Basic.yaml"),
+    LearningTask("PushBlock", 4.0, 600_000, "-", 1001, ROOT / "config" / "ppo" / "PushBlock.yaml"),
 )
 PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
 PLUGIN_TASKS = (
-    Task("3DBall", 90.0, 500_000, "-", 1001, PLUGIN / "a2c" / "a2c_3DBall.yaml"),
-    Task("Basic", 0.9, 12_000, "-", 200, PLUGIN / "dqn" / "dqn_basic.yaml"),
+    LearningTask("3DBall", 90.0, 500_000, "-", 1001, PLUGIN / "a2c" / "a2c_3DBall.yaml"),
+    LearningTask("Basic", 0.9, 12_000, "-", 200, PLUGIN / "dqn" / "dqn_basic.yaml"),
 )
 Curve = list[tuple[int, float]]
 
 
-def environment(task: Task, place: str, players: int, results: Path) -> list[str]:
+def environment(task: LearningTask, place: str, players: int, results: Path) -> list[str]:
     """Return the flags that name the environment."""
     if place == "process":
         return ["--env", f"builtin:{task.name}"]
@@ -86,7 +86,7 @@ def train(
 ) -> float:  # fmt: skip
     """Train with published settings, schedules and all, into `folder`; return the seconds it took.
 
-    The run is told to stop, as by Ctrl-C, when a behavior has had its budget of steps.
+    The run is interrupted, as by Ctrl-C, when a behavior has had its budget of steps.
     """
     command = [
         *trainer, str(config), *environment, "--seed", str(seed),
@@ -119,7 +119,7 @@ def read_curve(folder: Path, budget: int) -> Curve:
     return [(event.step, event.value) for event in board.Scalars(REWARD) if event.step <= budget]
 
 
-def draw(curves: dict[Task, dict[str, list[Curve]]], picture: Path) -> None:
+def draw(curves: dict[LearningTask, dict[str, list[Curve]]], picture: Path) -> None:
     """Draw one panel per environment, one color per seed, and one kind of line per place."""
     import matplotlib
 
@@ -168,12 +168,12 @@ def main() -> int:
         return compare(tasks, flags, flags.results or Path(folder))
 
 
-def compare(tasks: list[Task], flags: argparse.Namespace, results: Path) -> int:
+def compare(tasks: list[LearningTask], flags: argparse.Namespace, results: Path) -> int:
     """Train every task with every seed in every place and print what came of it."""
     print(f"{'environment':12s} {'place':>8s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
           f"{'budget':>8s} {'last':>7s} {'seconds':>7s} {'exported model':>14s}")  # fmt: skip
     missed: int = 0
-    curves: dict[Task, dict[str, list[Curve]]] = {}
+    curves: dict[LearningTask, dict[str, list[Curve]]] = {}
     for task in tasks:
         for place, seed in itertools.product(flags.places, flags.seeds):
             folder = results / f"{task.name}-{place}-{seed}"

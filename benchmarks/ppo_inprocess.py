@@ -19,6 +19,7 @@ import statistics
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ ROLLOUT = 12000
 
 
 class Ours:
-    """The house's own loop, without files."""
+    """Our training loop in this process, without files."""
 
     def __init__(self, agents: int) -> None:
         options, _ = load(str(CONFIG), {})
@@ -45,18 +46,18 @@ class Ours:
         self.behavior = Behavior(trainer, time_horizon=settings.time_horizon)
 
     def slice(self) -> int:
-        """Go on until an update was made; return the decisions taken."""
-        start, learnt = self.behavior.step, None
-        while learnt is None:
+        """Train until one update was made; return the decisions taken."""
+        start, metrics = self.behavior.step, None
+        while metrics is None:
             self.behavior.receive(self.pool.recv()[self.name])
-            learnt = self.behavior.learn()
+            metrics = self.behavior.learn()
             actions, _ = self.behavior.act()
             self.pool.send({self.name: actions})
         return self.behavior.step - start
 
 
-def stable_baselines(agents: int):
-    """Return the peer: its PPO on the same environment."""
+def stable_baselines(agents: int) -> Any:
+    """Return PPO of Stable-Baselines3 on the same environment."""
     from stable_baselines3 import PPO
 
     from mlagents_envs.envs.sb3_vec_env import SB3VecEnv

@@ -21,6 +21,7 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ ROLLOUT = 12288  # rows, whole minibatches of 64
 LONGEST = 5000  # decisions in which an episode must end
 
 
-def learner(env: str, seed: int, *, rollout: int):
+def learner(env: str, seed: int, *, rollout: int) -> Any:
     """Return PPO on all agents of a scene of Unity's own size."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
@@ -47,7 +48,7 @@ def learner(env: str, seed: int, *, rollout: int):
     )  # fmt: skip
 
 
-def train(env: str, seed: int, budget: int, rollout: int):
+def train(env: str, seed: int, budget: int, rollout: int) -> tuple[Any, list[tuple[int, float]]]:
     """Return the learner and its curve: (steps, mean return) after each rollout."""
     from stable_baselines3.common.callbacks import BaseCallback
 
@@ -68,11 +69,12 @@ def train(env: str, seed: int, budget: int, rollout: int):
     return model, curve.points
 
 
-def play(model) -> float:
+def play(model: Any) -> float:
     """Return the mean return of each agent's first episode, played without exploring."""
     agents = model.get_env()
     agents.training = False
-    obs, returns = agents.reset(), {}
+    returns: dict[int, float] = {}  # by agent
+    obs = agents.reset()
     for _ in range(LONGEST):
         action, _ = model.predict(obs, deterministic=True)
         obs, _, _, infos = agents.step(action)

@@ -3,7 +3,7 @@
     python benchmarks/training.py [--seconds 25] [--rounds 2] [--scenes 1x12 2x12 1x64 1x256] [--peer MLAGENTS_LEARN]
 
 3DBall with its published settings, in players of our own that stand in for Unity builds: the same ones for both. They
-take turns; each run is told to stop after so many seconds, and its steps per second are read off its log from the first
+take turns; each run is interrupted after so many seconds, and its steps per second are read off its log from the first
 summary on. The median of the rounds is shown. --peer names the `mlagents-learn` of Unity's packages.
 """
 
@@ -60,20 +60,20 @@ def main() -> int:
     parser.add_argument("--scenes", nargs="+", default=SCENES, metavar="PxA", help="players x agents in each")
     parser.add_argument("--peer", help="the mlagents-learn of Unity's own packages")
     flags = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin deaf to it
-    contestants = {"ours": OURS, **({"official": (flags.peer,)} if flags.peer else {})}
-    print(f"{'players':>7s} {'agents':>6s} " + " ".join(f"{name:>10s}" for name in contestants) + f" {'ratio':>6s}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    trainers = {"ours": OURS, **({"official": (flags.peer,)} if flags.peer else {})}
+    print(f"{'players':>7s} {'agents':>6s} " + " ".join(f"{name:>10s}" for name in trainers) + f" {'ratio':>6s}")
     with tempfile.TemporaryDirectory() as folder:
         make_executable(Path(folder) / "builds", "3DBall")
         for scene in flags.scenes:
             players, agents = map(int, scene.split("x"))
-            speeds: dict[str, list[float]] = {name: [] for name in contestants}
+            speeds: dict[str, list[float]] = {name: [] for name in trainers}
             for _ in range(flags.rounds):
-                for name, command in contestants.items():
+                for name, command in trainers.items():
                     speeds[name].append(train(command, players, agents, flags.seconds, Path(folder)))
             middle = {name: statistics.median(values) for name, values in speeds.items()}
             ratio = f"{middle['ours'] / middle['official']:6.2f}" if flags.peer else ""
-            shown = " ".join(f"{middle[name]:10.0f}" for name in contestants)
+            shown = " ".join(f"{middle[name]:10.0f}" for name in trainers)
             print(f"{players:7d} {agents:6d} {shown} {ratio}", flush=True)
     return 0
 

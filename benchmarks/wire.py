@@ -1,10 +1,10 @@
-"""What an exchange with a player costs the Python side, beside an echo server and the official packages.
+"""CPU time of an exchange with a player on the Python side, beside an echo server and the official packages.
 
     python benchmarks/wire.py [--seconds 5] [--rounds 3] [--peer PYTHON] [--growth EXCHANGES]
 
-A player that says the same agents again and again (it computes nothing) plays against `UnityEnvironment` with random
-actions; CPU is counted in the process that holds the environment. `echo` is a bare gRPC server that sends a ready
-answer: no Python can be faster. --peer names the interpreter of an environment with Unity's own packages. All of them
+A player that always sends the same agents (it computes nothing) plays against `UnityEnvironment` with random actions;
+CPU is counted in the process of the environment. `echo` is a gRPC server that sends a constant answer: the lower bound
+for Python. --peer names the interpreter of an environment with Unity's own packages. All of them
 take turns, --rounds times; the median is shown. --growth prints the memory before and after so many exchanges.
 """
 
@@ -38,7 +38,7 @@ ACTIONS = 2
 
 
 def play(scene: str, port: int) -> None:
-    """Be a player: say hello, then the same agents as an answer to every command."""
+    """Run a player: send the greeting, then the same agents in answer to every command."""
     import grpc
     import numpy as np
 
@@ -48,19 +48,19 @@ def play(scene: str, port: int) -> None:
     agents, shape, compressed = SCENES[scene]
     hello = UnityMessageProto()
     hello.header.status = 200
-    said = hello.unity_output.rl_initialization_output
-    said.name, said.communication_version, said.package_version = "AcademySingleton", "1.5.0", "3.0.0"
-    for capability in said.capabilities.DESCRIPTOR.fields_by_name:
-        setattr(said.capabilities, capability, True)
+    greeting = hello.unity_output.rl_initialization_output
+    greeting.name, greeting.communication_version, greeting.package_version = "AcademySingleton", "1.5.0", "3.0.0"
+    for capability in greeting.capabilities.DESCRIPTOR.fields_by_name:
+        setattr(greeting.capabilities, capability, True)
     ready = UnityMessageProto()
     ready.header.status = 200
-    first, chance = UnityMessageProto(), np.random.default_rng(0)
+    first, rng = UnityMessageProto(), np.random.default_rng(0)
     first.header.status = 200
     listed = first.unity_output.rl_output.agentInfos["Scene?team=0"]
     for agent in range(agents):
         info = listed.value.add(id=agent, reward=0.1)
         seen = info.observations.add(shape=shape, name="seen", dimension_properties=[1] * len(shape))
-        numbers = chance.random(shape, np.float32)
+        numbers = rng.random(shape, np.float32)
         if compressed:
             picture = np.repeat(np.repeat(numbers[:, ::12, ::12], 12, 1), 12, 2)  # flat areas, as in GridWorld
             seen.compression_type, seen.compressed_data = 1, encode_png(picture)
@@ -74,7 +74,7 @@ def play(scene: str, port: int) -> None:
         exchange(hello.SerializeToString(), wait_for_ready=True)
         exchange(ready.SerializeToString())
         answer, message = b"", first.SerializeToString()
-        with suppress(grpc.RpcError):  # a trainer that hangs up
+        with suppress(grpc.RpcError):  # the trainer closed the connection
             while len(answer) != 5:  # a header of status 400 and nothing else
                 answer, message = exchange(message), again
 
@@ -110,7 +110,7 @@ def measure(player: str, seconds: float, growth: int) -> dict[str, float]:
 
 
 def echo(player: str, seconds: float, growth: int) -> dict[str, float]:
-    """Answer with bytes that are ready; return the same numbers as `measure`."""
+    """Answer with constant bytes; return the same numbers as `measure`."""
     import threading
     import time
     from concurrent.futures import ThreadPoolExecutor
@@ -157,6 +157,7 @@ def memory() -> float:
 
 
 def free_port() -> int:
+    """Return a TCP port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

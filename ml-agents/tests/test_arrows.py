@@ -99,6 +99,11 @@ def test_no_file_is_longer_than_four_hundred_lines():
     assert not long, "\n".join(long)
 
 
+def test_every_package_is_marked_as_typed():
+    for package in ("ml-agents/mlagents", "ml-agents-envs/mlagents_envs", "ml-agents-trainer-plugin/mlagents_trainer_plugin"):
+        assert (ROOT / package / "py.typed").is_file()
+
+
 def test_the_wire_knows_no_example_and_no_environment():
     package = ROOT / "ml-agents-envs" / "mlagents_envs"
     strangers = [

@@ -1,5 +1,6 @@
 """Programs in benchmarks/ run, tiny: what is not run rots."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -23,9 +24,9 @@ def run(program, *flags, status=0):
 def test_learning_is_the_same_in_every_place(tmp_path):
     picture = tmp_path / "curves.png"
     flags = ["--tasks", "Basic", "--seeds", "1", "--budget", "4000", "--picture", str(picture)]
-    said = run("learning.py", *flags, "--places", "process", "kept", status=1)  # too few steps to learn it
-    assert "Basic: curves of process, kept are the same, point by point" in said
-    assert "2 missed" in said
+    table = run("learning.py", *flags, "--places", "process", "kept", status=1)  # too few steps to learn it
+    assert "Basic: curves of process, kept are the same, point by point" in table
+    assert "2 missed" in table
     assert picture.stat().st_size > 1000
 
 
@@ -46,8 +47,8 @@ def test_learning_in_process_is_measured_without_a_peer_too():
 def test_stable_baselines_is_measured_and_its_curve_kept(tmp_path):
     pytest.importorskip("stable_baselines3")
     flags = ["--env", "3DBall", "--seeds", "1", "--budget", "1500", "--rollout", "768", "--threshold", "-9"]
-    said = run("sb3.py", *flags, "--curve", str(tmp_path / "curve.csv"))
-    assert "3DBall seed 1: -9 reached at 768" in said and "0 missed" in said
+    table = run("sb3.py", *flags, "--curve", str(tmp_path / "curve.csv"))
+    assert "3DBall seed 1: -9 reached at 768" in table and "0 missed" in table
     lines = (tmp_path / "curve.csv").read_text().splitlines()
     assert lines[0] == "behavior,seed,steps,reward" and len(lines) == 3
     run("sb3.py", *flags[:-1], "101", status=1)  # more than there is
@@ -67,9 +68,64 @@ def test_being_watched_is_measured():
 
 
 def test_attacks_break_and_lose_nothing():
-    table = run("attacks.py", "messages", "demonstrations", "checkpoints", "numbers", "--share", "0.02").splitlines()
+    kinds = ["messages", "demonstrations", "settings", "checkpoints", "numbers", "conversations"]
+    table = run("attacks.py", *kinds, "--share", "0.01").splitlines()
     tried = {line.split()[0]: int(line.split()[1]) for line in table[1:]}
-    assert tried == {"messages": 400, "demonstrations": 160, "checkpoints": 4, "numbers": 1}
+    assert list(tried) == kinds
+    assert tried["messages"] == 200
+
+
+@pytest.mark.parametrize("kind", ["kills", "disks"])
+def test_a_run_survives_an_attack(kind):
+    assert run("attacks.py", kind, "--share", "0.01").splitlines()[1].split()[:2] == [kind, "1"]
+
+
+def test_the_structure_of_the_packages_has_no_circle_and_no_long_file():
+    table = run("structure.py")
+    assert "| circles | 0 | 0 |" in table
+    lines = next(re.findall(r"\| (\d+) \(", line) for line in table.splitlines() if line.startswith("| longest file"))
+    assert len(lines) == 2
+    assert max(map(int, lines)) <= 400
+
+
+@pytest.fixture
+def structure(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("structure")
+
+
+def test_floors_and_circles_are_those_of_the_graph(structure):
+    tower = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
+    assert structure.floors(tower) == 3
+    assert structure.circles(tower) == []
+    ring = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}
+    assert structure.floors(ring) == 3
+    assert structure.circles(ring) == [["b", "c"]]
+
+
+def test_docstrings_and_private_accesses_are_counted(structure, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "base.py").write_text('class Base:\n    """."""\n    def f(self):\n        """."""\n')
+    (tmp_path / "two.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from house.one.base import Base\n"
+        "if TYPE_CHECKING:\n    from house.three import g\n"
+        "class Other(Base):\n    def f(self): return self._x\n    def h(self): return Base()._x\n"
+    )
+    (tmp_path / "three.py").write_text("import house.two\ndef g(x): return x._replace(a=1), x._y\n")
+    house = structure.read("house", tmp_path)
+    assert house.arrows == {"one": set(), "two": {"one"}, "three": {"two"}}
+    assert house.private_accesses == ["house.three:2: x._y", "house.two:7: Base()._x"]
+    names = dict(structure.public_names(house, structure.classes_of([house])))
+    assert [name for name, documented in names.items() if not documented] == [
+        "house.three.g", "house.two.Other", "house.two.Other.h",
+    ]  # fmt: skip
+
+
+def test_every_program_is_run_by_a_test():
+    tests = [path.read_text(encoding="utf-8") for path in ROOT.glob("ml-agents*/tests/test_bench*.py")]
+    programs = [path.name for path in (ROOT / "benchmarks").glob("*.py")]
+    assert [name for name in programs if not any(f'"{name}"' in test for test in tests)] == []
 
 
 @pytest.mark.parametrize(

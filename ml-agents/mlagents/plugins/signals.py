@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -42,11 +43,11 @@ def find_signal(catalog: Catalog, name: str) -> SignalKind | None:
     if name in SIGNALS:
         return SignalKind(name, "mlagents", SIGNALS[name], lambda: _built_in(name))
     found = [
-        (origin_of(entry), lambda entry=entry: guarded(origin_of(entry), entry.load))  # type: ignore[misc]
+        (origin_of(entry), lambda entry=entry: guarded(origin_of(entry), entry.load))
         for entry in entry_points(group=GROUP)
         if entry.name == name
     ]
-    found += [(file, lambda kind=kind: kind) for own, file, kind in _of_files(catalog) if own == name]  # type: ignore[misc]
+    found += [(file, lambda kind=kind: kind) for own, file, kind in _of_files(catalog) if own == name]
     if len(found) > 1:
         raise PluginError(f"'{name}' comes from {' and '.join(origin for origin, _ in found)}; uninstall one of them")
     return _checked(name, *found[0]) if found else None
@@ -61,7 +62,7 @@ def _of_files(catalog: Catalog) -> Iterator[tuple[str, str, type]]:
     """Yield the name, the file and the class of every reward signal in the catalog's files that can be loaded."""
     for file in catalog.files:
         try:
-            module = guarded(file, lambda file=file: module_of(file))  # type: ignore[misc]
+            module = guarded(file, partial(module_of, file))
         except PluginError:  # it is reported where its trainers are asked for
             continue
         for name, kind in vars(module).items():

@@ -1,4 +1,4 @@
-"""What cannot be had as it is asked for, although each value of the settings is sound. No torch here."""
+"""Checks of settings against the environment, files and trainers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mlagents_envs.exception import UnityException
 
 
 def impossible(options: RunOptions) -> list[str]:
-    """Return a sentence for everything that stands in the way of a run."""
+    """Return a sentence for everything that prevents a run."""
     return unsupported(options) + wrong_environment(options) + check_paths(options)
 
 
 def wrong_environment(options: RunOptions) -> list[str]:
-    """Return a sentence for each way in which the environment that is asked for cannot be had, or set so."""
+    """Return a sentence for each problem of the environment and of its parameters."""
     settings, given = options.env_settings, options.environment_parameters or {}
     if settings.env_path is None and settings.num_envs > 1:
         return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
@@ -36,7 +36,7 @@ def wrong_environment(options: RunOptions) -> list[str]:
 
 
 def check_paths(options: RunOptions) -> list[str]:
-    """Return a sentence for each file or folder that the options name and that is not there."""
+    """Return a sentence for each file or folder of the options that does not exist."""
     missing = []
     source = options.checkpoint_settings.initialize_from
     results = Path(options.checkpoint_settings.results_dir)

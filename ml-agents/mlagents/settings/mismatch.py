@@ -1,4 +1,4 @@
-"""Why a checkpoint does not fit the networks that the settings describe, in the settings' own words."""
+"""Explains by settings why a checkpoint does not fit the networks."""
 
 from __future__ import annotations
 

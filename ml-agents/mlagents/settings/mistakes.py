@@ -1,4 +1,4 @@
-"""What is wrong with settings, in sentences. Light: the command line imports it before anything else."""
+"""Mistakes in settings, as sentences. Light: the command line imports it before anything else."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from mlagents_envs.names import nearest
 
-SHOWN = 100  # mistakes; a file with more has another cause than a slip of the pen
+SHOWN = 100  # mistakes that are printed
 LETTERS = 80  # of a value
 LONGEST = 1500  # letters of a message, which may quote more than one
 
 
 @dataclass(frozen=True, order=True)
 class Mistake:
-    """Something in a file or on the command line that cannot be meant."""
+    """One wrong value or key in a file or on the command line."""
 
     line: int  # from 1; 0 where there is none
     column: int
@@ -28,7 +28,7 @@ class Mistake:
 
 
 class SettingsError(Exception):
-    """Mistakes in settings, all of them; warnings: what is only suspicious, for the same reader."""
+    """All mistakes in settings; warnings: what is suspicious but allowed."""
 
     def __init__(self, mistakes: Iterable[Mistake], warnings: Iterable[Mistake] = ()) -> None:
         self.mistakes = sorted(set(mistakes))

@@ -47,7 +47,9 @@ def read_sampler(reader: SectionReader, raw: Any, path: Path_) -> SamplerSetting
     """Return where values come from; a number is a constant. None after noting mistakes."""
     if isinstance(raw, (int, float, str)):
         constant = reader.section(SAMPLERS["constant"], {"value": raw}, path)
-        return constant and SamplerSettings(sampler_type="constant", sampler_parameters=constant)
+        if constant is None:
+            return None
+        return SamplerSettings.model_validate({"sampler_type": "constant", "sampler_parameters": constant})
     given = dict(reader.mapping(raw, path)) if raw is not None else {}
     missing = [key for key in ("sampler_type", "sampler_parameters") if key not in given]
     if missing:
@@ -67,4 +69,4 @@ def read_sampler(reader: SectionReader, raw: Any, path: Path_) -> SamplerSetting
     reader.drop_unknown(given, ("sampler_type", "sampler_parameters"), path, lenient=False)
     if parameters is None or name not in SAMPLERS:
         return None
-    return SamplerSettings(sampler_type=name, sampler_parameters=parameters)  # type: ignore[arg-type]
+    return SamplerSettings.model_validate({"sampler_type": name, "sampler_parameters": parameters})

@@ -110,7 +110,7 @@ class Reader(SectionReader):
             self.mistake(
                 (*path, "trainer_type"), f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}"
             )
-        return found and found.settings
+        return None if found is None else found.settings
 
     def trainer(self, raw: dict[str, Any], path: Path_) -> TrainerSettings | None:
         """Return how one behavior is trained, None after noting mistakes."""
@@ -154,8 +154,8 @@ class Reader(SectionReader):
                 signal["network_settings"] = self.section(NetworkSettings, networks, (*here, "network_settings"))
             checked = self.section(likely, signal, here) if likely else None
             if checked is not None and signal.get("encoding_size") is not None and "network_settings" not in signal:
-                networks = NetworkSettings(hidden_units=checked.encoding_size)  # type: ignore[attr-defined]
-                checked = checked.model_copy(update={"network_settings": networks})
+                network = NetworkSettings(hidden_units=signal["encoding_size"])
+                checked = checked.model_copy(update={"network_settings": network})
             read[name] = checked if kind is not None else None
         return None if None in read.values() else read
 
@@ -203,7 +203,7 @@ class Reader(SectionReader):
                 found = self.catalog.find(close[0])
         except PluginError:  # it is noted where the behavior is read
             return None
-        return found and found.settings
+        return None if found is None else found.settings
 
     def _consistent(self, settings: TrainerSettings, path: Path_) -> TrainerSettings:
         """Check what must fit together in one behavior; settle what follows from something else."""

@@ -57,7 +57,7 @@ class Section:
 
     heading: str
     kind: type[BaseModel]
-    about: str = ""  # said after the section's own sentence
+    about: str = ""  # text after the section's own sentence
     file: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -176,8 +176,8 @@ def words(value: Mapping[str, Any]) -> str:
         "boolean": "true or false",
         "object": "keys and values",
     }
-    said = next((name for kind, name in names.items() if kind in kinds), "anything")
-    return ", ".join(filter(None, [said, span(value)]))
+    text = next((name for kind, name in names.items() if kind in kinds), "anything")
+    return ", ".join(filter(None, [text, span(value)]))
 
 
 def span(value: Mapping[str, Any]) -> str:
@@ -191,7 +191,7 @@ def span(value: Mapping[str, Any]) -> str:
         "exclusiveMaximum": "less than",
         "multipleOf": "a multiple of",
     }
-    return ", ".join(f"{said} {number(value[limit])}" for limit, said in limits.items() if limit in value)
+    return ", ".join(f"{text} {number(value[limit])}" for limit, text in limits.items() if limit in value)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One section of a file at a time: from plain values to checked settings, with a place for everything that is wrong."""
+"""Reads one section of a file: from plain values to validated settings, with the place of every mistake."""
 
 from __future__ import annotations
 
@@ -102,9 +102,11 @@ class SectionReader:
             del raw[key]
 
     def mistake(self, path: Path_, message: str) -> None:
+        """Note a mistake at this path of keys."""
         self.mistakes.append(self._note(path, message))
 
     def warn(self, path: Path_, message: str) -> None:
+        """Note a warning at this path of keys."""
         self.warnings.append(self._note(path, message))
 
     def _note(self, path: Path_, message: str) -> Mistake:
@@ -154,7 +156,7 @@ def explain(problem: Any) -> str:
 
 
 def quote(value: Any) -> str:
-    """Return a value as a sentence can show it."""
+    """Return a value as it is shown in messages."""
     return f"'{shorten(value)}'" if isinstance(value, str) else shorten(str(value))
 
 

@@ -78,10 +78,11 @@ class _Unreadable(Exception):
 
     def __init__(self, message: str, mark: yaml.Mark | None = None) -> None:
         super().__init__(message)
-        self.place = (mark.line + 1, mark.column + 1) if mark is not None else (0, 0)
+        self.line: int = 0 if mark is None else mark.line + 1
+        self.column: int = 0 if mark is None else mark.column + 1
 
     def mistake(self, file: str) -> Mistake:
-        return Mistake(*self.place, file, "", str(self))
+        return Mistake(self.line, self.column, file, "", str(self))
 
 
 def _text(file: str) -> str:
@@ -113,7 +114,7 @@ def _place(text: str, position: int) -> tuple[int, int]:
     return before.count("\n") + 1, position - before.rfind("\n")
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is not typed
     """Composes nodes, and stops where they are too many, too deep, or part of themselves."""
 
     def __init__(self, text: str) -> None:
