@@ -1,6 +1,6 @@
-"""Does a trainer do what a trainer must? Each check raises a Fault where it does not.
+"""Conformance checks for trainers. A check that fails raises ConformanceError.
 
-A plug-in's own test file needs no more than this:
+The test file of a plug-in needs only:
 
     @pytest.mark.parametrize("check", checks("a2c"), ids=str)
     def test_conforms(check):
@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlagents.conformance.fault import Fault, NotTaken
+from mlagents.conformance.errors import ConformanceError, NotApplicable
 
 if TYPE_CHECKING:
     from mlagents.conformance.check import Check
 
-__all__ = ["Fault", "NotTaken", "checks"]
+__all__ = ["ConformanceError", "NotApplicable", "checks"]
 
 
 def checks(name: str, *, plugins: Sequence[str] = (), config: str | Path | None = None, seed: int = 0) -> list[Check]:
-    """Return every check of a trainer, none of them done yet; calling one does it.
+    """Return all checks of a trainer. Calling a check runs it.
 
-    plugins: files or modules to find the trainer in. config: a YAML file whose hyperparameters replace the kit's own.
-    Raises PluginError or SettingsError if the trainer or its hyperparameters cannot be used.
+    plugins: files or modules that define the trainer. config: a YAML file whose hyperparameters replace the defaults of
+    the checks. Raises PluginError or SettingsError if the trainer or its hyperparameters cannot be used.
     """
-    from mlagents.conformance.kit import checks_of  # here, so that the command's help is quick: these load torch
+    from mlagents.conformance.kit import checks_of  # these load torch, which the command's help must not
     from mlagents.conformance.subject import find_subject
     from mlagents.plugins.catalog import Catalog
 

@@ -1,50 +1,50 @@
-"""All questions, each with the kinds of actions it is asked with."""
+"""All checks, each with the action spaces it runs with."""
 
 from __future__ import annotations
 
-from mlagents.conformance import acting, exporting, keeping, learning, pace, promises
-from mlagents.conformance.check import Check, Question
+from mlagents.conformance import acting, declarations, exporting, learning, persistence, speed
+from mlagents.conformance.check import Check, CheckFunction
 from mlagents.conformance.subject import (
-    ALL,
-    CHOICES,
+    ANY_SPACE,
     CONTINUOUS,
+    DISCRETE_SPACES,
     HYBRID,
-    KINDS,
-    NO_MATTER,
+    MAIN_SPACES,
     ONE_BRANCH,
+    SPACES,
     TWO_BRANCHES,
     Space,
     Subject,
 )
 
 SIMPLE = (ONE_BRANCH, CONTINUOUS)
-PLAN: list[tuple[Question, tuple[Space, ...]]] = [
-    (promises.it_takes_some_kind_of_actions, (NO_MATTER,)),
-    (promises.every_setting_says_what_it_is_for, (NO_MATTER,)),
-    (promises.an_unknown_setting_is_refused, (NO_MATTER,)),
-    (promises.settings_are_read_again_as_they_were_written, (NO_MATTER,)),
-    (acting.agents_may_come_and_go, ALL),
-    (acting.every_agent_has_an_action_of_its_own, ALL),
-    (acting.the_order_of_agents_changes_nothing, KINDS),
-    (acting.an_agent_is_answered_as_if_it_were_alone, KINDS),
-    (acting.earlier_questions_change_no_answer, KINDS),
-    (acting.a_forbidden_choice_is_never_taken, (*CHOICES, HYBRID)),
-    (acting.inference_explores_nothing, KINDS),
-    (acting.a_tick_in_which_nobody_asks_is_answered, KINDS),
-    (keeping.the_same_seed_makes_the_same_weights, KINDS),
-    (keeping.a_resumed_trainer_equals_one_that_never_stopped, KINDS),
-    (exporting.the_exported_deterministic_output_is_the_greedy_choice, ALL),
-    (exporting.the_exported_sampled_output_is_distributed_like_the_policy, ALL),
-    (learning.it_learns_to_say_back_what_it_sees, (ONE_BRANCH, TWO_BRANCHES, CONTINUOUS, HYBRID)),
-    (learning.it_learns_which_allowed_choice_is_best, (ONE_BRANCH,)),
-    (learning.it_learns_to_reach_a_place, SIMPLE),
-    (learning.nothing_is_learnt_where_there_is_nothing_to_learn, SIMPLE),
-    (learning.an_interruption_is_told_from_a_termination, SIMPLE),
-    (learning.the_next_value_is_that_of_the_best_choice_there, (ONE_BRANCH,)),
-    (pace.how_fast_it_is_beside_ppo, SIMPLE),
+PLAN: list[tuple[CheckFunction, tuple[Space, ...]]] = [
+    (declarations.some_action_space_is_supported, (ANY_SPACE,)),
+    (declarations.every_setting_has_a_description, (ANY_SPACE,)),
+    (declarations.an_unknown_setting_is_an_error, (ANY_SPACE,)),
+    (declarations.settings_survive_a_round_trip, (ANY_SPACE,)),
+    (acting.agents_may_join_and_leave_at_any_tick, SPACES),
+    (acting.every_agent_gets_its_own_action, SPACES),
+    (acting.actions_do_not_depend_on_the_order_of_rows, MAIN_SPACES),
+    (acting.actions_do_not_depend_on_the_other_rows, MAIN_SPACES),
+    (acting.actions_do_not_depend_on_earlier_calls, MAIN_SPACES),
+    (acting.a_masked_action_is_never_taken, (*DISCRETE_SPACES, HYBRID)),
+    (acting.inference_is_deterministic, MAIN_SPACES),
+    (acting.an_empty_batch_is_accepted, MAIN_SPACES),
+    (persistence.the_same_seed_gives_the_same_weights, MAIN_SPACES),
+    (persistence.a_resumed_trainer_equals_one_that_never_stopped, MAIN_SPACES),
+    (exporting.the_exported_deterministic_output_is_the_greedy_action, SPACES),
+    (exporting.the_exported_sampled_output_is_distributed_like_the_policy, SPACES),
+    (learning.it_learns_to_copy_the_observation, (ONE_BRANCH, TWO_BRANCHES, CONTINUOUS, HYBRID)),
+    (learning.it_learns_the_best_allowed_action, (ONE_BRANCH,)),
+    (learning.it_learns_to_reach_a_target, SIMPLE),
+    (learning.nothing_is_learned_from_random_rewards, SIMPLE),
+    (learning.an_interruption_is_not_a_termination, SIMPLE),
+    (learning.the_value_target_uses_the_next_states_best_action, (ONE_BRANCH,)),
+    (speed.speed_relative_to_ppo, SIMPLE),
 ]
 
 
 def checks_of(subject: Subject) -> list[Check]:
-    """Return every check of a trainer, none of them done yet."""
-    return [Check(question, subject, space) for question, spaces in PLAN for space in spaces]
+    """Return all checks of a trainer, in order; none has run yet."""
+    return [Check(function, subject, space) for function, spaces in PLAN for space in spaces]

@@ -1,4 +1,4 @@
-"""Questions about what is learnt: tiny tasks, one that cannot be learnt, and what a next state is worth."""
+"""Checks of learning: tiny tasks, one that cannot be learned, and the value targets of next states."""
 
 from __future__ import annotations
 
@@ -6,96 +6,115 @@ import math
 
 import numpy as np
 
-from mlagents.conformance.fault import Fault
-from mlagents.conformance.lesson import AGENTS, PLAYERS, learned, question, score, told, train
+from mlagents.conformance.errors import ConformanceError
 from mlagents.conformance.subject import Subject
-from mlagents.conformance.tasks import Arms, Coin, Echo, Fork, Reach, Task, Toll, said
-from mlagents.conformance.world import World
+from mlagents.conformance.task_env import TaskEnv
+from mlagents.conformance.tasks import (
+    CoinTask,
+    CopyTask,
+    InterruptionTask,
+    MaskedBandit,
+    ReachTask,
+    Task,
+    TwoStepTask,
+    binary_action,
+)
+from mlagents.conformance.training import (
+    EVAL_AGENTS,
+    TRAIN_AGENTS,
+    env_action,
+    evaluate,
+    policy_input,
+    train,
+    trained_trainer,
+)
 from mlagents_envs.base_env import ActionSpec
 
-SHARE = 0.7  # of the way from chance to the best that must be gone
-DEVIATIONS = 4.5  # of a mean of coins, that still pass as chance
+MIN_SCORE = 0.7  # 0 is a random policy, 1 the best one
+MAX_DEVIATIONS = 4.5  # standard deviations above 1/2 at which guessed coins are no longer luck
 
 
-def it_learns_to_say_back_what_it_sees(subject: Subject, actions: ActionSpec) -> str:
-    """Learn which choice is shown to each branch, and which number."""
-    return _learns(subject, Echo(actions), rows=8000, ticks=4)
+def it_learns_to_copy_the_observation(subject: Subject, actions: ActionSpec) -> str:
+    """Learn to output the action that the observation shows; see CopyTask."""
+    return _require_learned(subject, CopyTask(actions), rows=8000, ticks=4)
 
 
-def it_learns_which_allowed_choice_is_best(subject: Subject, actions: ActionSpec) -> str:
-    """Learn the order of four choices of which only some are allowed at a time."""
-    return _learns(subject, Arms(), rows=6000, ticks=16)
+def it_learns_the_best_allowed_action(subject: Subject, actions: ActionSpec) -> str:
+    """Learn the order of four actions of which only some are allowed at a time; see MaskedBandit."""
+    return _require_learned(subject, MaskedBandit(), rows=6000, ticks=16)
 
 
-def it_learns_to_reach_a_place(subject: Subject, actions: ActionSpec) -> str:
-    """Learn to walk to the middle of a line, whose steps follow from each other."""
-    return _learns(subject, Reach(actions), rows=8000, ticks=Reach.STEPS)
+def it_learns_to_reach_a_target(subject: Subject, actions: ActionSpec) -> str:
+    """Learn to walk to the middle of a line in several steps; see ReachTask."""
+    return _require_learned(subject, ReachTask(actions), rows=8000, ticks=ReachTask.STEPS)
 
 
-def nothing_is_learnt_where_there_is_nothing_to_learn(subject: Subject, actions: ActionSpec) -> str:
-    """Guess a coin that nobody sees: a score above chance would mean that the kit, or the trainer, peeps."""
-    task = Coin(actions)
+def nothing_is_learned_from_random_rewards(subject: Subject, actions: ActionSpec) -> str:
+    """Guess an unobserved coin: a reward above 1/2 would mean that hidden state leaks to the trainer."""
+    task = CoinTask(actions)
     trainer = subject.trainer(task.spec)
-    world = World(task, AGENTS, seed=subject.seed)
-    train(trainer, world, 4000)
-    tosses = np.concatenate(world.rewards)
-    during, after = float(tosses.mean()), score(trainer, task, ticks=16)
-    if during > _luck(len(tosses)) or after > _luck(16 * PLAYERS):
-        raise Fault(
-            f"a coin that nobody sees is guessed half of the time, but {during:.3f} of it was while learning and "
-            f"{after:.3f} after; usually more of the world reaches the trainer than what its agents see"
+    env = TaskEnv(task, TRAIN_AGENTS, seed=subject.seed)
+    train(trainer, env, 4000)
+    rewards = np.concatenate(env.rewards)
+    during, after = float(rewards.mean()), evaluate(trainer, task, ticks=16)
+    if during > _largest_luck(len(rewards)) or after > _largest_luck(16 * EVAL_AGENTS):
+        raise ConformanceError(
+            f"an unobserved coin must be guessed right half of the time, but the share was {during:.3f} during "
+            f"training and {after:.3f} after; usually the trainer gets more than the agents' observations"
         )
-    return f"{after:.2f} where chance is {task.chance:.2f}"
+    return f"mean reward {after:.2f}, a random policy's is {task.random_reward:.2f}"
 
 
-def an_interruption_is_told_from_a_termination(subject: Subject, actions: ActionSpec) -> None:
-    """Learn a task whose better choice is interrupted; see Toll."""
-    task = Toll(actions)
-    trainer = learned(subject, task, 6000)
+def an_interruption_is_not_a_termination(subject: Subject, actions: ActionSpec) -> None:
+    """Learn a task whose better action ends the episode by an interruption; see InterruptionTask."""
+    task = InterruptionTask(actions)
+    trainer = trained_trainer(subject, task, 6000)
     state = np.array([[0], [1]])
-    input = question(task.seen(state), task.allowed(state))
-    terminates = said(told(trainer.policy, trainer.policy.act(input, explore=False).action)) == state[:, 0]
+    input = policy_input(task.observe(state), task.allowed(state))
+    output = trainer.policy.act(input, explore=False)
+    terminates = binary_action(env_action(trainer.policy, output.action)) == state[:, 0]
     if terminates.any():
-        raise Fault(
-            "what follows an interruption counts and what follows a termination does not, so the choice that is "
-            "interrupted is better (3.75 against 1), but the one that terminates was learnt; usually `done` is taken "
-            "without `interrupted`, or neither is looked at"
+        raise ConformanceError(
+            "the return goes on after an interruption and stops at a termination, so the action that interrupts is "
+            "better (3.75 against 1), but the one that terminates was learned; usually `done` is used without "
+            "`interrupted`, or neither is used"
         )
 
 
-def the_next_value_is_that_of_the_best_choice_there(subject: Subject, actions: ActionSpec) -> None:
-    """Learn a task in which the next state's best choice is never that of the present one; see Fork."""
-    task = Fork()
-    trainer = learned(subject, task, 8000)
+def the_value_target_uses_the_next_states_best_action(subject: Subject, actions: ActionSpec) -> None:
+    """Learn a task in which the best action of the next state is never that of the present one; see TwoStepTask."""
+    task = TwoStepTask()
+    trainer = trained_trainer(subject, task, 8000)
     state = np.arange(3)[:, None]
-    input = question(task.seen(state), task.allowed(state))
-    start, hill, plain = trainer.policy.act(input, explore=False).action.discrete[:, 0].tolist()
-    if hill != 2 or plain == 2:
-        raise Fault(
-            f"where an episode ends with the next reward, the better choice must be learnt, but choices {hill} and "
-            f"{plain} were instead of 2, and 0 or 1; usually it learns too slowly for 8000 rows: see --config"
+    input = policy_input(task.observe(state), task.allowed(state))
+    first, left, right = trainer.policy.act(input, explore=False).action.discrete[:, 0].tolist()
+    if left != 2 or right == 2:
+        raise ConformanceError(
+            f"in states whose every action ends the episode, action 2, and 0 or 1, must be learned, but {left} and "
+            f"{right} were; usually learning is too slow for 8000 rows: see --config"
         )
-    if start != 0:
-        raise Fault(
-            f"choice 0 leads to a state whose best choice gives 0, choice 1 to one whose best gives -0.4, but choice "
-            f"{start} was learnt; usually the target takes the next state's value at the choice made now"
+    if first != 0:
+        raise ConformanceError(
+            "action 0 leads to a state whose best action gives 0, action 1 to one whose best gives -0.4, but action "
+            f"{first} was learned; usually the target takes the next state's value at the present action"
         )
 
 
-def _luck(tosses: int) -> float:
-    """Return the largest share of coins that may be guessed by chance."""
-    return 0.5 + DEVIATIONS * 0.5 / math.sqrt(tosses)
+def _largest_luck(tosses: int) -> float:
+    """Return the largest share of coins that may be guessed right by luck."""
+    return 0.5 + MAX_DEVIATIONS * 0.5 / math.sqrt(tosses)
 
 
-def _learns(subject: Subject, task: Task, *, rows: int, ticks: int) -> str:
-    """Raise Fault if a task is not learnt within `rows`; ticks: of play, after training."""
-    trainer = learned(subject, task, rows)
-    got = score(trainer, task, ticks=ticks)
-    share = (got - task.chance) / (task.best - task.chance)
-    if not share >= SHARE:
-        raise Fault(
-            f"within {rows} rows it must learn {SHARE:.0%} of what lies between chance ({task.chance:.2f}) and the "
-            f"best ({task.best:.2f}), but it scored {got:.2f}, which is {share:.0%}; usually a loss has the wrong "
-            "sign, or actions and rewards of different rows are put together; or it is only slow: see --config"
+def _require_learned(subject: Subject, task: Task, *, rows: int, ticks: int) -> str:
+    """Raise ConformanceError if a task is not learned within `rows`; ticks: of the evaluation."""
+    trainer = trained_trainer(subject, task, rows)
+    reward = evaluate(trainer, task, ticks=ticks)
+    score = (reward - task.random_reward) / (task.best_reward - task.random_reward)
+    if not score >= MIN_SCORE:
+        raise ConformanceError(
+            f"within {rows} rows the mean reward must rise {MIN_SCORE:.0%} of the way from a random policy's "
+            f"({task.random_reward:.2f}) to the best ({task.best_reward:.2f}), but it is {reward:.2f}, which is "
+            f"{score:.0%}; usually a loss has the wrong sign, or actions and rewards of different rows are combined; "
+            "or learning is only slow: see --config"
         )
-    return f"{share:.0%} of what there was to learn"
+    return f"{score:.0%} of the way from a random policy to the best"

@@ -1,4 +1,4 @@
-"""All checks of a trainer, one after the other or in several processes; one that fails is in no other's way."""
+"""Run all checks of a trainer, in this process or in several."""
 
 from __future__ import annotations
 
@@ -15,91 +15,90 @@ import torch
 
 from mlagents.conformance import checks
 from mlagents.conformance.check import Check
-from mlagents.conformance.fault import Fault, NotTaken
+from mlagents.conformance.errors import ConformanceError, NotApplicable
 
-Verdict = Literal["ok", "FAULT", "not taken"]
+Verdict = Literal["ok", "FAILED", "skipped"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a check."""
+    """The result of a check."""
 
     check: str
     verdict: Verdict
     seconds: float
-    said: str
+    detail: str  # why it failed or was skipped, or a remark
 
 
 @dataclass(frozen=True)
-class Order:
-    """Which checks of which trainer; it travels to other processes, where trainers that were loaded here do not."""
+class CheckRequest:
+    """Which checks of which trainer. It can be pickled; checks cannot, because trainers of plug-in files cannot."""
 
     name: str
     plugins: tuple[str, ...] = ()
     config: str | Path | None = None
     seed: int = 0
-    only: str = ""  # a part of the sentences of those that are meant; empty for all
+    only: str = ""  # a part of the names of the checks to run; empty for all
 
     def checks(self) -> list[Check]:
-        """Return them; raises PluginError or SettingsError if the trainer cannot be used."""
+        """Return the checks; raises PluginError or SettingsError if the trainer cannot be used."""
         every = checks(self.name, plugins=self.plugins, config=self.config, seed=self.seed)
         return [check for check in every if self.only.lower() in str(check).lower()]
 
 
-def done(check: Check) -> Result:
-    """Do a check."""
+def run_check(check: Check) -> Result:
+    """Run one check."""
     begin = time.perf_counter()
     verdict: Verdict = "ok"
     try:
-        said = check() or ""
-    except NotTaken as error:
-        verdict, said = "not taken", str(error)
-    except Fault as error:
-        verdict, said = "FAULT", str(error)
-    return Result(str(check), verdict, time.perf_counter() - begin, said)
+        detail = check() or ""
+    except NotApplicable as error:
+        verdict, detail = "skipped", str(error)
+    except ConformanceError as error:
+        verdict, detail = "FAILED", str(error)
+    return Result(str(check), verdict, time.perf_counter() - begin, detail)
 
 
-def results(order: Order, *, processes: int = 2) -> Iterator[Result]:
-    """Do all checks, and yield what came of each as soon as it is known.
+def run_checks(request: CheckRequest, *, processes: int = 2) -> Iterator[Result]:
+    """Run all checks, and yield each result as soon as it is there.
 
-    A check that ends its process is a fault too: those that are left are done in one process, a new one for each end.
+    A check that ends its process has failed too; the remaining ones then run in one process, a new one after each end.
     """
-    ordered = order.checks()
+    requested = request.checks()
     if processes < 2:
-        yield from map(done, ordered)
+        yield from map(run_check, requested)
         return
-    left = list(range(len(ordered)))
+    left = list(range(len(requested)))
     while left:
-        with _pool(order, processes) as pool:
-            waiting = {pool.submit(_numbered, number): number for number in left}
+        with _pool(request, processes) as pool:
+            waiting = {pool.submit(_run_numbered, number): number for number in left}
             for future in as_completed(waiting):
                 if not isinstance(future.exception(), BrokenProcessPool):
                     left.remove(waiting[future])
                     yield future.result()
-        if left and processes == 1:  # in one process, checks are done in their order
-            yield Result(str(ordered[left.pop(0)]), "FAULT", 0.0, "it must return, but it ended the whole process")
+        if left and processes == 1:  # one process runs the checks in order, so the first one left ended it
+            yield Result(str(requested[left.pop(0)]), "FAILED", 0.0, "it must return, but it ended the whole process")
         processes = 1
 
 
-def _pool(order: Order, processes: int) -> ProcessPoolExecutor:
+def _pool(request: CheckRequest, processes: int) -> ProcessPoolExecutor:
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, spawn, initializer=_begin, initargs=(order,))
+    return ProcessPoolExecutor(processes, spawn, initializer=_begin, initargs=(request,))
 
 
-_ORDERED: list[Check] = []  # in a process that does checks: all of them, loaded once
+_REQUESTED: list[Check] = []  # in a worker process: all checks, loaded once
 
 
-def _begin(order: Order) -> None:
+def _begin(request: CheckRequest) -> None:
     torch.set_num_threads(1)
-    _ORDERED[:] = order.checks()
+    _REQUESTED[:] = request.checks()
 
 
-def _numbered(number: int) -> Result:
-    return done(_ORDERED[number])
+def _run_numbered(number: int) -> Result:
+    return run_check(_REQUESTED[number])
 
 
-def summary(found: Sequence[Result]) -> str:
-    """Return how many checks passed, failed and did not apply."""
-    count = {verdict: sum(result.verdict == verdict for result in found) for verdict in ("ok", "FAULT", "not taken")}
-    faults = f"{count['FAULT']} {'fault' if count['FAULT'] == 1 else 'faults'}"
-    return f"{count['ok']} ok, {faults}, {count['not taken']} not taken"
+def summary(results: Sequence[Result]) -> str:
+    """Return how many checks passed, failed and were skipped."""
+    count = {verdict: sum(result.verdict == verdict for result in results) for verdict in ("ok", "FAILED", "skipped")}
+    return f"{count['ok']} ok, {count['FAILED']} failed, {count['skipped']} skipped"

@@ -1,4 +1,4 @@
-"""The trainer that is checked: how one is made, and which kinds of actions it is asked to learn."""
+"""The trainer under test: how it is built, and the action spaces it is checked with."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ OFF_POLICY = {
     "batch_size": 32, "buffer_size": 4000, "buffer_init_steps": 64, "learning_rate": 3e-3, "steps_per_update": 8.0,
     "tau": 0.05,
 }  # fmt: skip
-PATIENCE = 3000  # rows that a check waits for a trainer to learn at all
-MAX_STEPS = 40_000  # where schedules end: no check takes half as many rows, so none learns at a rate of nothing
+MAX_WARM_UP = 3000  # rows that a check waits for the first update
+MAX_STEPS = 40_000  # end of schedules: more than twice the rows of any check, so no learning rate decays to 0
 
 
 @dataclass(frozen=True)
 class Space:
-    """A kind of actions, and its name in a report."""
+    """An action space, and its name in a report."""
 
     name: str
     actions: ActionSpec
@@ -44,63 +44,64 @@ TWO_BRANCHES = Space("two branches", ActionSpec.create_discrete((3, 2)))
 THREE_BRANCHES = Space("three branches", ActionSpec.create_discrete((2, 4, 3)))
 CONTINUOUS = Space("continuous", ActionSpec.create_continuous(2))
 HYBRID = Space("hybrid", ActionSpec(1, (3, 2)))
-CHOICES = (ONE_BRANCH, TWO_BRANCHES, THREE_BRANCHES)
-ALL = (*CHOICES, CONTINUOUS, HYBRID)
-KINDS = (TWO_BRANCHES, CONTINUOUS, HYBRID)
-NO_MATTER = Space("", ActionSpec(0, ()))  # for checks to which actions do not matter
+DISCRETE_SPACES = (ONE_BRANCH, TWO_BRANCHES, THREE_BRANCHES)
+SPACES = (*DISCRETE_SPACES, CONTINUOUS, HYBRID)
+MAIN_SPACES = (TWO_BRANCHES, CONTINUOUS, HYBRID)
+ANY_SPACE = Space("", ActionSpec(0, ()))  # for checks that do not use actions
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A trainer under its name, with small batches and large steps, so that tiny tasks are learnt in seconds."""
+    """A trainer with small batches and a high learning rate, so that tiny tasks are learned in seconds."""
 
     kind: Kind
-    given: Mapping[str, Any] = field(default_factory=dict)  # hyperparameters that replace the kit's own
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # hyperparameters that replace the defaults above
     seed: int = 0
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the trainer says it can learn."""
-        said: Capabilities = getattr(self.kind.trainer(), "capabilities", Capabilities())
-        return said
+        """The trainer's declared capabilities."""
+        capabilities: Capabilities = getattr(self.kind.trainer(), "capabilities", Capabilities())
+        return capabilities
 
     @property
     def folder(self) -> Path:
-        """Where the trainer's file lies."""
+        """The folder of the trainer's source file."""
         return Path(inspect.getsourcefile(self.kind.trainer()) or ".").absolute().parent
 
     def lacks(self, actions: ActionSpec) -> str | None:
-        """Return what the trainer says it does not take of these actions, None if it takes them."""
+        """Return what `capabilities` excludes of this action space, None if nothing."""
         return self.capabilities.lacks(Needs.of_actions(actions))
 
     def settings(self) -> HyperparamSettings:
-        """Return the trainer's defaults, then those of the kit that it has and admits, then what was given."""
+        """Return the trainer's defaults, then ON_POLICY or OFF_POLICY where it has and allows them, then overrides."""
         kind = self.kind.settings
-        mine: Mapping[str, float] = OFF_POLICY if issubclass(kind, OffPolicyHyperparamSettings) else ON_POLICY
-        chosen = dict(self.given)
-        for name, value in {**mine, "save_replay_buffer": True}.items():
-            if name in kind.model_fields and name not in chosen and _admits(kind, {**chosen, name: value}):
+        small: Mapping[str, float] = OFF_POLICY if issubclass(kind, OffPolicyHyperparamSettings) else ON_POLICY
+        chosen = dict(self.overrides)
+        for name, value in {**small, "save_replay_buffer": True}.items():
+            if name in kind.model_fields and name not in chosen and _allows(kind, {**chosen, name: value}):
                 chosen[name] = value
         return kind(**chosen)
 
     def warm_up(self) -> int:
-        """Return the rows that come home before it first learns, as its settings say it; PATIENCE at most."""
+        """Return the rows before the first update according to the settings, at most MAX_WARM_UP."""
         settings = self.settings()
         rows = settings.buffer_size
         if isinstance(settings, OffPolicyHyperparamSettings):
             rows = max(settings.batch_size, settings.buffer_init_steps)
-        return min(rows, PATIENCE)
+        return min(rows, MAX_WARM_UP)
 
     def trainer(
         self, spec: BehaviorSpec, *, gamma: float = 0.9, normalize: bool = False, deterministic: bool = False,
         seed: int = 0,
     ) -> Trainer:  # fmt: skip
-        """Return a new trainer. seed: which of several; torch's numbers go on from there."""
+        """Return a new trainer. seed: added to the subject's own."""
         generator = torch.Generator().manual_seed(1000 * self.seed + seed)
-        said = {"hidden_units": 32, "normalize": normalize, "deterministic": deterministic}
+        network = {"hidden_units": 32, "normalize": normalize, "deterministic": deterministic}
         signals: list[Any] = [Extrinsic(gamma=gamma, strength=1.0)]
-        setup = TrainerSetup(spec, NetworkSettings.model_validate(said), signals, MAX_STEPS, generator=generator)
-        return construct(self.kind.trainer(), setup, self.settings())
+        setup = TrainerSetup(spec, NetworkSettings.model_validate(network), signals, MAX_STEPS, generator=generator)
+        trainer: Trainer = construct(self.kind.trainer(), setup, self.settings())
+        return trainer
 
 
 def find_subject(catalog: Catalog, name: str, *, config: str | Path | None = None, seed: int = 0) -> Subject:
@@ -110,30 +111,32 @@ def find_subject(catalog: Catalog, name: str, *, config: str | Path | None = Non
         names = catalog.names()
         raise _mistake(f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}")
     if not is_built(name):
-        raise _mistake(f"'{name}' has settings only: there is no trainer to check yet")
-    given = {} if config is None else _hyperparameters(catalog, name, str(config))
-    return Subject(kind, given, seed)
+        built = ", ".join(filter(is_built, catalog.names()))
+        raise _mistake(f"'{name}' has settings only, there is no trainer to check yet; choose one of: {built}")
+    overrides = {} if config is None else _hyperparameters(catalog, name, str(config))
+    return Subject(kind, overrides, seed)
 
 
 def _hyperparameters(catalog: Catalog, name: str, config: str) -> dict[str, Any]:
-    """Return what a YAML file says for the first behavior of this trainer."""
+    """Return the hyperparameters of the first behavior of a YAML file that has this trainer_type."""
     options, _ = load(config, {"": {"plugins": list(catalog.files)}})
     entries = [*options.behaviors.values(), options.default_settings]
     for entry in entries:
         if entry is not None and entry.trainer_type == name:
-            said = entry.hyperparameters
-            return {key: getattr(said, key) for key in said.model_fields_set}
-    raise _mistake(f"none of them has the trainer_type '{name}'", where=config, key="behaviors")
+            given = entry.hyperparameters
+            return {key: getattr(given, key) for key in given.model_fields_set}
+    message = f"no behavior has the trainer_type '{name}'; give one of them this trainer_type"
+    raise _mistake(message, where=config, key="behaviors")
 
 
 def _mistake(message: str, *, where: str = "", key: str = "") -> SettingsError:
     return SettingsError([Mistake(0, 0, where, key, message)])
 
 
-def _admits(kind: type[HyperparamSettings], given: Mapping[str, Any]) -> bool:
-    """Would these settings be taken, but for those that are missing?"""
+def _allows(kind: type[HyperparamSettings], values: Mapping[str, Any]) -> bool:
+    """Are these settings valid, apart from missing ones?"""
     try:
-        kind(**given)
+        kind(**values)
     except ValidationError as error:
         return all(problem["type"] == "missing" for problem in error.errors())
     return True

@@ -10,7 +10,7 @@ from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import PPOSettings
 from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
-from mlagents.conformance.keeping import difference
+from mlagents.conformance.persistence import difference
 from mlagents.envs.steps import StepBatch
 from mlagents.export.export import dry_run
 from mlagents.nn.settings import NetworkSettings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlagents.conformance import NotTaken
+from mlagents.conformance import NotApplicable
 from mlagents.conformance.check import Check
 from mlagents.conformance.subject import Subject
 from mlagents.plugins.catalog import Kind
@@ -16,7 +16,7 @@ def ask():
         subject = Subject(Kind(trainer.__name__, "a test", trainer.Settings, lambda: trainer), seed=seed)
         try:
             return Check(question, subject, space)()
-        except NotTaken as error:
+        except NotApplicable as error:
             raise AssertionError("the question was not asked") from error
 
     return asked

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from mlagents.conformance import command
-from mlagents.conformance.runner import Order, results
+from mlagents.conformance.runner import CheckRequest, run_checks
 from mlagents.plugins.catalog import Catalog
 
 FRAGILE = """
@@ -29,7 +29,7 @@ class FragileTrainer(PPOTrainer):
 
 @pytest.fixture
 def check(monkeypatch, capsys):
-    """A function that runs the command in this process and returns its exit status and what it said."""
+    """A function that runs the command in this process and returns its exit status and its output."""
     monkeypatch.setattr(command, "PROCESSES", 1)
 
     def run(*words):
@@ -52,46 +52,46 @@ def fragile(tmp_path):
 
 
 def test_a_line_per_check_and_a_summary(check):
-    status, told = check("ppo", "--only", "Setting")
+    status, output = check("ppo", "--only", "Setting")
     assert status == 0
-    lines = told.out.splitlines()
+    lines = output.out.splitlines()
     assert len(lines) == 5
     assert all(line.startswith("ok ") for line in lines[:3])
-    assert lines[-1].startswith("ppo: 3 ok, 0 faults, 0 not taken, in ")
+    assert lines[-1].startswith("ppo: 3 ok, 0 failed, 0 skipped, in ")
 
 
 def test_a_fault_is_the_exit_status_and_stands_in_the_report(check, fragile, tmp_path):
     report = tmp_path / "report.json"
-    status, told = check("fragile", "--plugin", fragile, "--only", "a resumed", "--json", report)
+    status, output = check("fragile", "--plugin", fragile, "--only", "a resumed", "--json", report)
     assert status == 1
-    assert "FAULT" in told.out
-    assert f"RuntimeError: not now ({fragile}, line 15)" in told.out
-    assert "fragile: 0 ok, 1 fault, 2 not taken" in told.out
-    said = json.loads(report.read_text())
-    assert said["faulty"] is True
-    assert said["trainer"] == "fragile"
-    verdicts = {result["check"]: result["verdict"] for result in said["results"]}
-    assert verdicts["a resumed trainer equals one that never stopped (continuous)"] == "FAULT"
-    assert verdicts["a resumed trainer equals one that never stopped (hybrid)"] == "not taken"
+    assert "FAILED" in output.out
+    assert f"RuntimeError: not now ({fragile}, line 15)" in output.out
+    assert "fragile: 0 ok, 1 failed, 2 skipped" in output.out
+    written = json.loads(report.read_text())
+    assert written["failed"] is True
+    assert written["trainer"] == "fragile"
+    verdicts = {result["check"]: result["verdict"] for result in written["results"]}
+    assert verdicts["a resumed trainer equals one that never stopped (continuous)"] == "FAILED"
+    assert verdicts["a resumed trainer equals one that never stopped (hybrid)"] == "skipped"
 
 
 def test_a_check_that_ends_its_process_is_a_fault_and_the_others_go_on(fragile):
-    order = Order("fragile", (str(fragile),), only="we")  # weights, answers, and settings as they were
-    found = {result.check: result for result in results(order, processes=2)}
+    order = CheckRequest("fragile", (str(fragile),), only=" g")  # gives, gets, greedy
+    found = {result.check: result for result in run_checks(order, processes=2)}
     assert set(found) == {str(check) for check in order.checks()}
-    broken = found.pop("the same seed makes the same weights (continuous)")
-    assert broken.verdict == "FAULT"
-    assert "it ended the whole process" in broken.said
-    assert found["earlier questions change no answer (continuous)"].verdict == "ok"
-    assert {result.verdict for result in found.values()} == {"ok", "not taken"}
+    broken = found.pop("the same seed gives the same weights (continuous)")
+    assert broken.verdict == "FAILED"
+    assert "it ended the whole process" in broken.detail
+    assert found["every agent gets its own action (continuous)"].verdict == "ok"
+    assert {result.verdict for result in found.values()} == {"ok", "skipped"}
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["pppo"], "'pppo' is no known trainer, did you mean 'ppo'?"),
-        (["ppo", "--only", "zebra"], "--only: no check has 'zebra' in its sentence"),
-        (["ppo", "--config", "{folder}/other.yaml"], "none of them has the trainer_type 'ppo'"),
+        (["ppo", "--only", "zebra"], "--only: no check has 'zebra' in its name"),
+        (["ppo", "--config", "{folder}/other.yaml"], "no behavior has the trainer_type 'ppo'"),
         (["ppo", "--only", "misspelt", "--config", "{folder}/wrong.yaml"], "unknown key, did you mean 'batch_size'"),
         (["ppo", "--only", "unknown setting", "--json", "{folder}/no/such.json"], "cannot be written"),
     ],
@@ -99,14 +99,14 @@ def test_a_check_that_ends_its_process_is_a_fault_and_the_others_go_on(fragile):
 def test_a_mistake_is_told_in_a_sentence(check, tmp_path, words, sentence):
     (tmp_path / "other.yaml").write_text("behaviors: {B: {trainer_type: sac}}")
     (tmp_path / "wrong.yaml").write_text("behaviors: {B: {trainer_type: ppo, hyperparameters: {batch_sise: 2}}}")
-    status, told = check(*(word.format(folder=tmp_path) for word in words))
+    status, output = check(*(word.format(folder=tmp_path) for word in words))
     assert status == 2
-    assert sentence in told.err
+    assert sentence in output.err
 
 
 def test_a_plugin_that_does_not_load_is_told_with_its_line(check, tmp_path):
     file = tmp_path / "bad.py"
     file.write_text("\n\nraise ValueError('no')\n")
-    status, told = check("bad", "--plugin", file)
+    status, output = check("bad", "--plugin", file)
     assert status != 0
-    assert "bad" in told.err
+    assert "bad" in output.err

@@ -1,4 +1,4 @@
-"""The trainers of the house pass every check, and checks behave as tests should."""
+"""The built-in trainers pass every check, and checks behave as tests should."""
 
 import subprocess
 import sys
@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from mlagents.conformance import Fault, NotTaken, checks
-from mlagents.conformance.keeping import difference
-from mlagents.conformance.lesson import train
-from mlagents.conformance.subject import ALL, CONTINUOUS, ONE_BRANCH, TWO_BRANCHES, find_subject
-from mlagents.conformance.tasks import Arms, Coin, Echo, Fork, Reach, Toll, said
-from mlagents.conformance.world import World
+from mlagents.conformance import ConformanceError, NotApplicable, checks
+from mlagents.conformance.persistence import difference
+from mlagents.conformance.subject import CONTINUOUS, ONE_BRANCH, SPACES, TWO_BRANCHES, find_subject
+from mlagents.conformance.task_env import TaskEnv
+from mlagents.conformance.tasks import (
+    CoinTask,
+    CopyTask,
+    InterruptionTask,
+    MaskedBandit,
+    ReachTask,
+    TwoStepTask,
+    binary_action,
+)
+from mlagents.conformance.training import train
 from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.settings.mistakes import SettingsError
 from mlagents_envs.base_env import ActionTuple
@@ -34,10 +42,10 @@ class BrokenTrainer(PPOTrainer):
 
 
 @pytest.mark.parametrize("check", [check for name in NAMES for check in checks(name)], ids=lambda check: f"{check}")
-def test_the_trainers_of_the_house_conform(check):
+def test_the_built_in_trainers_conform(check):
     try:
         check()
-    except NotTaken:
+    except NotApplicable:
         assert check.subject.kind.name == "dqn"
         assert check.space.actions.continuous_size
 
@@ -50,14 +58,14 @@ def found(name, words, **options):
 def test_checks_are_sentences_and_none_occurs_twice():
     sentences = [str(check) for check in checks("ppo")]
     assert len(set(sentences)) == len(sentences)
-    assert "it learns to reach a place (continuous)" in sentences
-    assert "an unknown setting is refused" in sentences
+    assert "it learns to reach a target (continuous)" in sentences
+    assert "an unknown setting is an error" in sentences
 
 
 def test_what_a_trainer_does_not_take_is_a_skipped_test():
     pytest.importorskip("mlagents_trainer_plugin")
-    with pytest.raises(NotTaken, match="does not take continuous actions"):
-        found("dqn", "a tick in which nobody asks is answered (continuous)")()
+    with pytest.raises(NotApplicable, match="exclude continuous actions"):
+        found("dqn", "an empty batch is accepted (continuous)")()
 
 
 def test_a_plugins_own_test_file_runs_under_pytest_and_loads_nothing_before_it_must(tmp_path):
@@ -71,7 +79,7 @@ def test_a_plugins_own_test_file_runs_under_pytest_and_loads_nothing_before_it_m
         "@pytest.mark.parametrize('check', checks('choosy', plugins=['choosy.py']), ids=str)\n"
         "def test_conforms(check):\n    check()\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-k", "nobody or setting", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "empty or setting", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 passed, 1 skipped" in done.stdout or "5 passed, 1 skipped" in done.stdout, done.stdout
@@ -88,16 +96,16 @@ def test_importing_the_kit_loads_neither_pytest_nor_torch():
 def test_a_crash_is_a_fault_with_the_line_of_the_plugin(tmp_path):
     file = tmp_path / "broken.py"
     file.write_text(BROKEN)
-    with pytest.raises(Fault, match=r"AttributeError: .*no_such_thing.*broken\.py, line 7"):
-        found("broken", "it learns to reach a place (one branch)", plugins=[str(file)])()
-    with pytest.raises(Fault, match=r"TypeError: .*broken\.py, line 8"):  # not that of the template, which it called
-        found("broken", "it learns to reach a place (continuous)", plugins=[str(file)])()
+    with pytest.raises(ConformanceError, match=r"AttributeError: .*no_such_thing.*broken\.py, line 7"):
+        found("broken", "it learns to reach a target (one branch)", plugins=[str(file)])()
+    with pytest.raises(ConformanceError, match=r"TypeError: .*broken\.py, line 8"):  # not that of the template, which it called
+        found("broken", "it learns to reach a target (continuous)", plugins=[str(file)])()
 
 
 def test_a_check_leaves_random_numbers_and_threads_as_they_were():
     torch.manual_seed(5)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
-    found("ppo", "a tick in which nobody asks is answered (hybrid)")()
+    found("ppo", "an empty batch is accepted (hybrid)")()
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
 
@@ -105,11 +113,11 @@ def test_a_check_leaves_random_numbers_and_threads_as_they_were():
 def test_a_configuration_replaces_the_kits_own_hyperparameters(tmp_path):
     file = tmp_path / "slow.yaml"
     file.write_text("behaviors: {B: {trainer_type: ppo, hyperparameters: {learning_rate: 1.0e-9, num_epoch: 2}}}")
-    check = found("ppo", "it learns to say back what it sees (continuous)", config=file)
+    check = found("ppo", "it learns to copy the observation (continuous)", config=file)
     assert check.subject.settings().learning_rate == 1e-9
     assert check.subject.settings().num_epoch == 2
     assert check.subject.settings().buffer_size == 256
-    with pytest.raises(Fault, match="or it is only slow: see --config"):
+    with pytest.raises(ConformanceError, match="or learning is only slow: see --config"):
         check()
 
 
@@ -117,11 +125,11 @@ def test_a_configuration_replaces_the_kits_own_hyperparameters(tmp_path):
 def test_a_larger_buffer_is_waited_for_but_not_forever(tmp_path, size, passes):
     file = tmp_path / "large.yaml"
     file.write_text(f"behaviors: {{B: {{trainer_type: ppo, hyperparameters: {{buffer_size: {size}}}}}}}")
-    check = found("ppo", "agents may come and go (continuous)", config=file)
+    check = found("ppo", "agents may join and leave at any tick (continuous)", config=file)
     if passes:
         check()
     else:
-        with pytest.raises(Fault, match="batch_size and buffer_size are larger than that"):
+        with pytest.raises(ConformanceError, match="batch_size or buffer_size exceeds that number"):
             check()
 
 
@@ -155,14 +163,14 @@ def test_a_plugin_that_does_not_load_is_refused_with_its_line(tmp_path):
         checks("bad", plugins=[str(file)])
 
 
-def answered(task, answer, ticks=400):
+def mean_reward(task, answer, ticks=400):
     """Return the mean reward of 64 agents whose answers are given by (state, allowed)."""
-    world = World(task, 64, seed=3)
-    world.begin()
+    env = TaskEnv(task, 64, seed=3)
+    env.reset()
     for _ in range(ticks):
-        state = world.state[world.asked]
-        world.step(answer(state, task.allowed(state)))
-    return float(np.concatenate(world.rewards).mean())
+        state = env.state[env.waiting]
+        env.step(answer(state, task.allowed(state)))
+    return float(np.concatenate(env.rewards).mean())
 
 
 def choice(column):
@@ -180,36 +188,36 @@ def number(column):
 @pytest.mark.parametrize(
     ("task", "knowing", "ignorant"),
     [
-        (Echo(ONE_BRANCH.actions), lambda s, _: choice(s[:, 0]), lambda s, _: choice(s[:, 0] * 0)),
-        (Echo(TWO_BRANCHES.actions), lambda s, _: choice(s[:, :2]), lambda s, _: choice(s[:, :2] * 0)),
-        (Echo(CONTINUOUS.actions), lambda s, _: number(s[:, :2]), lambda s, _: number(s[:, :2] * 0)),
-        (Arms(), lambda _, m: choice(3 - m[:, ::-1].argmax(1)), None),
-        (Reach(CONTINUOUS.actions), lambda s, _: number(np.column_stack([-s[:, :1] / 0.4, s[:, :1]]).clip(-1, 1)),
+        (CopyTask(ONE_BRANCH.actions), lambda s, _: choice(s[:, 0]), lambda s, _: choice(s[:, 0] * 0)),
+        (CopyTask(TWO_BRANCHES.actions), lambda s, _: choice(s[:, :2]), lambda s, _: choice(s[:, :2] * 0)),
+        (CopyTask(CONTINUOUS.actions), lambda s, _: number(s[:, :2]), lambda s, _: number(s[:, :2] * 0)),
+        (MaskedBandit(), lambda _, m: choice(3 - m[:, ::-1].argmax(1)), None),
+        (ReachTask(CONTINUOUS.actions), lambda s, _: number(np.column_stack([-s[:, :1] / 0.4, s[:, :1]]).clip(-1, 1)),
          lambda s, _: number(np.zeros((len(s), 2)))),
-        (Reach(ONE_BRANCH.actions), lambda s, _: choice(1 - np.sign(s[:, 0]) * (np.abs(s[:, 0]) > 0.2)),
+        (ReachTask(ONE_BRANCH.actions), lambda s, _: choice(1 - np.sign(s[:, 0]) * (np.abs(s[:, 0]) > 0.2)),
          lambda s, _: choice(np.ones(len(s)))),
-        (Coin(ONE_BRANCH.actions), lambda s, _: choice(s[:, 0] > 0), lambda s, _: choice(s[:, 0] * 0)),
-        (Toll(ONE_BRANCH.actions), lambda s, _: choice(1 - s[:, 0]), None),
-        (Fork(), lambda s, _: choice(np.array([0, 2, 0])[s[:, 0]]), None),
+        (CoinTask(ONE_BRANCH.actions), lambda s, _: choice(s[:, 0] > 0), lambda s, _: choice(s[:, 0] * 0)),
+        (InterruptionTask(ONE_BRANCH.actions), lambda s, _: choice(1 - s[:, 0]), None),
+        (TwoStepTask(), lambda s, _: choice(np.array([0, 2, 0])[s[:, 0]]), None),
     ],
 )  # fmt: skip
 def test_a_task_pays_what_it_says(task, knowing, ignorant):
-    assert answered(task, knowing) == pytest.approx(task.best, abs=0.012)
+    assert mean_reward(task, knowing) == pytest.approx(task.best_reward, abs=0.012)
     if ignorant is not None:
-        assert answered(task, ignorant) == pytest.approx(task.chance, abs=0.012)
+        assert mean_reward(task, ignorant) == pytest.approx(task.random_reward, abs=0.012)
 
 
-def test_what_an_answer_means_is_its_first_branch_or_the_sign_of_its_first_number():
-    assert said(choice([0, 1])).tolist() == [0, 1]
-    assert said(number([-0.1, 0.1])).tolist() == [0, 1]
+def test_a_binary_action_is_the_first_branch_or_the_sign_of_the_first_number():
+    assert binary_action(choice([0, 1])).tolist() == [0, 1]
+    assert binary_action(number([-0.1, 0.1])).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("agents", [1, 4, 64])
-def test_restless_agents_come_and_go_in_any_order_under_new_ids(agents):
-    task = Echo(ONE_BRANCH.actions, length=20.0)
-    world = World(task, agents, seed=1, restless=True, renew_ids=True)
+def test_irregular_agents_come_and_go_in_any_order_under_new_ids(agents):
+    task = CopyTask(ONE_BRANCH.actions, length=20.0)
+    env = TaskEnv(task, agents, seed=1, irregular=True, renew_ids=True)
     living, gone, left, orders = set(), set(), 0, 0
-    step = world.begin()
+    step = env.reset()
     for _ in range(300):
         ended, asks = step.agent[step.done].tolist(), step.agent[~step.done].tolist()
         assert step.done.tolist() == sorted(step.done.tolist(), reverse=True)
@@ -221,17 +229,17 @@ def test_restless_agents_come_and_go_in_any_order_under_new_ids(agents):
         living = (living | {*asks}) - gone
         orders += asks != sorted(asks)
         assert len(living) <= agents
-        step = world.step(choice(np.zeros(len(asks))))
+        step = env.step(choice(np.zeros(len(asks))))
     assert left > 2
     assert len(gone) > 5
     assert orders > 100 or agents == 1
 
 
 @pytest.mark.parametrize("agents", [1, 4, 64])
-def test_restless_agents_that_keep_their_ids_end_and_begin_again_at_once_or_later(agents):
-    task = Echo(ONE_BRANCH.actions, length=20.0)
-    world = World(task, agents, seed=1, restless=True)
-    step, living, away, at_once, later = world.begin(), set(), set(), 0, 0
+def test_irregular_agents_that_keep_their_ids_end_and_begin_again_at_once_or_later(agents):
+    task = CopyTask(ONE_BRANCH.actions, length=20.0)
+    env = TaskEnv(task, agents, seed=1, irregular=True)
+    step, living, away, at_once, later = env.reset(), set(), set(), 0, 0
     for _ in range(300):
         ended, asks = step.agent[step.done].tolist(), step.agent[~step.done].tolist()
         assert len(set(ended)) == len(ended) and len(set(asks)) == len(asks)
@@ -241,38 +249,38 @@ def test_restless_agents_that_keep_their_ids_end_and_begin_again_at_once_or_late
         later += len((away - set(ended)) & set(asks))
         away -= set(asks)
         living = (living | set(asks)) - away
-        step = world.step(choice(np.zeros(len(asks))))
+        step = env.step(choice(np.zeros(len(asks))))
     assert living | away == set(range(agents))
     assert at_once > 2 and later > 2
 
 
-@pytest.mark.parametrize("restless", [False, True])
-def test_training_is_the_same_whether_agents_keep_their_ids_or_not(restless):
+@pytest.mark.parametrize("irregular", [False, True])
+def test_training_is_the_same_whether_agents_keep_their_ids_or_not(irregular):
     def weights(renew_ids):
         torch.manual_seed(0)
-        task = Echo(ONE_BRANCH.actions, length=3.0)
+        task = CopyTask(ONE_BRANCH.actions, length=3.0)
         trainer = find_subject(Catalog(()), "ppo", config=None, seed=0).trainer(task.spec)
-        lesson = train(trainer, World(task, 1 if restless else 8, seed=2, restless=restless, renew_ids=renew_ids), 1500)
-        assert lesson.updates
+        result = train(trainer, TaskEnv(task, 1 if irregular else 8, seed=2, irregular=irregular, renew_ids=renew_ids), 1500)
+        assert result.updates
         return trainer.state_dict()
 
     assert difference(weights(False), weights(True)) is None
 
 
-@pytest.mark.parametrize(("space"), ALL)
-def test_a_world_refuses_answers_for_another_number_of_agents(space):
-    world = World(Echo(space.actions), 4, seed=0)
-    world.begin()
-    with pytest.raises(Fault, match=r"must have shape \(4, "):
-        world.step(space.actions.empty_action(3))
+@pytest.mark.parametrize(("space"), SPACES)
+def test_the_environment_refuses_answers_for_another_number_of_agents(space):
+    env = TaskEnv(CopyTask(space.actions), 4, seed=0)
+    env.reset()
+    with pytest.raises(ConformanceError, match=r"must have shape \(4, "):
+        env.step(space.actions.empty_action(3))
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
-    [(choice([3, 0]), "branch 0 has 3 choices, but choice 3"), (choice([0, -1]), "branch 0 has 3 choices")],
+    [(choice([3, 0]), "branch 0 has 3 actions, but action 3"), (choice([0, -1]), "branch 0 has 3 actions")],
 )
-def test_a_world_refuses_choices_that_do_not_exist(answer, words):
-    world = World(Echo(ONE_BRANCH.actions), 2, seed=0)
-    world.begin()
-    with pytest.raises(Fault, match=words):
-        world.step(answer)
+def test_the_environment_refuses_choices_that_do_not_exist(answer, words):
+    env = TaskEnv(CopyTask(ONE_BRANCH.actions), 2, seed=0)
+    env.reset()
+    with pytest.raises(ConformanceError, match=words):
+        env.step(answer)

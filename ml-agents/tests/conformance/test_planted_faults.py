@@ -8,9 +8,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from mlagents.api import Actions, PolicyInput, PPOTrainer
-from mlagents.conformance import Fault, acting, exporting, keeping, learning, promises
-from mlagents.conformance.subject import CONTINUOUS, HYBRID, NO_MATTER, ONE_BRANCH, TWO_BRANCHES
-from mlagents.conformance.tasks import Coin, said
+from mlagents.conformance import ConformanceError, acting, declarations, exporting, learning, persistence
+from mlagents.conformance.subject import ANY_SPACE, CONTINUOUS, HYBRID, ONE_BRANCH, TWO_BRANCHES
+from mlagents.conformance.tasks import CoinTask, binary_action
 
 dqn = pytest.importorskip("mlagents_trainer_plugin.dqn.dqn_trainer")
 DQNTrainer = dqn.DQNTrainer
@@ -99,21 +99,21 @@ def spoiled(trainer, habit):
 @pytest.mark.parametrize(
     ("habit", "question", "words"),
     [
-        (OneForAll, acting.every_agent_has_an_action_of_its_own, "must not all do the same"),
-        (Unmasked, acting.a_forbidden_choice_is_never_taken, "no forbidden choice may be taken"),
-        (MaskedOnlyWhenGreedy, acting.a_forbidden_choice_is_never_taken, "no forbidden choice may be taken"),
-        (AlwaysExploring, acting.inference_explores_nothing, "asked again with explore=False"),
-        (DeafToDeterministic, acting.inference_explores_nothing, "--deterministic has no effect"),
-        (Moody, acting.earlier_questions_change_no_answer, "all agents share it"),
-        (Moody, acting.an_agent_is_answered_as_if_it_were_alone, "state is shared between agents"),
-        (Gregarious, acting.an_agent_is_answered_as_if_it_were_alone, "over the whole batch"),
-        (Confused, acting.the_order_of_agents_changes_nothing, "in another order"),
-        (WrongHead, exporting.the_exported_deterministic_output_is_the_greedy_choice, "must be the greedy choice"),
-        (WrongHead, exporting.the_exported_sampled_output_is_distributed_like_the_policy, "how often a choice"),
+        (OneForAll, acting.every_agent_gets_its_own_action, "must not all get the same action"),
+        (Unmasked, acting.a_masked_action_is_never_taken, "a masked action must not be taken"),
+        (MaskedOnlyWhenGreedy, acting.a_masked_action_is_never_taken, "a masked action must not be taken"),
+        (AlwaysExploring, acting.inference_is_deterministic, "in another call with explore=False"),
+        (DeafToDeterministic, acting.inference_is_deterministic, "--deterministic has no effect"),
+        (Moody, acting.actions_do_not_depend_on_earlier_calls, "which all agents share"),
+        (Moody, acting.actions_do_not_depend_on_the_other_rows, "state is shared between agents"),
+        (Gregarious, acting.actions_do_not_depend_on_the_other_rows, "a statistic of the batch"),
+        (Confused, acting.actions_do_not_depend_on_the_order_of_rows, "in another order"),
+        (WrongHead, exporting.the_exported_deterministic_output_is_the_greedy_action, "must be the greedy actions"),
+        (WrongHead, exporting.the_exported_sampled_output_is_distributed_like_the_policy, "the frequency of an action"),
     ],
 )
 def test_a_bad_habit_of_a_policy_is_seen(ask, trainer, habit, question, words):
-    with pytest.raises(Fault, match=words):
+    with pytest.raises(ConformanceError, match=words):
         ask(spoiled(trainer, habit), question, TWO_BRANCHES)
     ask(trainer, question, TWO_BRANCHES)
 
@@ -122,13 +122,13 @@ def test_a_bad_habit_of_a_policy_is_seen(ask, trainer, habit, question, words):
 @pytest.mark.parametrize(
     ("habit", "question"),
     [
-        (OneForAll, acting.every_agent_has_an_action_of_its_own),
-        (AlwaysExploring, acting.inference_explores_nothing),
-        (Moody, acting.earlier_questions_change_no_answer),
+        (OneForAll, acting.every_agent_gets_its_own_action),
+        (AlwaysExploring, acting.inference_is_deterministic),
+        (Moody, acting.actions_do_not_depend_on_earlier_calls),
     ],
 )
 def test_a_bad_habit_is_seen_with_numbers_too(ask, habit, question, space):
-    with pytest.raises(Fault):
+    with pytest.raises(ConformanceError):
         ask(spoiled(PPOTrainer, habit), question, space)
     ask(PPOTrainer, question, space)
 
@@ -149,8 +149,8 @@ class AtTheTakenChoice(DQNTrainer):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("trainer", [AtTheGreedyChoice, AtTheTakenChoice])
 def test_a_next_value_at_the_present_choice_is_seen(ask, trainer, seed):
-    question = learning.the_next_value_is_that_of_the_best_choice_there
-    with pytest.raises(Fault, match="at the choice made now"):
+    question = learning.the_value_target_uses_the_next_states_best_action
+    with pytest.raises(ConformanceError, match="at the present action"):
         ask(trainer, question, ONE_BRANCH, seed)
 
 
@@ -189,8 +189,8 @@ class PPOThatStopsAtLimits(PPOTrainer):
     ],
 )
 def test_a_termination_taken_for_an_interruption_and_the_reverse_are_seen(ask, trainer, space, seed):
-    with pytest.raises(Fault, match="`done` is taken without `interrupted`"):
-        ask(trainer, learning.an_interruption_is_told_from_a_termination, space, seed)
+    with pytest.raises(ConformanceError, match="`done` is used without `interrupted`"):
+        ask(trainer, learning.an_interruption_is_not_a_termination, space, seed)
 
 
 def with_random_best(model):
@@ -215,10 +215,10 @@ def with_random_best(model):
 
 @pytest.mark.parametrize("trainer", [PPOTrainer, DQNTrainer])
 def test_a_deterministic_output_that_is_random_is_seen(ask, trainer, monkeypatch):
-    question, build = exporting.the_exported_deterministic_output_is_the_greedy_choice, exporting.build
+    question, build = exporting.the_exported_deterministic_output_is_the_greedy_action, exporting.build
     ask(trainer, question, TWO_BRANCHES)
     monkeypatch.setattr(exporting, "build", lambda policy: with_random_best(build(policy)))
-    with pytest.raises(Fault, match="usually it is drawn at random"):
+    with pytest.raises(ConformanceError, match="usually the output is sampled"):
         ask(trainer, question, TWO_BRANCHES)
 
 
@@ -252,13 +252,13 @@ class Arbitrary(PPOTrainer):
     [
         (Forgetful, "more rows"),
         (ForgetfulOfRemembered, "more rows"),
-        (ForgetfulOfSteps, "what is loaded must be what was saved"),
-        (Arbitrary, "plain containers only"),
+        (ForgetfulOfSteps, "the loaded state must equal the saved one"),
+        (Arbitrary, "only tensors and plain containers"),
     ],
 )
 def test_what_a_checkpoint_lacks_is_seen(ask, trainer, words):
-    with pytest.raises(Fault, match=words):
-        ask(trainer, keeping.a_resumed_trainer_equals_one_that_never_stopped, TWO_BRANCHES)
+    with pytest.raises(ConformanceError, match=words):
+        ask(trainer, persistence.a_resumed_trainer_equals_one_that_never_stopped, TWO_BRANCHES)
 
 
 class Unseeded(PPOTrainer):
@@ -268,8 +268,8 @@ class Unseeded(PPOTrainer):
 
 
 def test_numbers_that_nobody_seeds_are_seen(ask):
-    with pytest.raises(Fault, match="which nobody seeds"):
-        ask(Unseeded, keeping.the_same_seed_makes_the_same_weights, CONTINUOUS)
+    with pytest.raises(ConformanceError, match="without a seed"):
+        ask(Unseeded, persistence.the_same_seed_gives_the_same_weights, CONTINUOUS)
 
 
 class Contrary(PPOTrainer):
@@ -284,34 +284,34 @@ class Idle(PPOTrainer):
 
 
 @pytest.mark.parametrize(
-    ("trainer", "words"), [(Contrary, "the wrong sign"), (Idle, r"learn\(\) always returned None")]
+    ("trainer", "words"), [(Contrary, "the wrong sign"), (Idle, r"it always returned None")]
 )
 @pytest.mark.parametrize(
     ("question", "space"),
     [
-        (learning.it_learns_to_say_back_what_it_sees, HYBRID),
-        (learning.it_learns_which_allowed_choice_is_best, ONE_BRANCH),
-        (learning.it_learns_to_reach_a_place, CONTINUOUS),
+        (learning.it_learns_to_copy_the_observation, HYBRID),
+        (learning.it_learns_the_best_allowed_action, ONE_BRANCH),
+        (learning.it_learns_to_reach_a_target, CONTINUOUS),
     ],
 )
 def test_who_learns_the_wrong_thing_or_nothing_is_seen(ask, trainer, words, question, space):
-    with pytest.raises(Fault, match=words):
+    with pytest.raises(ConformanceError, match=words):
         ask(trainer, question, space)
 
 
-class Shown(Coin):
+class Shown(CoinTask):
     """A coin that agents see after all."""
 
-    def answer(self, state, action, draw):
-        right = said(action) == (state[:, 0] > 0)
-        return super().answer(state, action, draw)._replace(reward=right)
+    def step(self, state, action, rng):
+        right = binary_action(action) == (state[:, 0] > 0)
+        return super().step(state, action, rng)._replace(reward=right)
 
 
 @pytest.mark.parametrize("space", [ONE_BRANCH, CONTINUOUS])
 def test_learning_where_there_should_be_nothing_to_learn_is_seen(ask, monkeypatch, space):
-    monkeypatch.setattr(learning, "Coin", Shown)
-    with pytest.raises(Fault, match="guessed half of the time"):
-        ask(PPOTrainer, learning.nothing_is_learnt_where_there_is_nothing_to_learn, space)
+    monkeypatch.setattr(learning, "CoinTask", Shown)
+    with pytest.raises(ConformanceError, match="guessed right half of the time"):
+        ask(PPOTrainer, learning.nothing_is_learned_from_random_rewards, space)
 
 
 class Infinite(PPOTrainer):
@@ -326,13 +326,13 @@ class Infinite(PPOTrainer):
 @pytest.mark.parametrize(
     ("trainer", "space", "words"),
     [
-        (Infinite, CONTINUOUS, "learning went to infinity"),
-        (Idle, ONE_BRANCH, "the policy must have changed"),
+        (Infinite, CONTINUOUS, "training diverged"),
+        (Idle, ONE_BRANCH, "weights must change"),
     ],
 )
 def test_weights_that_are_no_numbers_or_never_change_are_seen(ask, trainer, space, words):
-    with pytest.raises(Fault, match=words):
-        ask(trainer, acting.agents_may_come_and_go, space)
+    with pytest.raises(ConformanceError, match=words):
+        ask(trainer, acting.agents_may_join_and_leave_at_any_tick, space)
 
 
 class Quitting(PPOTrainer):
@@ -341,8 +341,8 @@ class Quitting(PPOTrainer):
 
 
 def test_a_trainer_that_quits_is_a_fault_and_no_end(ask):
-    with pytest.raises(Fault, match="SystemExit: enough"):
-        ask(Quitting, learning.it_learns_to_reach_a_place, CONTINUOUS)
+    with pytest.raises(ConformanceError, match="SystemExit: enough"):
+        ask(Quitting, learning.it_learns_to_reach_a_target, CONTINUOUS)
 
 
 class Loose(PPOTrainer):
@@ -357,11 +357,11 @@ class Refusing(PPOTrainer):
 @pytest.mark.parametrize(
     ("trainer", "question", "words"),
     [
-        (Loose, promises.an_unknown_setting_is_refused, "learning_rat was taken"),
-        (Loose, promises.every_setting_says_what_it_is_for, "mood has none"),
-        (Refusing, promises.it_takes_some_kind_of_actions, "refuses all of them"),
+        (Loose, declarations.an_unknown_setting_is_an_error, "learning_rat was accepted"),
+        (Loose, declarations.every_setting_has_a_description, "mood has none"),
+        (Refusing, declarations.some_action_space_is_supported, "excludes all"),
     ],
 )
 def test_empty_promises_are_seen(ask, trainer, question, words):
-    with pytest.raises(Fault, match=words):
-        ask(trainer, question, NO_MATTER)
+    with pytest.raises(ConformanceError, match=words):
+        ask(trainer, question, ANY_SPACE)

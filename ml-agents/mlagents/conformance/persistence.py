@@ -1,0 +1,90 @@
+"""Checks of reproducibility: the same seed, and a trainer that is saved and resumed."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+
+from mlagents.collect.behavior import Behavior
+from mlagents.conformance.errors import ConformanceError
+from mlagents.conformance.subject import Subject
+from mlagents.conformance.task_env import TaskEnv
+from mlagents.conformance.tasks import CopyTask
+from mlagents.conformance.training import EPISODE_LENGTH, TIME_HORIZON, train
+from mlagents_envs.base_env import ActionSpec
+
+ROWS = 650  # after the warm-up
+
+
+def the_same_seed_gives_the_same_weights(subject: Subject, actions: ActionSpec) -> None:
+    """Train twice from the same seed."""
+    first, second = (_trained(subject, actions).trainer.state_dict() for _ in range(2))
+    if place := difference(first, second):
+        raise ConformanceError(
+            f"two trainings from one seed must end with the same weights, but {place} differs; usually numbers are "
+            "drawn from numpy or random without a seed, or the order of a set is used"
+        )
+
+
+def a_resumed_trainer_equals_one_that_never_stopped(subject: Subject, actions: ActionSpec) -> None:
+    """Save, load into a trainer of another seed, and continue with both: they must stay equal bit by bit."""
+    behavior, rows = _trained(subject, actions), subject.warm_up() + ROWS
+    behavior.drop()
+    resumed = Behavior(subject.trainer(CopyTask(actions).spec, normalize=True, seed=9), time_horizon=TIME_HORIZON)
+    saved = _saved(behavior)
+    resumed.load_state_dict(saved, keep_step=True)
+    resumed.generator.set_state(saved["rng"]["torch"])  # as a resume does
+    if place := difference(behavior.state_dict(), resumed.state_dict()):
+        raise ConformanceError(
+            f"the loaded state must equal the saved one, but {place} differs; usually it is missing in state_dict or "
+            "ignored by load_state_dict"
+        )
+    for each in (behavior, resumed):
+        env = TaskEnv(CopyTask(actions, length=EPISODE_LENGTH), 16, seed=3, irregular=True)
+        train(each.trainer, env, rows, behavior=each)
+    if place := difference(behavior.state_dict(), resumed.state_dict()):
+        raise ConformanceError(
+            f"a resumed trainer must equal one that never stopped, but after {rows} more rows {place} differs; usually "
+            "a target network, an optimizer, a counter or a buffer is missing in state_dict"
+        )
+
+
+def difference(one: Any, other: Any, place: str = "state_dict()") -> str | None:
+    """Return where two states of tensors and plain containers differ, None if nowhere."""
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        same = one.shape == other.shape and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
+        return None if same else place
+    if isinstance(one, dict) and isinstance(other, dict):
+        if one.keys() != other.keys():
+            return place
+        parts = ((one[key], other[key], f"{place}[{key!r}]") for key in one)
+    elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        if len(one) != len(other):
+            return place
+        parts = ((a, b, f"{place}[{i}]") for i, (a, b) in enumerate(zip(one, other, strict=True)))
+    else:
+        return None if one == other else place
+    return next((found for a, b, where in parts if (found := difference(a, b, where))), None)
+
+
+def _trained(subject: Subject, actions: ActionSpec) -> Behavior:
+    task = CopyTask(actions, length=EPISODE_LENGTH)
+    trainer = subject.trainer(task.spec, normalize=True)
+    return train(trainer, TaskEnv(task, 16, seed=2, irregular=True), subject.warm_up() + ROWS).behavior
+
+
+def _saved(behavior: Behavior) -> dict[str, Any]:
+    """Return the state after torch.save and torch.load."""
+    file = io.BytesIO()
+    torch.save(behavior.state_dict(), file)
+    file.seek(0)
+    try:
+        state: dict[str, Any] = torch.load(file, weights_only=True)
+    except Exception as error:  # torch's own are of several kinds
+        raise ConformanceError(
+            "a checkpoint must hold only tensors and plain containers, but it cannot be loaded: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+    return state
