@@ -1,4 +1,4 @@
-"""`mlagents-plugin`: which trainers there are, what each can learn and takes, whether it is sound; and a new one."""
+"""`mlagents-plugin`: lists, explains and checks trainers, and writes a package for a new one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EPILOG = """examples:
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 1 if the trainer that is asked for cannot be used or is faulty."""
+    """Run the command and return its exit status: 1 if the trainer cannot be used or fails a check."""
     flags = make_parser().parse_args(argv)
     from mlagents.plugins.catalog import Catalog  # here, so that --help is quick
 
@@ -65,9 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--plugin", dest="plugins", action="append", default=[], metavar="FILE.py", help="a file or module to look into"
     )
-    commands.add_parser("list", parents=[shared], help="say the name and the origin of every trainer")
-    explain = commands.add_parser("explain", parents=[shared], help="say what a trainer is and takes")
-    explain.add_argument("name", metavar="NAME", help="what a configuration says as trainer_type")
+    commands.add_parser("list", parents=[shared], help="print the name and the origin of every trainer")
+    explain = commands.add_parser("explain", parents=[shared], help="print what a trainer supports, and its settings")
+    explain.add_argument("name", metavar="NAME", help="its trainer_type")
     check.add_parser(commands, shared)
     new = commands.add_parser("new", help="write a package with a trainer of your own that already learns")
     new.set_defaults(plugins=[])
@@ -95,8 +95,8 @@ def listed(catalog: Catalog) -> tuple[list[str], int]:
     names = catalog.names()
     width = max(len(name) for name in names)
     for name in names:
-        said = _origin(catalog, name) if is_built(name) else "mlagents, its settings only: it is not built yet"
-        lines.append(f"{name:{width}}  {said}")
+        origin = _origin(catalog, name) if is_built(name) else "mlagents, its settings only: it is not built yet"
+        lines.append(f"{name:{width}}  {origin}")
     return lines, 0
 
 

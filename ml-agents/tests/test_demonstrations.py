@@ -40,7 +40,7 @@ CONFIG = """behaviors:
 def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("recall.py").write_text(TRAINER)
-    monkeypatch.setattr(sources, "LOOKS", 0.0)
+    monkeypatch.setattr(sources, "POLL_INTERVAL", 0.0)
 
 
 def write(path, *episodes, spec=Basic.SPEC):

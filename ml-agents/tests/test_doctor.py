@@ -16,7 +16,7 @@ from mlagents.doctor import env_check as tryout
 from mlagents.doctor import machine as health
 from mlagents.doctor.command import main
 from mlagents.doctor.env_check import check_behaviors, check_build, check_environment, check_run, remarks
-from mlagents.doctor.machine import Level, attempt, check_strangers, check_torch
+from mlagents.doctor.machine import Level, attempt, check_shadowing, check_torch
 from mlagents.settings.reading import load
 from mlagents_envs import compiled
 from mlagents_envs.base_env import ActionSpec, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
@@ -185,14 +185,14 @@ def test_strangers_under_our_names_are_found(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
     ours = [str(Path(package.__file__).parents[1]) for package in (mlagents, mlagents_envs)]
-    assert [finding.level for finding in check_strangers(ours)] == [Level.OK]
-    assert [finding.level for finding in check_strangers([*ours, str(tmp_path)])] == [Level.WARNING] * 2
-    shadowed = check_strangers([str(tmp_path), *ours])
+    assert [finding.level for finding in check_shadowing(ours)] == [Level.OK]
+    assert [finding.level for finding in check_shadowing([*ours, str(tmp_path)])] == [Level.WARNING] * 2
+    shadowed = check_shadowing([str(tmp_path), *ours])
     assert f"{tmp_path / 'mlagents_envs'} is Unity's own mlagents_envs, or an old one, and is imported" in texts(
         shadowed, Level.PROBLEM
     )
     monkeypatch.chdir(tmp_path)
-    assert [finding.level for finding in check_strangers(ours)] == [Level.WARNING] * 2
+    assert [finding.level for finding in check_shadowing(ours)] == [Level.WARNING] * 2
 
 
 def test_packages_of_different_releases_are_a_problem(monkeypatch):

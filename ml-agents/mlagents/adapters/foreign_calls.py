@@ -1,4 +1,4 @@
-"""Calls of other people's environments: what they raise and return becomes a sentence that says where to look."""
+"""Calls of third-party environments: exceptions and wrong return values become errors that name the place."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mlagents_envs.exception import UnityEnvironmentException, UnityException
 
 log = logging.getLogger(__name__)
 RESET, STEP = ("observation", "info"), ("observation", "reward", "terminated", "truncated", "info")
-LIBRARIES = ("site-packages", "dist-packages")  # where a mistake shows itself, but seldom is
+LIBRARIES = ("site-packages", "dist-packages")  # code that is rarely the cause of an error
 
 
 @contextmanager
 def calling(place: str, what: str, *, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turn what a call raises into UnityEnvironmentException; the log has the whole traceback at DEBUG.
 
-    place: which environment, and which copy of it. but: what is passed on as it is.
+    place: the environment, and which copy of it. but: exceptions that are passed on unchanged.
     """
     known: tuple[type[Exception], ...] = (UnityException, *but)
     try:
@@ -51,7 +51,7 @@ def after_step(result: Any, place: str) -> tuple[Any, Any, Any, Any, Mapping[Any
 
 
 def as_reward(value: Any, place: str) -> float:
-    """Return a reward as a number; raises UnityEnvironmentException for what is none, or many."""
+    """Return a reward as a float; raises UnityEnvironmentException unless it is exactly one number."""
     if isinstance(value, (float, int)):
         return float(value)
     number = np.asarray(value)
@@ -61,7 +61,7 @@ def as_reward(value: Any, place: str) -> float:
 
 
 def as_flag(value: Any, what: str, place: str) -> bool:
-    """Return whether an episode ended in this way; raises UnityEnvironmentException for what says neither."""
+    """Return a flag as a bool; raises UnityEnvironmentException unless it is one boolean or number."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     flag = np.asarray(value)
@@ -85,7 +85,7 @@ def _old_interface() -> str:
 
 
 def _where(error: BaseException) -> str:
-    """Return the last line of the environment's own code that a traceback leads to."""
+    """Return the innermost line of the environment's own code in a traceback."""
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is our own
     own = [frame for frame in frames if not any(library in frame.filename for library in LIBRARIES)]
     last = next(reversed(own or frames), None)

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlagents.adapters.foreign import ForeignEnv, Report, check_copies
 from mlagents.adapters.foreign_calls import after_reset, after_step, as_flag, as_reward, calling
-from mlagents.adapters.spaces import Actions, Array, Sensor, actions, entry, forbidden, see, sensors, without_mask
+from mlagents.adapters.spaces import (
+    ActionMapping,
+    Array,
+    Sensor,
+    action_mapping,
+    encode_observation,
+    entry,
+    forbidden_actions,
+    sensors,
+    without_mask,
+)
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 from mlagents_envs.exception import UnityEnvironmentException
 from mlagents_envs.names import nearest
@@ -25,42 +35,42 @@ MOST_EMPTY = 10  # episodes in a row that begin without an agent
 
 
 def agent_type(agent: str) -> str:
-    """Return what stands before the number of an agent: `piston` of `piston_3`."""
+    """Return the agent's name without its number: `piston` of `piston_3`."""
     return re.sub(r"_\d+$", "", agent)
 
 
-class Body(NamedTuple):
-    """What an agent of certain spaces sees and does."""
+class AgentSpaces(NamedTuple):
+    """An agent's spaces, and how they map to sensors and actions."""
 
     behavior: str
-    seen: Space[Any]
-    acts: Space[Any]
+    obs_space: Space[Any]
+    action_space: Space[Any]
     sensors: list[Sensor]
-    actions: Actions
+    actions: ActionMapping
     masked: bool  # is an observation a dict of observation and mask?
 
 
 @dataclass
-class World:
-    """One copy of the environment, and who lives in it."""
+class EnvironmentCopy:
+    """One copy of the environment, and its agents."""
 
     env: Any  # a ParallelEnv
-    place: str  # how it is called in errors
+    place: str  # its name in errors
     seed: int | None = None  # of the next reset
-    ids: dict[str, int] = field(default_factory=dict)  # of all agents that ever were, by name
-    agent: dict[str, int] = field(default_factory=dict)  # the living by name, in the order in which they asked
-    seen: dict[str, Any] = field(default_factory=dict)  # what each of them last saw
-    body: dict[str, Body] = field(default_factory=dict)
-    fresh: tuple[Any, Mapping[Any, Any]] | None = None  # an episode that nobody has played yet
+    ids: dict[str, int] = field(default_factory=dict)  # of all agents so far, by name
+    agent: dict[str, int] = field(default_factory=dict)  # ids of present agents by name, in order of decisions
+    obs: dict[str, Any] = field(default_factory=dict)  # last observation of each
+    spaces: dict[str, AgentSpaces] = field(default_factory=dict)
+    fresh: tuple[Any, Mapping[Any, Any]] | None = None  # of an episode without a step yet
 
 
 class PettingZooEnv(ForeignEnv):
-    """One agent per agent of each copy. When all have gone, the next episode begins in the same step.
+    """One agent per agent of each copy. When all have ended, the next episode begins in the same step.
 
     A termination ends an agent, a truncation interrupts it, as does vanishing without either. Masks, 1 = allowed, are
-    obeyed in observations of {"observation", "action_mask"} and in infos. Rewards are each agent's own. Agents of a
-    type whose spaces differ make behaviors `type`, `type_2` and so on. An episode that nobody has played yet is not
-    begun again by `reset`.
+    read from observations of {"observation", "action_mask"} and in infos. Rewards are each agent's own. Agents of a
+    type whose spaces differ make behaviors `type`, `type_2` and so on. An episode without a step yet is
+    not restarted by `reset`.
     """
 
     def __init__(
@@ -72,10 +82,9 @@ class PettingZooEnv(ForeignEnv):
         name: str | None = None,
         type_of: Callable[[str], str] = agent_type,
     ) -> None:
-        """Take over a ParallelEnv, an AECEnv that can be played in parallel, or as many as a function is to make.
+        """Wrap a ParallelEnv or a parallelizable AECEnv, or `copies` (1 by default) of what a function makes.
 
-        copies: one if not said.
-        seed: of the first copy; those of the others follow one by one.
+        seed: of the first copy; copy i gets seed + i.
         type_of: an agent's name -> that of its behavior, without the team.
         Raises UnityEnvironmentException for spaces that have no counterpart.
         """
@@ -92,18 +101,18 @@ class PettingZooEnv(ForeignEnv):
             )
         super().__init__(f"pettingzoo:{name or envs[0]}")
         self._type_of = type_of
-        self._ids = 0  # that were given
-        self._worlds = [
-            World(_parallel(made, self.place), f"{self.place}, copy {copy}") for copy, made in enumerate(envs)
+        self._next_id = 0
+        self._environments = [
+            EnvironmentCopy(_parallel(made, self.place), f"{self.place}, copy {copy}") for copy, made in enumerate(envs)
         ]
         self.set_seed(seed)
-        for world in self._worlds:
-            for agent in getattr(world.env, "possible_agents", ()):  # those of other environments show up as they play
-                self._body(world, agent)
+        for environment in self._environments:
+            for agent in getattr(environment.env, "possible_agents", ()):  # otherwise agents are found as they appear
+                self._spaces(environment, agent)
 
     @classmethod
     def make(cls, module: str, copies: int | None = None, *, seed: int = 0) -> PettingZooEnv:
-        """Return copies, one if not said, of what a module such as `pettingzoo.butterfly.pistonball_v6` makes.
+        """Return copies, one by default, of what a module such as `pettingzoo.butterfly.pistonball_v6` makes.
 
         Raises UnityEnvironmentException if there is no such module or it makes no environment that can be used.
         """
@@ -115,128 +124,135 @@ class PettingZooEnv(ForeignEnv):
             raise UnityEnvironmentException(f"pettingzoo:{module}: it cannot be made: {error}") from error
 
     def set_seed(self, seed: int) -> None:
-        for copy, world in enumerate(self._worlds):
-            world.seed, world.fresh = seed + copy, None
+        for copy, environment in enumerate(self._environments):
+            environment.seed, environment.fresh = seed + copy, None
 
     def agent_name(self, agent: int) -> str:
-        """Return how a sentence calls an agent."""
-        found = (f"'{name}' of copy {copy}" for copy, world in enumerate(self._worlds)
-                 for name, own in world.ids.items() if own == agent)  # fmt: skip
+        """Return the name of an agent in errors."""
+        found = (f"'{name}' of copy {copy}" for copy, environment in enumerate(self._environments)
+                 for name, own in environment.ids.items() if own == agent)  # fmt: skip
         return next(found, "of no copy")
 
     def close(self) -> None:
-        for world in self._worlds:
-            world.env.close()
+        for environment in self._environments:
+            environment.env.close()
 
     # inside
 
-    def _begin(self) -> Mapping[str, Report]:
+    def _reset_all(self) -> Mapping[str, Report]:
         reports: dict[str, Report] = {}
-        for world in self._worlds:
-            self._begin_in(world, reports)
+        for environment in self._environments:
+            self._begin_episode(environment, reports)
         return reports
 
-    def _play(self, answers: Mapping[str, ActionTuple]) -> Mapping[str, Report]:
+    def _step_all(self, actions: Mapping[str, ActionTuple]) -> Mapping[str, Report]:
         reports: dict[str, Report] = {}
         row: Counter[str] = Counter()
-        for world in self._worlds:
-            acts = {}
-            for name in world.agent:
-                body = world.body[name]
-                answer, here = answers[body.behavior], row[body.behavior]
-                acts[name] = body.actions.decode(answer.continuous[here], answer.discrete[here])
-                row[body.behavior] += 1
-            self._play_in(world, reports, acts)
+        for environment in self._environments:
+            env_actions = {}
+            for name in environment.agent:
+                spaces = environment.spaces[name]
+                given, here = actions[spaces.behavior], row[spaces.behavior]
+                env_actions[name] = spaces.actions.decode(given.continuous[here], given.discrete[here])
+                row[spaces.behavior] += 1
+            self._step_copy(environment, reports, env_actions)
         return reports
 
-    def _begin_in(self, world: World, reports: dict[str, Report]) -> None:
-        if world.fresh is None:
-            world.fresh = self._new_episode(world)
-        seen, infos = world.fresh
-        world.agent, world.seen = {name: self._id(world, name) for name in world.env.agents}, {}
-        for name in world.agent:
-            self._ask(world, reports, name=name, seen=seen, info=infos.get(name, {}), reward=0.0)
+    def _begin_episode(self, environment: EnvironmentCopy, reports: dict[str, Report]) -> None:
+        if environment.fresh is None:
+            environment.fresh = self._new_episode(environment)
+        obs, infos = environment.fresh
+        environment.agent, environment.obs = {name: self._id(environment, name) for name in environment.env.agents}, {}
+        for name in environment.agent:
+            self._add_decision(environment, reports, name=name, obs=obs, info=infos.get(name, {}), reward=0.0)
 
-    def _new_episode(self, world: World) -> tuple[Any, Mapping[Any, Any]]:
-        """Return what agents see as an episode begins; one without agents is over, and the next begins."""
+    def _new_episode(self, environment: EnvironmentCopy) -> tuple[Any, Mapping[Any, Any]]:
+        """Return the result of `reset`; episodes without agents are skipped."""
         for _ in range(MOST_EMPTY):
-            with calling(world.place, "reset()"):
-                result = world.env.reset(seed=world.seed)
-            world.seed = None
-            fresh = after_reset(result, world.place)
-            if world.env.agents:
+            with calling(environment.place, "reset()"):
+                result = environment.env.reset(seed=environment.seed)
+            environment.seed = None
+            fresh = after_reset(result, environment.place)
+            if environment.env.agents:
                 return fresh
         raise UnityEnvironmentException(
-            f"{world.place}: {MOST_EMPTY} episodes in a row began without an agent; let reset() fill `agents`"
+            f"{environment.place}: {MOST_EMPTY} episodes in a row began without an agent; let reset() fill `agents`"
         )
 
-    def _play_in(self, world: World, reports: dict[str, Report], acts: Mapping[str, Any]) -> None:
-        world.fresh = None
-        with calling(world.place, "step()"):
-            result = world.env.step(acts)
-        seen, reward, ended, cut, infos = after_step(result, world.place)
-        terminated = {name: as_flag(flag, f"terminated of '{name}'", world.place) for name, flag in ended.items()}
-        truncated = {name: as_flag(flag, f"truncated of '{name}'", world.place) for name, flag in cut.items()}
-        earned = {name: as_reward(given, f"{world.place}, agent '{name}'") for name, given in reward.items()}
-        stay = [name for name in world.env.agents if not (terminated.get(name) or truncated.get(name))]
-        for name, agent in world.agent.items():
+    def _step_copy(
+        self, environment: EnvironmentCopy, reports: dict[str, Report], env_actions: Mapping[str, Any]
+    ) -> None:
+        environment.fresh = None
+        with calling(environment.place, "step()"):
+            result = environment.env.step(env_actions)
+        obs, reward, ended, cut, infos = after_step(result, environment.place)
+        terminated = {name: as_flag(flag, f"terminated of '{name}'", environment.place) for name, flag in ended.items()}
+        truncated = {name: as_flag(flag, f"truncated of '{name}'", environment.place) for name, flag in cut.items()}
+        earned = {name: as_reward(given, f"{environment.place}, agent '{name}'") for name, given in reward.items()}
+        stay = [name for name in environment.env.agents if not (terminated.get(name) or truncated.get(name))]
+        for name, agent in environment.agent.items():
             if name not in stay:
-                body = world.body[name]
-                last = self._see(body, seen.get(name, world.seen[name]), world.place)
+                spaces = environment.spaces[name]
+                last = self._encode(spaces, obs.get(name, environment.obs[name]), environment.place)
                 interrupted = not terminated.get(name)
-                self._report(reports, body).ends(
+                self._report(reports, spaces).add_terminal(
                     agent, last, reward=earned.get(name, 0.0), interrupted=interrupted
                 )
-        world.agent = {name: self._id(world, name) for name in stay}
+        environment.agent = {name: self._id(environment, name) for name in stay}
         for name in stay:
-            got = earned.get(name, 0.0)
-            self._ask(world, reports, name=name, seen=seen, info=infos.get(name, {}), reward=got)
+            info, reward_now = infos.get(name, {}), earned.get(name, 0.0)
+            self._add_decision(environment, reports, name=name, obs=obs, info=info, reward=reward_now)
         if not stay:
-            self._begin_in(world, reports)
+            self._begin_episode(environment, reports)
 
-    def _id(self, world: World, name: str) -> int:
+    def _id(self, environment: EnvironmentCopy, name: str) -> int:
         """Return the id of an agent of this copy, a new one where it has none yet."""
-        if name not in world.ids:
-            world.ids[name], self._ids = self._ids, self._ids + 1
-        return world.ids[name]
+        if name not in environment.ids:
+            environment.ids[name], self._next_id = self._next_id, self._next_id + 1
+        return environment.ids[name]
 
-    def _ask(
-        self, world: World, reports: dict[str, Report], *, name: str, seen: Any, info: Mapping[str, Any], reward: float
-    ) -> None:
-        """Let an agent ask; seen: what each of them sees."""
-        body = self._body(world, name)
-        place = f"{world.place}, agent '{name}'"
-        if name not in seen:
-            raise UnityEnvironmentException(f"{place}: it is among the agents, but is shown no observation")
-        world.seen[name] = own = seen[name]
-        mask = entry(own, "action_mask", place) if body.masked else info.get("action_mask")
-        self._report(reports, body).asks(
-            world.agent[name], self._see(body, own, place), reward=reward,
-            forbidden=forbidden(mask, body.actions.spec, place),
+    def _add_decision(
+        self, environment: EnvironmentCopy, reports: dict[str, Report], *, name: str, obs: Any,
+        info: Mapping[str, Any], reward: float,
+    ) -> None:  # fmt: skip
+        """Add the decision of an agent; obs: the observations of all agents of the copy."""
+        spaces = self._spaces(environment, name)
+        place = f"{environment.place}, agent '{name}'"
+        if name not in obs:
+            raise UnityEnvironmentException(
+                f"{place}: it is in `agents`, but has no observation; let reset() and step() return one"
+            )
+        environment.obs[name] = own = obs[name]
+        mask = entry(own, "action_mask", place) if spaces.masked else info.get("action_mask")
+        self._report(reports, spaces).add_decision(
+            environment.agent[name], self._encode(spaces, own, place), reward=reward,
+            forbidden=forbidden_actions(mask, spaces.actions.spec, place),
         )  # fmt: skip
 
-    def _see(self, body: Body, seen: Any, place: str) -> list[Array]:
-        return see(body.sensors, entry(seen, "observation", place) if body.masked else seen, place)
+    def _encode(self, spaces: AgentSpaces, obs: Any, place: str) -> list[Array]:
+        return encode_observation(spaces.sensors, entry(obs, "observation", place) if spaces.masked else obs, place)
 
-    def _report(self, reports: dict[str, Report], body: Body) -> Report:
-        if body.behavior not in reports:
-            reports[body.behavior] = Report(self._specs[body.behavior])
-        return reports[body.behavior]
+    def _report(self, reports: dict[str, Report], spaces: AgentSpaces) -> Report:
+        if spaces.behavior not in reports:
+            reports[spaces.behavior] = Report(self._specs[spaces.behavior])
+        return reports[spaces.behavior]
 
-    def _body(self, world: World, name: str) -> Body:
-        """Return what an agent sees and does; worked out again where its spaces are others than before."""
-        seen, acts = world.env.observation_space(name), world.env.action_space(name)
-        body = world.body.get(name)
-        if body is None or body.seen is not seen or body.acts is not acts:
-            shown, masked = without_mask(seen)
+    def _spaces(self, environment: EnvironmentCopy, name: str) -> AgentSpaces:
+        """Return the spaces of an agent; computed again when the environment returns other ones."""
+        obs_space, action_space = environment.env.observation_space(name), environment.env.action_space(name)
+        spaces = environment.spaces.get(name)
+        if spaces is None or spaces.obs_space is not obs_space or spaces.action_space is not action_space:
+            observed, masked = without_mask(obs_space)
             place = f"{self.place}, agent '{name}'"
-            parts, can = sensors(shown, place), actions(acts, place)
-            behavior = self._behavior(self._type_of(str(name)), BehaviorSpec([part.spec for part in parts], can.spec))
-            body = world.body[name] = Body(behavior, seen, acts, parts, can, masked)
-        return body
+            parts, mapping = sensors(observed, place), action_mapping(action_space, place)
+            spec = BehaviorSpec([part.spec for part in parts], mapping.spec)
+            behavior = self._behavior(self._type_of(str(name)), spec)
+            spaces = AgentSpaces(behavior, obs_space, action_space, parts, mapping, masked)
+            environment.spaces[name] = spaces
+        return spaces
 
     def _behavior(self, kind: str, spec: BehaviorSpec) -> str:
-        """Return the behavior of this type and specification, a new one where there is none."""
+        """Return the behavior of this type and specification; a new one if there is none yet."""
         name, number = kind, 1
         while self._specs.setdefault(f"{name}?team=0", spec) != spec:
             number += 1
@@ -248,7 +264,9 @@ def check_module(module: str) -> Makes:
     """Return the function that makes the environment; makes nothing. Raises as `PettingZooEnv.make` does."""
     place = f"pettingzoo:{module}"
     if not all(part.isidentifier() for part in module.split(".")):
-        raise UnityEnvironmentException(f"{place}: that names no module; pettingzoo.butterfly.pistonball_v6 would")
+        raise UnityEnvironmentException(
+            f"{place}: that is no module name; an example is pettingzoo.butterfly.pistonball_v6"
+        )
     try:
         found = import_module(module)
     except ImportError as error:
@@ -260,12 +278,12 @@ def check_module(module: str) -> Makes:
 
 
 def _parallel(env: Any, place: str) -> Any:
-    """Return an environment in which all agents act at once."""
+    """Return the environment as one in which all agents act at once."""
     if not hasattr(env, "agent_iter"):
         return env
     if not env.metadata.get("is_parallelizable"):
         raise UnityEnvironmentException(
-            f"{place}: its agents act strictly in turn; only environments that can be played in parallel can be used"
+            f"{place}: its agents act in turn; only parallelizable environments can be used"
         )
     from pettingzoo.utils.conversions import aec_to_parallel
 

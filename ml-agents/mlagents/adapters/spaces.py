@@ -1,6 +1,6 @@
-"""From gymnasium's spaces to sensors and branches, and from an agent's answer back to an action.
+"""Mapping of gymnasium's spaces to sensors and branches, and of actions back to elements of the space.
 
-`place` is who is asked for in errors, such as `gym:CartPole-v1`.
+`place` is the name of the environment in errors, such as `gym:CartPole-v1`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ try:
     from gymnasium import spaces
 except ModuleNotFoundError as error:
     raise UnityEnvironmentException(
-        'gymnasium, on which such environments rest, is not installed: pip install "mlagents-envs[gym]"'
+        'gymnasium is needed for this environment, but is not installed: pip install "mlagents-envs[gym]"'
     ) from error
 
 Array = NDArray[Any]
@@ -27,34 +27,34 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Sensor:
-    """One of the parts of an observation, and how it becomes numbers."""
+    """One part of an observation, and its encoding as numbers."""
 
     spec: ObservationSpec
-    keys: tuple[Any, ...]  # lead to the part through dicts and tuples
+    keys: tuple[Any, ...]  # path of the part through dicts and tuples
     encode: Callable[[Any], Array]  # the part -> float32 of the sensor's shape
 
 
 @dataclass(frozen=True)
-class Actions:
-    """What an agent can do, and how its answer becomes an action of the space."""
+class ActionMapping:
+    """An action space as an ActionSpec, and the mapping of actions back to the space."""
 
     spec: ActionSpec
     decode: Callable[[Array, Array], Any]  # (continuous size,) float32 and (branches,) int32 of one agent
 
 
 def sensors(space: spaces.Space[Any], place: str) -> list[Sensor]:
-    """Return one sensor per part of an observation space; raises UnityEnvironmentException if one is of no known kind.
+    """Return one sensor per part of an observation space; raises UnityEnvironmentException if one is not supported.
 
     A Box of rank 1 stays as it is and one of rank 2 becomes a vector, unless it is uint8: that is an image, as is every
-    one of rank 3. Images come channels first, and of uint8 in 0..1. All other parts become vectors, chosen from a
-    number of things as one-hots.
+    one of rank 3. Images become channels first, and uint8 is scaled to 0..1. All other parts become vectors, with
+    discrete values as one-hots.
     """
     return list(_sensors(space, (), place))
 
 
-def see(parts: Sequence[Sensor], value: Any, place: str) -> list[Array]:
-    """Return the numbers of each sensor; raises UnityObservationException for a value that its space does not have."""
-    seen = []
+def encode_observation(parts: Sequence[Sensor], value: Any, place: str) -> list[Array]:
+    """Return one array per sensor; raises UnityObservationException for a value outside of its space."""
+    encoded = []
     for sensor in parts:
         part = value
         for key in sensor.keys:
@@ -63,15 +63,15 @@ def see(parts: Sequence[Sensor], value: Any, place: str) -> list[Array]:
             numbers = sensor.encode(part)
         except (TypeError, ValueError, IndexError, OverflowError) as error:
             raise UnityObservationException(
-                f"{place}: observation '{sensor.spec.name}' is not what its space promises: {error}"
+                f"{place}: observation '{sensor.spec.name}' does not fit its space: {error}"
             ) from error
         if numbers.shape != sensor.spec.shape:
             raise UnityObservationException(
                 f"{place}: observation '{sensor.spec.name}' has shape {numbers.shape} as a sensor; "
-                f"its space promises {sensor.spec.shape}"
+                f"its space has {sensor.spec.shape}"
             )
-        seen.append(numbers)
-    return seen
+        encoded.append(numbers)
+    return encoded
 
 
 def entry(value: Any, key: Any, place: str) -> Any:
@@ -80,46 +80,46 @@ def entry(value: Any, key: Any, place: str) -> Any:
         return value[key]
     except (KeyError, IndexError, TypeError) as error:
         raise UnityObservationException(
-            f"{place}: an observation has no part {key!r}, which its space promises; it is a {type(value).__name__}"
+            f"{place}: an observation has no part {key!r}, but its space has; it is a {type(value).__name__}"
         ) from error
 
 
 def without_mask(space: spaces.Space[Any]) -> tuple[spaces.Space[Any], bool]:
-    """Return what there is to see beside a mask in {"observation", "action_mask"}, and whether there is such a mask."""
+    """Return the observation space without the mask of {"observation", "action_mask"}, and whether there was one."""
     if isinstance(space, spaces.Dict) and set(space.spaces) == {"observation", "action_mask"}:
         return space["observation"], True
     return space, False
 
 
-def actions(space: spaces.Space[Any], place: str) -> Actions:
-    """Return how a space is acted in; raises UnityEnvironmentException if it, or a part, is of no known kind.
+def action_mapping(space: spaces.Space[Any], place: str) -> ActionMapping:
+    """Return the mapping of an action space; raises UnityEnvironmentException if it, or a part, is unsupported.
 
-    Where a Box has both bounds, [-1, 1] is stretched to them; elsewhere numbers are taken as they are.
+    Where a Box has both bounds, [-1, 1] is scaled to them; elsewhere numbers are passed on unchanged.
     """
     if isinstance(space, spaces.Discrete):
         start, number = space.start, space.dtype.type
-        return Actions(ActionSpec(0, (int(space.n),)), lambda _, choice: number(start + choice[0]))
+        return ActionMapping(ActionSpec(0, (int(space.n),)), lambda _, choice: number(start + choice[0]))
     if isinstance(space, spaces.MultiDiscrete):
         branches = tuple(int(size) for size in space.nvec.ravel())
-        return Actions(ActionSpec(0, branches), lambda _, choice: _choices(space, choice))
+        return ActionMapping(ActionSpec(0, branches), lambda _, choice: _choices(space, choice))
     if isinstance(space, spaces.Box):
-        return Actions(ActionSpec(int(np.prod(space.shape)), ()), _stretch(space))
+        return ActionMapping(ActionSpec(int(np.prod(space.shape)), ()), _scaled(space))
     if isinstance(space, spaces.Tuple):
-        return _together([actions(part, place) for part in space.spaces], tuple)
+        return _concatenated([action_mapping(part, place) for part in space.spaces], tuple)
     if isinstance(space, spaces.Dict):
         keys = list(space.spaces)
-        parts = [actions(part, place) for part in space.spaces.values()]
-        return _together(parts, lambda values: dict(zip(keys, values, strict=True)))
+        parts = [action_mapping(part, place) for part in space.spaces.values()]
+        return _concatenated(parts, lambda values: dict(zip(keys, values, strict=True)))
     raise UnityEnvironmentException(
-        f"{place}: action space {space} cannot be acted in; "
-        "Box, Discrete, MultiDiscrete, and Tuple or Dict of these can"
+        f"{place}: action space {space} is not supported; "
+        "use Box, Discrete, MultiDiscrete, or Tuple or Dict of these"
     )
 
 
-def forbidden(mask: Any, spec: ActionSpec, place: str) -> Array | None:
-    """Return what a mask (1 = allowed) forbids as (sum of branches,) bool, None if there is no mask.
+def forbidden_actions(mask: Any, spec: ActionSpec, place: str) -> Array | None:
+    """Return a mask (1 = allowed) as (sum of branch sizes,) bool, True = forbidden; None if there is no mask.
 
-    mask: of one array or a tuple of arrays, where None stands for actions that have no branches. Raises
+    mask: one array or a tuple of arrays; None for parts without branches. Raises
     UnityEnvironmentException if it has another size than the branches, or is not of zeros and ones.
     """
     if mask is None or not spec.discrete_size:
@@ -161,7 +161,7 @@ def _sensor_spec(shape: tuple[int, ...], name: str) -> ObservationSpec:
 
 
 def _encoding(space: spaces.Space[Any], place: str) -> tuple[Callable[[Any], Array], tuple[int, ...]]:
-    """Return how a value becomes float32, and of which shape."""
+    """Return the encoding of a value as float32, and its shape."""
     if isinstance(space, spaces.Discrete):
         start, one_hot = int(space.start), np.eye(int(space.n), dtype=np.float32)
         return lambda value: one_hot[_choice(value, start, int(space.n))], (int(space.n),)
@@ -172,8 +172,8 @@ def _encoding(space: spaces.Space[Any], place: str) -> tuple[Callable[[Any], Arr
     if isinstance(space, spaces.Box) and len(space.shape) <= 3:
         return _box(space)
     raise UnityEnvironmentException(
-        f"{place}: observation space {space} cannot be seen; Box of rank 0 to 3, Discrete, MultiBinary, MultiDiscrete, "
-        "and Tuple or Dict of these can"
+        f"{place}: observation space {space} is not supported; use Box of rank 0 to 3, Discrete, MultiBinary, "
+        "MultiDiscrete, or Tuple or Dict of these"
     )
 
 
@@ -182,11 +182,11 @@ def _one_hots(space: spaces.MultiDiscrete[Any]) -> Callable[[Any], Array]:
     first = np.cumsum(sizes) - sizes  # where each one-hot begins
 
     def encode(value: Any) -> Array:
-        seen, chosen = np.zeros(sizes.sum(), np.float32), np.ravel(value)
+        one_hots, chosen = np.zeros(sizes.sum(), np.float32), np.ravel(value)
         if len(chosen) != len(sizes) or (chosen < start).any() or (chosen >= start + sizes).any():
             raise ValueError(f"{chosen.tolist()} is outside of {space}")
-        seen[first + chosen - start] = 1.0
-        return seen
+        one_hots[first + chosen - start] = 1.0
+        return one_hots
 
     return encode
 
@@ -199,10 +199,10 @@ def _choice(value: Any, start: int, number: int) -> int:
 
 
 def _numbers(value: Any) -> Array:
-    """Return numbers as float32; raises TypeError for what is none: text, None or objects."""
+    """Return a value as float32; raises TypeError for text, None and objects."""
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{type(value).__name__} of {array.dtype} are no numbers")
+        raise TypeError(f"{type(value).__name__} of {array.dtype} are not numbers")
     numbers: Array = array.astype(np.float32, copy=False)
     return numbers
 
@@ -226,7 +226,7 @@ def _box(space: spaces.Box) -> tuple[Callable[[Any], Array], tuple[int, ...]]:
         numbers: Array = _numbers(value)
         if rank == 2 and numbers.shape != shape:
             raise ValueError(f"its shape is {numbers.shape}, not {shape}")
-        own: Array = numbers.ravel().copy()  # the environment may write into its own
+        own: Array = numbers.ravel().copy()  # the environment may reuse its array
         return own
 
     return flat, (int(np.prod(shape)),)
@@ -237,7 +237,7 @@ def _choices(space: spaces.MultiDiscrete[Any], choice: Array) -> Array:
     return chosen
 
 
-def _stretch(space: spaces.Box) -> Callable[[Array, Array], Any]:
+def _scaled(space: spaces.Box) -> Callable[[Array, Array], Any]:
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     bounded = np.isfinite(low) & np.isfinite(high)
     middle = np.where(bounded, np.where(bounded, low, 0.0) / 2 + np.where(bounded, high, 0.0) / 2, 0.0)
@@ -253,8 +253,8 @@ def _stretch(space: spaces.Box) -> Callable[[Array, Array], Any]:
     return decode
 
 
-def _together(parts: Sequence[Actions], join: Callable[[list[Any]], Any]) -> Actions:
-    """Lay the parts of a compound space side by side."""
+def _concatenated(parts: Sequence[ActionMapping], join: Callable[[list[Any]], Any]) -> ActionMapping:
+    """Concatenate the parts of a compound space."""
     continuous = np.cumsum([0] + [part.spec.continuous_size for part in parts])
     discrete = np.cumsum([0] + [part.spec.discrete_size for part in parts])
     branches = tuple(size for part in parts for size in part.spec.discrete_branches)
@@ -265,7 +265,7 @@ def _together(parts: Sequence[Actions], join: Callable[[list[Any]], Any]) -> Act
             for i, part in enumerate(parts)
         ])  # fmt: skip
 
-    return Actions(ActionSpec(int(continuous[-1]), branches), decode)
+    return ActionMapping(ActionSpec(int(continuous[-1]), branches), decode)
 
 
 def _leaves(mask: Any) -> Iterator[Any]:

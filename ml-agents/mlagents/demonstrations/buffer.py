@@ -1,4 +1,4 @@
-"""All rows that were demonstrated, and how many of them go into a batch."""
+"""The replay buffer of demonstrations, and their share of a batch."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class DemonstrationBuffer:
         self, sources: Iterable[Source], memory: ReplayBuffer, *, from_env_action: Callable[[Actions], Actions],
         reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns], device: torch.device | str = "cpu",
     ) -> None:  # fmt: skip
-        """memory: where rows go; reward: (n, S) of a tick; returns: makes what counts n steps; device: of the rows."""
+        """memory: where rows go; reward: (n, S) of a tick; returns: makes n-step counters; device: of the rows."""
         self.memory = memory
         self._device = device
-        self.rows_of: dict[str, int] = {}  # source -> rows that came from it
+        self.rows_of: dict[str, int] = {}  # source -> its rows so far
         self._sources = list(sources)
-        self._as_sampled, self._reward, self._returns = from_env_action, reward, returns
+        self._from_env_action, self._reward, self._returns = from_env_action, reward, returns
         self._takes: dict[tuple[Path, int], tuple[ReplayedDemonstration, NStepReturns]] = {}
         self._observed: dict[str, int] = {}  # file -> rows that the normalizer has seen
-        self._told: dict[str, int] = {}  # file -> rows that came from it
-        self._carry = 0.0  # part of a row that is owed to the next batch
+        self._read: dict[str, int] = {}  # file -> its rows so far
+        self._carry = 0.0  # fraction of a row that is carried over to the next batch
 
     def __len__(self) -> int:
         return len(self.memory)
 
     def poll(self) -> list[tuple[Tensor, ...]]:
-        """Take what has come; return the observations that the normalizer has not seen yet."""
+        """Read new records of all sources; return the observations that the normalizer has not seen yet."""
         unseen: list[tuple[Tensor, ...]] = []
         for source in self._sources:
             for piece in source.poll():
@@ -51,9 +51,9 @@ class DemonstrationBuffer:
         return unseen
 
     def share(self, ratio: float, batch_size: int) -> int:
-        """Return how many rows of a batch are to be demonstrated.
+        """Return how many rows of a batch are taken from demonstrations.
 
-        What is left of a row goes on to the next batch, so that over any number of them the share is the ratio.
+        Fractions of a row are carried over, so that the share over many batches equals the ratio.
         """
         if not len(self.memory):
             return 0
@@ -71,13 +71,14 @@ class DemonstrationBuffer:
         return dict(self._observed)
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Restore what `state_dict` returned."""
         self._observed = dict(state)
 
     def _take(self, piece: Piece) -> Iterator[tuple[Tensor, ...]]:
         """Put the rows of a piece into memory and yield their observations."""
         take = piece.file, piece.take
         if take not in self._takes:
-            self._takes[take] = ReplayedDemonstration(self._as_sampled, self._device), self._returns()
+            self._takes[take] = ReplayedDemonstration(self._from_env_action, self._device), self._returns()
             log.info(f"Demonstrations: {piece.file} {'is read' if piece.finished else 'is followed as it is made'}.")
         replayed, returns = self._takes[take]
         for tick in () if piece.records is None else replayed.ticks(piece.records):
@@ -86,7 +87,7 @@ class DemonstrationBuffer:
         if piece.finished:
             self._append(returns.clear())
             del self._takes[take]
-            log.info(f"Demonstrations: {piece.file} gave {self._told.get(str(piece.file), 0)} rows.")
+            log.info(f"Demonstrations: {piece.file} gave {self._read.get(str(piece.file), 0)} rows.")
 
     def _append(self, tables: Iterable[Transition]) -> None:
         for table in tables:
@@ -94,9 +95,9 @@ class DemonstrationBuffer:
 
     def _unobserved(self, file: str, obs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
         """Yield the rows of a file beyond those that were observed before a resume."""
-        told = self._told.get(file, 0)
-        self._told[file] = told + len(obs[0])
-        skipped = max(self._observed.get(file, 0) - told, 0)
-        self._observed[file] = max(self._observed.get(file, 0), self._told[file])
+        before = self._read.get(file, 0)
+        self._read[file] = before + len(obs[0])
+        skipped = max(self._observed.get(file, 0) - before, 0)
+        self._observed[file] = max(self._observed.get(file, 0), self._read[file])
         if skipped < len(obs[0]):
             yield tuple(column[skipped:] for column in obs)

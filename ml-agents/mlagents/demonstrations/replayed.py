@@ -1,4 +1,4 @@
-"""From records to rows: what was demonstrated comes home as if its agents had been our own."""
+"""Converts records of demonstrations to rows, as if the agents had been our own."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mlagents_envs.demonstrations.file import Array, Demonstration, Transitions,
 
 
 class ReplayedDemonstration:
-    """One demonstration, piece by piece. Its episodes are walked side by side, each in a lane of its own."""
+    """One demonstration, piece by piece. Its episodes are replayed in parallel, each in its own lane."""
 
     def __init__(self, from_env_action: Callable[[Actions], Actions], device: torch.device | str = "cpu") -> None:
         """from_env_action: from actions of the environment to those of the policy; device: where rows go."""
-        self._as_sampled, self._device = from_env_action, device
-        self._last: Demonstration | None = None  # the record of an episode that goes on
-        self._lane = 0  # where that episode sits
+        self._from_env_action, self._device = from_env_action, device
+        self._last: Demonstration | None = None  # last record of an unfinished episode
+        self._lane = 0  # lane of that episode
 
     def ticks(self, records: Demonstration) -> Iterator[Tick]:
         """Yield the rows that these records complete: a row needs the record that follows it."""
@@ -28,7 +28,7 @@ class ReplayedDemonstration:
             records = joined(self._last, records)
         rows = records.transitions()
         episode = np.cumsum(records.done) - records.done  # (n,) the number of each record's episode
-        lane = (episode + self._lane) % (max(int(episode[-1]), self._lane) + 1)  # the first goes on where it sat
+        lane = (episode + self._lane) % (max(int(episode[-1]), self._lane) + 1)  # an unfinished episode keeps its lane
         self._last = None if records.done[-1] else records[-1:]
         self._lane = 0 if self._last is None else int(lane[-1])
         if not len(rows):
@@ -38,17 +38,17 @@ class ReplayedDemonstration:
         for turn in range(int(place.max()) + 1):
             here = torch.from_numpy(np.flatnonzero(place == turn)).to(self._device)
             part = table[here]
-            seats = torch.from_numpy(lane[rows.record]).to(self._device)[here]
-            yield Tick(part, seats, part.done, tuple(column[here] for column in after), 0)
+            lanes = torch.from_numpy(lane[rows.record]).to(self._device)[here]
+            yield Tick(part, lanes, part.done, tuple(column[here] for column in after), 0)
 
     def _table(self, rows: Transitions) -> Experience:
         reward = torch.from_numpy(rows.reward)
-        n, nothing, zeros = len(rows), reward.new_zeros((len(rows), 0)), torch.zeros_like(reward)
+        n, empty, zeros = len(rows), reward.new_zeros((len(rows), 0)), torch.zeros_like(reward)
         action = Actions(torch.from_numpy(rows.action.continuous), torch.from_numpy(rows.action.discrete).long())
         log_prob = reward.new_zeros((n, action.continuous.shape[1] + action.discrete.shape[1]))
         table = Experience(
-            PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), nothing),
-            PolicyOutput(self._as_sampled(action), log_prob, zeros, nothing),
+            PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), empty),
+            PolicyOutput(self._from_env_action(action), log_prob, zeros, empty),
             reward=reward,
             group=zeros.long(),
             group_reward=zeros,

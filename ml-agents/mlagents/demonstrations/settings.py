@@ -1,4 +1,4 @@
-"""What the YAML's `demonstrations` may say."""
+"""The settings of `demonstrations`."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class SourceSettings(Settings):
     def _one(self) -> Self:
         given = [name for name in PLACES if getattr(self, name) is not None]
         if len(given) != 1:
-            said = f"has {' and '.join(given)}" if given else "names no place"
-            raise ValueError(f"{said}; must have one of {', '.join(PLACES)}")
+            found = f"has {' and '.join(given)}" if given else "names no place"
+            raise ValueError(f"{found}; must have one of {', '.join(PLACES)}")
         return self
 
     @model_serializer
-    def _said(self) -> dict[str, str]:
+    def _without_defaults(self) -> dict[str, str]:
         return {name: value for name, value in self if value != type(self).model_fields[name].default}
 
 
 class DemonstrationSettings(Settings):
-    """What others did, in line with what the agents do themselves; for every off-policy trainer."""
+    """Demonstrations mixed into the batches of an off-policy trainer."""
 
     sources: list[SourceSettings] = Field(min_length=1)
     """Where they come from."""

@@ -1,4 +1,4 @@
-"""Where demonstrations come from: files that are there, and files that are still being made."""
+"""Sources of demonstrations: complete files, and files that are still being recorded."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from mlagents_envs.demonstrations.file import SUFFIX, Align, Demonstration, Imag
 from mlagents_envs.demonstrations.growing import GrowingDemonstration
 from mlagents_envs.exception import DemonstrationException
 
-LOOKS = 0.5  # seconds between looks at what is being made
+POLL_INTERVAL = 0.5  # seconds between looks at files that are being recorded
 log = logging.getLogger(__name__)
 
 
 class Piece(NamedTuple):
-    """Records of one demonstration that follow each other."""
+    """Consecutive records of one demonstration."""
 
     file: Path
-    records: Demonstration | None  # None where that it is finished is all the news
-    finished: bool  # nothing more will come of it
-    take: int = 1  # another recording in the same place has another number
+    records: Demonstration | None  # None if only `finished` is new
+    finished: bool  # no more records will follow
+    take: int = 1  # number of the recording under this file name
 
 
 class Source(Protocol):
-    """What demonstrations come from. Another one, for example a person at the keys, needs no more than this."""
+    """A source of demonstrations."""
 
     name: str
-    """As it is recorded: file:PATH."""
+    """Its name in statistics and logs, for example file:PATH."""
 
     def poll(self) -> list[Piece]:
-        """Return what has come since the last call."""
+        """Return the records since the last call."""
 
 
 class FileSource:
-    """Files that are whole."""
+    """Complete files."""
 
     def __init__(self, path: str, spec: BehaviorSpec, *, align: Align = "auto", images: Images = "auto") -> None:
         """align, images: as in `mlagents_envs.demonstrations.file.read`.
 
-        Raise DemonstrationException if a file is damaged or its agents are others than the behavior's.
+        Raises DemonstrationException if a file is damaged or its specs differ from the behavior's.
         """
         self.name = f"file:{path}"
         read_file = partial(read, align=align, images=images, actions=spec.action_spec)
@@ -53,14 +53,15 @@ class FileSource:
             check_fit(piece.file, piece.records, spec)
 
     def poll(self) -> list[Piece]:
+        """Return all records at the first call, then none."""
         pieces, self._pieces = self._pieces, []
         return pieces
 
 
 class LiveSource:
-    """A file that is being written, or a folder into which files fall; either may not be there yet.
+    """A file that is being recorded, or a folder for such files; neither has to exist yet.
 
-    A file that is damaged or of other agents is told of once, and left alone: training goes on.
+    A file that is damaged or whose specs differ is skipped with one warning.
     """
 
     def __init__(
@@ -76,13 +77,13 @@ class LiveSource:
         self._next_look = clock()
 
     def poll(self) -> list[Piece]:
-        """Return what has come since the last call; looks at most every half second."""
+        """Return the records since the last call; reads at most every POLL_INTERVAL."""
         if self._clock() < self._next_look:
             return []
         present = self._present()
         self._files |= {file: self._follow(file) for file in present if file not in self._files}
         looked = [self._look(self._files[file]) for file in present]
-        self._next_look = self._clock() + LOOKS
+        self._next_look = self._clock() + POLL_INTERVAL
         return [piece for piece in looked if piece is not None]
 
     def _present(self) -> list[Path]:
@@ -94,13 +95,13 @@ class LiveSource:
         return [file for file in found if file not in self._unfit]
 
     def _look(self, growing: GrowingDemonstration) -> Piece | None:
-        """Return what is new in a file, None if nothing is."""
+        """Return the new records of a file, None if there are none."""
         finished = growing.finished
         try:
             records = growing.more()
             check_fit(growing.path, records, self._spec)
         except DemonstrationException as error:
-            log.warning(f"{error}; it is left out.")
+            log.warning(f"{error}; it is skipped.")
             self._unfit.add(growing.path)
             return None
         news = records is not None or growing.finished > finished
@@ -115,7 +116,7 @@ def make_source(settings: SourceSettings, spec: BehaviorSpec) -> Source:
 
 
 def check_fit(file: Path, records: Demonstration | None, spec: BehaviorSpec) -> None:
-    """Raise DemonstrationException, with what differs, if records are those of other agents."""
+    """Raise DemonstrationException, with what differs, if the specs of records differ from the behavior's."""
     difference = None if records is None else incompatibility(records.spec, spec)
     if difference is not None:
         raise DemonstrationException(f"{file} does not fit this behavior: {difference}")
@@ -126,10 +127,10 @@ def incompatibility(shown: BehaviorSpec, own: BehaviorSpec) -> str | None:
     sensors = shown.observation_specs
     if len(sensors) != len(own.observation_specs):
         return f"it has {len(sensors)} sensors; the behavior has {len(own.observation_specs)}"
-    for i, (theirs, ours) in enumerate(zip(sensors, own.observation_specs, strict=True)):
-        if theirs.shape != ours.shape:
-            name = f" '{ours.name}'" if ours.name else ""
-            return f"sensor {i}{name} has shape {theirs.shape} there; the behavior's has {ours.shape}"
+    for i, (recorded, expected) in enumerate(zip(sensors, own.observation_specs, strict=True)):
+        if recorded.shape != expected.shape:
+            name = f" '{expected.name}'" if expected.name else ""
+            return f"sensor {i}{name} has shape {recorded.shape} there; the behavior's has {expected.shape}"
     there, here = shown.action_spec, own.action_spec
     if there.continuous_size != here.continuous_size:
         return f"it has {there.continuous_size} continuous actions; the behavior has {here.continuous_size}"

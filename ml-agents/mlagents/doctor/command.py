@@ -1,4 +1,4 @@
-"""`mlagents-doctor`: says what is wrong with an installation, a configuration or a build, and what to do about it."""
+"""`mlagents-doctor`: prints problems of an installation, a configuration or a build, and how to solve them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STYLE = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 WIDTH = max(map(len, STYLE)) + 2  # of the column with the verdict
 EPILOG = """examples:
   mlagents-doctor                                   look at this machine
-  mlagents-doctor --env builds/Walker --no-graphics start a build and listen to its agents
+  mlagents-doctor --env builds/Walker --no-graphics start a build and step it
   mlagents-doctor walker.yaml --env builds/Walker   and compare its behaviors with a configuration
 
 The exit status is 1 if there is a problem, else 0."""
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser; a flag that is not given leaves no trace, so that the file can say it."""
+    """Return the parser; a flag that is not given is not in the result, so that the file's value is used."""
     parser = argparse.ArgumentParser(
         prog="mlagents-doctor",
         description="Check this machine, a configuration, and an environment.",
@@ -54,10 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems = 0
     try:
         for finding in examine(given):
-            say(finding)
+            show(finding)
             problems += finding.level.value == "problem"
     except KeyboardInterrupt:
-        print("Stopped before all was looked at.", file=sys.stderr)
+        print("Stopped before all checks were done.", file=sys.stderr)
         return 128 + signal.SIGINT
     print(f"{problems} problem{'s' if problems > 1 else ''} found." if problems else "No problem found.")
     return 1 if problems else 0
@@ -86,7 +86,7 @@ def _check_run(given: dict[str, Any]) -> Iterator[Finding]:
     return check_run(given.get("config"), flags)
 
 
-def say(finding: Finding) -> None:
+def show(finding: Finding) -> None:
     """Print one finding on a line, its verdict in color where there is a terminal; further lines are indented."""
     verdict, text = finding.level.value, finding.text.replace("\n", "\n" + " " * WIDTH)
     try:

@@ -1,4 +1,4 @@
-"""A run's file and environment tried out: is all sound, and what do the agents say in a handful of steps?"""
+"""Checks of a configuration and of its environment, which is stepped a few times with random actions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEPS = 50
 
 
 def check_run(file: str | None, flags: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield the mistakes of a configuration, and what its environment says if there is one.
+    """Yield the mistakes of a configuration, and the findings of its environment if it has one.
 
     flags: section -> key -> value, as given on the command line; they win over the file.
     """
@@ -51,7 +51,7 @@ def check_run(file: str | None, flags: Mapping[str, Mapping[str, Any]]) -> Itera
         yield from build
         if any(finding.level is Level.PROBLEM for finding in build):
             return
-    yield from check_talk(options, file)
+    yield from check_steps(options, file)
 
 
 def check_build(path: str) -> list[Finding]:
@@ -62,67 +62,67 @@ def check_build(path: str) -> list[Finding]:
         return [problem(str(error))]
     if (wrong := wrong_file(player)) is not None:
         return [problem(wrong)]
-    alone = lacks_data(player)  # a program that is no Unity player may speak the protocol as well
+    alone = lacks_data(player)  # other programs may speak the protocol too
     return [ok(f"the player is {player}"), *([warning(alone)] if alone is not None else [])]
 
 
-def check_talk(options: RunOptions, file: str | None) -> Iterator[Finding]:
-    """Start the environment, listen to it, and compare its behaviors with the file's."""
-    heard: list[Finding] = []
+def check_steps(options: RunOptions, file: str | None) -> Iterator[Finding]:
+    """Start the environment, step it, and compare its behaviors with the file's."""
+    logged: list[Finding] = []
     try:
-        with remarks(heard):
+        with remarks(logged):
             env = env_maker(options.env_settings, options.engine_settings, seed=0, logs=None)(0)
     except UnityException as error:
-        yield from heard
+        yield from logged
         yield problem(str(error))
         return
-    yield from heard
+    yield from logged
     try:
         yield from check_environment(env)
         if file is not None and env.behavior_specs:
             yield from check_behaviors(list(env.behavior_specs), options, file)
     finally:
-        with suppress(UnityEnvironmentException):  # it is closed already where the conversation broke
+        with suppress(UnityEnvironmentException):  # it is closed already if the connection failed
             env.close()
 
 
 @contextmanager
-def remarks(heard: list[Finding]) -> Iterator[None]:
+def remarks(logged: list[Finding]) -> Iterator[None]:
     """Add what mlagents_envs logs to the findings: the versions of a player, and warnings."""
 
-    class Listener(logging.Handler):
+    class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             text = record.getMessage()
-            heard.append(ok(text) if record.levelno < logging.WARNING else warning(text))
+            logged.append(ok(text) if record.levelno < logging.WARNING else warning(text))
 
-    logger, listener = logging.getLogger("mlagents_envs"), Listener(logging.INFO)
+    logger, collector = logging.getLogger("mlagents_envs"), Collector(logging.INFO)
     level, spreads = logger.level, logger.propagate
-    logger.addHandler(listener)
+    logger.addHandler(collector)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(listener)
+        logger.removeHandler(collector)
         logger.setLevel(level)
         logger.propagate = spreads
 
 
-# what the agents say
+# statistics of a few steps
 
 
 @dataclass
-class _Said:
-    """What the agents of one behavior said in all steps."""
+class _BehaviorStats:
+    """Statistics of the steps of one behavior."""
 
-    asking: set[int] = field(default_factory=set)  # agents that have asked since their last end
-    asked: int = 0  # episodes in which an agent asked
+    asking: set[int] = field(default_factory=set)  # agents with a decision in their present episode
+    asked: int = 0  # episodes with a decision
     ended: int = 0  # episodes
-    silent: int = 0  # episodes that ended and in which no agent asked
+    silent: int = 0  # episodes that ended without a decision
     decisions: int = 0
-    broken: set[str] = field(default_factory=set)  # sensors with values that are no numbers
+    broken: set[str] = field(default_factory=set)  # sensors with values that are not finite
 
-    def take(self, spec: BehaviorSpec, decision: DecisionSteps, terminal: TerminalSteps) -> None:
+    def add(self, spec: BehaviorSpec, decision: DecisionSteps, terminal: TerminalSteps) -> None:
         """Add one step."""
         before, after = order_ends(decision, terminal)
         self._end(terminal.agent_id[before].tolist())
@@ -144,27 +144,27 @@ class _Said:
 
 
 def check_environment(env: BaseEnv, *, steps: int = STEPS) -> list[Finding]:
-    """Reset, take a handful of random steps, and return what each behavior sees, does and says."""
-    said: defaultdict[str, _Said] = defaultdict(_Said)
-    chance = np.random.default_rng(0)
+    """Reset, take a few random steps, and return the findings about each behavior."""
+    stats: defaultdict[str, _BehaviorStats] = defaultdict(_BehaviorStats)
+    rng = np.random.default_rng(0)
     taken, seconds, trouble = 0, 0.0, []
     try:
         env.reset()
-        _listen(env, said)
+        _collect(env, stats)
         for _ in range(steps):
-            _answer(env, chance)
+            _act(env, rng)
             begun = time.perf_counter()
             env.step()
             seconds += time.perf_counter() - begun
             taken += 1
-            _listen(env, said)
-    except (UnityException, RuntimeError) as error:  # values that are no numbers are told as a RuntimeError
+            _collect(env, stats)
+    except (UnityException, RuntimeError) as error:  # NaN is a RuntimeError
         trouble.append(problem(str(error)))
     found = [
-        finding for name, spec in env.behavior_specs.items() for finding in _behavior(name, spec, said[name], taken)
+        finding for name, spec in env.behavior_specs.items() for finding in _behavior(name, spec, stats[name], taken)
     ]
     if taken and seconds > 0:
-        decisions = sum(one.decisions for one in said.values())
+        decisions = sum(one.decisions for one in stats.values())
         found.append(
             ok(f"{taken} steps at {taken / seconds:,.0f} a second, with {decisions / (taken + 1):.1f} decisions each")
         )
@@ -178,13 +178,13 @@ def check_environment(env: BaseEnv, *, steps: int = STEPS) -> list[Finding]:
     return found + trouble
 
 
-def _listen(env: BaseEnv, said: defaultdict[str, _Said]) -> None:
+def _collect(env: BaseEnv, stats: defaultdict[str, _BehaviorStats]) -> None:
     for name, spec in env.behavior_specs.items():
-        said[name].take(spec, *env.get_steps(name))
+        stats[name].add(spec, *env.get_steps(name))
 
 
-def _answer(env: BaseEnv, chance: np.random.Generator) -> None:
-    """Answer every agent at random, as far as its mask allows."""
+def _act(env: BaseEnv, rng: np.random.Generator) -> None:
+    """Give every agent a random allowed action."""
     for name, spec in env.behavior_specs.items():
         decision, _ = env.get_steps(name)
         n, action = len(decision), spec.action_spec
@@ -192,15 +192,15 @@ def _answer(env: BaseEnv, chance: np.random.Generator) -> None:
             continue
         discrete = np.zeros((n, action.discrete_size), np.int32)
         for branch, size in enumerate(action.discrete_branches):
-            wish = chance.random((n, size))
+            scores = rng.random((n, size))
             if decision.action_mask is not None:
-                wish[decision.action_mask[branch]] = -1.0
-            discrete[:, branch] = wish.argmax(1)
-        env.set_actions(name, ActionTuple(chance.uniform(-1, 1, (n, action.continuous_size)), discrete))
+                scores[decision.action_mask[branch]] = -1.0
+            discrete[:, branch] = scores.argmax(1)
+        env.set_actions(name, ActionTuple(rng.uniform(-1, 1, (n, action.continuous_size)), discrete))
 
 
-def _behavior(name: str, spec: BehaviorSpec, said: _Said, taken: int) -> Iterator[Finding]:
-    """Yield what one behavior is, and what is wrong with it."""
+def _behavior(name: str, spec: BehaviorSpec, stats: _BehaviorStats, taken: int) -> Iterator[Finding]:
+    """Yield the specification of one behavior, and its problems."""
     sensors = ", ".join(
         f"'{sensor.name}' {sensor.shape} {sensor.observation_type.name}" for sensor in spec.observation_specs
     )
@@ -209,24 +209,25 @@ def _behavior(name: str, spec: BehaviorSpec, said: _Said, taken: int) -> Iterato
         yield problem(f"{name}: its agents see nothing; give them a sensor, or vector observations")
     if not (spec.action_spec.continuous_size or spec.action_spec.discrete_size):
         yield problem(f"{name}: its agents can do nothing; give Behavior Parameters continuous or discrete actions")
-    if said.broken:
-        yield problem(f"{name}: sensor {', '.join(sorted(said.broken))} has values that are NaN or infinite")
+    if stats.broken:
+        yield problem(f"{name}: sensor {', '.join(sorted(stats.broken))} has values that are NaN or infinite")
     counts = (
-        f"{name}: agents of {said.asked} episodes asked for an action and {said.ended} episodes ended, in {taken} steps"
+        f"{name}: agents of {stats.asked} episodes asked for an action and {stats.ended} episodes ended, "
+        f"in {taken} steps"
     )
-    if not said.asked:
+    if not stats.asked:
         yield problem(f"{counts}; give its agents a Decision Requester, or call RequestDecision")
-    elif said.silent:
+    elif stats.silent:
         yield warning(
-            f"{counts}; in {said.silent} of these no agent asked: give every agent a Decision Requester whose Decision "
-            "Period is shorter than an episode"
+            f"{counts}; in {stats.silent} of these no agent asked: give every agent a Decision Requester whose "
+            "Decision Period is shorter than an episode"
         )
     else:
         yield ok(counts)
 
 
 def check_behaviors(in_build: list[str], options: RunOptions, file: str) -> list[Finding]:
-    """Lay the behaviors of the environment and of the file beside each other."""
+    """Compare the behaviors of the environment with those of the file."""
     if not options.behaviors:
         return [warning(f"{file} names no behavior: {', '.join(in_build)} would be trained by default_settings or PPO")]
     differences = behaviors_differ(in_build, options.behaviors)

@@ -1,4 +1,4 @@
-"""The state of this machine: versions, strangers under our names, torch, caches, ports and display. Light to import."""
+"""Checks of this machine: versions, other packages under our names, torch, caches, ports, display. Light to import."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Finding:
 
 
 def ok(text: str) -> Finding:
-    """Return a finding that asks for nothing."""
+    """Return a finding that needs no action."""
     return Finding(Level.OK, text)
 
 
@@ -72,7 +72,7 @@ def attempt(check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
 
 def check_machine(*, base_port: int, no_graphics: bool) -> Iterator[Finding]:
     """Yield the state of this machine."""
-    for check in (check_python, check_packages, check_strangers, check_torch, check_kernels):
+    for check in (check_python, check_packages, check_shadowing, check_torch, check_kernels):
         yield from attempt(check)
     for port in dict.fromkeys((EDITOR_PORT, base_port)):
         yield from attempt(partial(check_port, port))
@@ -113,8 +113,8 @@ def version_of(distribution: str) -> str | None:
         return None
 
 
-def check_strangers(path: Sequence[str] | None = None) -> list[Finding]:
-    """Does something else answer to our names, or wait to do so?
+def check_shadowing(path: Sequence[str] | None = None) -> list[Finding]:
+    """Is another package imported under our names, or could it be?
 
     path: where Python looks for packages, sys.path if None. The working directory is looked at too.
     """
@@ -125,18 +125,18 @@ def check_strangers(path: Sequence[str] | None = None) -> list[Finding]:
         copies = [folder for folder in folders if (folder / "__init__.py").is_file()]
         for rank, copy in enumerate(copies):
             if not (copy / mark).is_file():
-                found.append(_stranger(name, copy, hidden=rank > 0))
+                found.append(_shadowing(name, copy, hidden=rank > 0))
             elif rank > 0:
                 found.append(warning(f"{copy} is a second {name} beside {copies[0]}; remove the one that is not meant"))
-    return found or [ok("no other package answers to the names mlagents and mlagents_envs")]
+    return found or [ok("no other package has the name mlagents or mlagents_envs")]
 
 
-def _stranger(name: str, copy: Path, *, hidden: bool) -> Finding:
-    said = f"{copy} is Unity's own {name}, or an old one"
+def _shadowing(name: str, copy: Path, *, hidden: bool) -> Finding:
+    found = f"{copy} is Unity's own {name}, or an old one"
     if hidden:
-        return warning(f"{said}, and a script that starts beside it may import it; remove it or start elsewhere")
+        return warning(f"{found}, and a script that starts beside it may import it; remove it or start elsewhere")
     package = name.replace("_", "-")
-    return problem(f"{said}, and is imported in place of ours; pip uninstall {package}, then install ours again")
+    return problem(f"{found}, and is imported in place of ours; pip uninstall {package}, then install ours again")
 
 
 def check_torch() -> list[Finding]:
@@ -151,7 +151,7 @@ def check_torch() -> list[Finding]:
 
 
 def check_kernels() -> list[Finding]:
-    """Is there numba, and does it keep what it compiled?"""
+    """Is numba installed, and can it cache compiled kernels?"""
     version = version_of("numba")
     if version is None:
         return [warning("numba is not installed: 3DBall and reading messages are slower; pip install numba")]
@@ -161,17 +161,17 @@ def check_kernels() -> list[Finding]:
     remedy = "set NUMBA_CACHE_DIR to a folder that only you can write to"
     try:
         folder = kernel_folder()
-        doubt = _not_kept(folder)
+        reason = _why_not_cached(folder)
     except UnityEnvironmentException as error:
-        doubt = str(error)
-    if doubt is not None:
-        return [warning(f"numba {version} compiles anew in every process: {doubt}; {remedy}")]
+        reason = str(error)
+    if reason is not None:
+        return [warning(f"numba {version} compiles anew in every process: {reason}; {remedy}")]
     compiled = sum(1 for _ in folder.rglob("*.nbc"))
     state = f"{compiled} compiled kernels in {folder}" if compiled else f"will compile once into {folder}"
     return [ok(f"numba {version}, {state}")]
 
 
-def _not_kept(folder: Path) -> str | None:
+def _why_not_cached(folder: Path) -> str | None:
     """Return why kernels are not kept in a folder, None if they are."""
     from mlagents_envs.compiled import uses_own_folder
     from mlagents_envs.user_folder import distrusted
@@ -179,7 +179,7 @@ def _not_kept(folder: Path) -> str | None:
     if not _writable(folder):
         return f"it cannot write to {folder}"
     places = [place for place in (folder.parent, folder) if uses_own_folder() and os.path.lexists(place)]
-    return next((doubt for place in places if (doubt := distrusted(place)) is not None), None)
+    return next((reason for place in places if (reason := distrusted(place)) is not None), None)
 
 
 def _writable(folder: Path) -> bool:
@@ -189,7 +189,7 @@ def _writable(folder: Path) -> bool:
 
 
 def check_port(port: int) -> list[Finding]:
-    """Can a player be listened for?"""
+    """Is the port free for a player's connection?"""
     from mlagents_envs.wire.ports import port_held
 
     held = port_held(port)

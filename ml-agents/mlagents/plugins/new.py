@@ -1,6 +1,6 @@
-"""`mlagents-plugin new`: the folder of a whole package with a trainer in it, which runs as it is.
+"""`mlagents-plugin new`: writes a package with a trainer that runs unchanged.
 
-What lies in `templates` is the package of a trainer called `the-name`, of which only the names are replaced.
+`templates` holds the package of a trainer called `the-name`; only names are replaced.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Names:
 
     @property
     def package(self) -> str:
+        """The name of the Python package."""
         return self.name.replace("-", "_")
 
     @property

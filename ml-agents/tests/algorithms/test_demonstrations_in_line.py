@@ -129,7 +129,7 @@ def test_protected_rows_are_never_evicted(tick, file, protect, kept):
 
 
 def test_a_live_file_joins_as_it_grows(tick, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "LOOKS", 0.0)
+    monkeypatch.setattr(sources, "POLL_INTERVAL", 0.0)
     trainer = made(sources=[{"live": str(tmp_path / "live.demo")}])
     trainer.receive(tick(12))
     trainer.learn(12)

@@ -118,7 +118,7 @@ def test_what_cannot_be_used_is_told_of_once_and_left_out(shown, tmp_path, caplo
         assert numbers(source.poll()) == [0, 1]
         source.poll()
     assert [record.getMessage().count("a.demo") for record in caplog.records] == [1]
-    assert "left out" in caplog.text
+    assert "skipped" in caplog.text
 
 
 def test_a_file_that_turns_out_damaged_is_left_out_and_what_it_gave_stays(tmp_path, caplog):
@@ -135,14 +135,14 @@ def test_a_file_that_turns_out_damaged_is_left_out_and_what_it_gave_stays(tmp_pa
             assert source.poll() == []
             assert source.poll() == []
     assert caplog.messages == [
-        f"{file}: record 3 has inf in sensor 0 'place'; numbers must be finite and within 1e+15; it is left out."
+        f"{file}: record 3 has inf in sensor 0 'place'; numbers must be finite and within 1e+15; it is skipped."
     ]
 
 
 @pytest.mark.parametrize("kind", ["file", "live"])
 @pytest.mark.parametrize(("align", "led_here"), [("auto", True), ("unity", True), ("old", False)])
 def test_a_source_says_which_action_its_records_hold(shown, tmp_path, monkeypatch, kind, align, led_here):
-    monkeypatch.setattr(sources, "LOOKS", -1.0)
+    monkeypatch.setattr(sources, "POLL_INTERVAL", -1.0)
     write(tmp_path / "a.demo", shown(4))
     source = make_source(SourceSettings(**{kind: str(tmp_path / "a.demo")}, align=align), SPEC)
     (piece,) = source.poll()
@@ -152,7 +152,7 @@ def test_a_source_says_which_action_its_records_hold(shown, tmp_path, monkeypatc
 @pytest.mark.parametrize("kind", ["file", "live"])
 @pytest.mark.parametrize("images", ["auto", "channels_first", "channels_last"])
 def test_a_source_says_how_its_images_lie(tmp_path, monkeypatch, caplog, kind, images):
-    monkeypatch.setattr(sources, "LOOKS", -1.0)
+    monkeypatch.setattr(sources, "POLL_INTERVAL", -1.0)
     camera = ObservationSpec(
         (2, 1, 3), (DimensionProperty.NONE, *[DimensionProperty.TRANSLATIONAL_EQUIVARIANCE] * 2), ObservationType.DEFAULT, "eye"
     )
@@ -169,7 +169,7 @@ def test_a_source_says_how_its_images_lie(tmp_path, monkeypatch, caplog, kind, i
 @pytest.mark.parametrize("kind", ["file", "live"])
 def test_actions_that_a_header_leaves_out_are_those_of_the_behavior(tmp_path, monkeypatch, kind):
     # as Unity records Match3, whose actions come from an actuator component
-    monkeypatch.setattr(sources, "LOOKS", -1.0)
+    monkeypatch.setattr(sources, "POLL_INTERVAL", -1.0)
     spec = BehaviorSpec(SPEC.observation_specs, ActionSpec(0, (5,)))
     with DemonstrationRecorder(tmp_path / "a.demo", "B", spec) as recorder:
         for choice in (0, 4):

@@ -182,8 +182,8 @@ class Field(ParallelEnv):
     ("odd", "sentence"),
     [
         ({"agents": []}, "copy 0: 10 episodes in a row began without an agent"),
-        ({"seen": {}}, "copy 0, agent 'a_0': it is among the agents, but is shown no observation"),
-        ({"seen": {"a_0": "x"}}, "copy 0, agent 'a_0': observation 'observation' is not what its space promises"),
+        ({"seen": {}}, "copy 0, agent 'a_0': it is in `agents`, but has no observation"),
+        ({"seen": {"a_0": "x"}}, "copy 0, agent 'a_0': observation 'observation' does not fit its space"),
         ({"reset": lambda: {"a_0": np.zeros(2)}}, rf"copy 0: reset\(\) returned a dict, .*{OLD}"),
         ({"step": lambda: ({}, {}, {}, {})}, rf"copy 0: step\(\) returned 4 values, .*{OLD}"),
         ({"step": crash}, r"copy 0: step\(\) raised ZeroDivisionError: of the user .* in crash"),

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from mlagents.adapters.gymnasium import GymnasiumEnv, check_id
-from mlagents.adapters.spaces import actions, forbidden, see, sensors
+from mlagents.adapters.spaces import action_mapping, encode_observation, forbidden_actions, sensors
 from mlagents.envs.local import LocalPool
 from mlagents_envs.base_env import ActionSpec, ActionTuple
 from mlagents_envs.envs.unity_gym_env import UnityToGymWrapper
@@ -153,7 +153,7 @@ OBSERVATIONS = [
 def test_observations_become_numbers(space, value, shapes, numbers):
     parts = sensors(space, "here")
     assert [sensor.spec.shape for sensor in parts] == shapes
-    got = see(parts, value, "here")
+    got = encode_observation(parts, value, "here")
     assert [column.tolist() for column in got] == numbers
     assert all(column.dtype == np.float32 for column in got)
 
@@ -166,7 +166,7 @@ def test_images_come_channels_first_between_zero_and_one(shape, sensor):
     space = spaces.Box(0, 255, shape, np.uint8)
     value = space.sample()
     (part,) = sensors(space, "here")
-    (image,) = see([part], value, "here")
+    (image,) = encode_observation([part], value, "here")
     assert part.spec.shape == image.shape == sensor
     assert image.min() >= 0 and 0.5 < image.max() <= 1
     if len(shape) == 3 and shape[2] == 3:
@@ -193,7 +193,7 @@ ACTIONS = [
 
 @pytest.mark.parametrize(("space", "spec", "continuous", "discrete", "action"), ACTIONS)
 def test_answers_become_actions(space, spec, continuous, discrete, action):
-    can = actions(space, "here")
+    can = action_mapping(space, "here")
     assert can.spec == ActionSpec(*spec)
     got = can.decode(np.array(continuous, np.float32), np.array(discrete, np.int32))
     assert space.contains(got)
@@ -222,7 +222,7 @@ def test_masks_of_the_info_are_obeyed():
         [[True, False]],
     ]
     assert one(Scripted()).get_steps("Scripted?team=0")[0].action_mask is None
-    assert forbidden(np.ones(3), ActionSpec(2, ()), "here") is None
+    assert forbidden_actions(np.ones(3), ActionSpec(2, ()), "here") is None
     with pytest.raises(UnityEnvironmentException, match="mask has 2 entries; branches of"):
         one(Scripted(acts=spaces.Discrete(3), mask=np.ones(2)))
 
@@ -233,7 +233,7 @@ def test_an_agent_can_be_answered_alone():
     env.set_action_for_agent(env.behavior, 1, ActionTuple(discrete=np.array([[1]])))
     env.step()
     assert [int(env.heard[0]) for env in made] == [0, 1]
-    with pytest.raises(IndexError, match="agent 9 did not ask"):
+    with pytest.raises(IndexError, match="agent 9 does not wait"):
         env.set_action_for_agent(env.behavior, 9, ActionTuple(discrete=np.array([[1]])))
 
 
@@ -254,14 +254,14 @@ def test_misuse_gets_a_sentence():
 
 def test_spaces_without_a_counterpart_get_a_sentence():
     words = spaces.Text(5)
-    with pytest.raises(UnityEnvironmentException, match=r"gym:Scripted: observation space Text.* cannot be seen"):
+    with pytest.raises(UnityEnvironmentException, match=r"gym:Scripted: observation space Text.* is not supported"):
         GymnasiumEnv(Scripted(words))
-    with pytest.raises(UnityEnvironmentException, match=r"observation space Box.* cannot be seen"):
+    with pytest.raises(UnityEnvironmentException, match=r"observation space Box.* is not supported"):
         GymnasiumEnv(Scripted(spaces.Box(0, 1, (2, 2, 2, 2))))
-    with pytest.raises(UnityEnvironmentException, match=r"action space Text.* cannot be acted in"):
+    with pytest.raises(UnityEnvironmentException, match=r"action space Text.* is not supported"):
         GymnasiumEnv(Scripted(acts=spaces.Dict({"say": words})))
     with pytest.raises(UnityObservationException, match=r"'observation' has shape \(3,\) as a sensor; .* \(2,\)"):
-        see(sensors(spaces.Box(-1, 1, (2,)), "here"), np.zeros(3), "here")
+        encode_observation(sensors(spaces.Box(-1, 1, (2,)), "here"), np.zeros(3), "here")
 
 
 @pytest.mark.parametrize(

@@ -241,8 +241,8 @@ def turn_based():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "that names no module"),
-        ("a b", "that names no module"),
+        ("", "that is no module name"),
+        ("a b", "that is no module name"),
         ("no_such_module_anywhere", "there is no such module$"),
         ("pettingzoo.butterfly.pistonball_v5", "there is no such module; did you mean pistonball_v6"),
         ("broken_v0", "neither parallel_env nor env"),
@@ -270,7 +270,7 @@ def test_a_module_whose_own_imports_fail_says_which(tmp_path, monkeypatch):
 
 def test_misuse_gets_a_sentence(module):
     module("turns_v0", env=turn_based)
-    with pytest.raises(UnityEnvironmentException, match="pettingzoo:turns_v0: its agents act strictly in turn"):
+    with pytest.raises(UnityEnvironmentException, match="pettingzoo:turns_v0: its agents act in turn"):
         PettingZooEnv.make("turns_v0")
     env = PettingZooEnv(Meadow())
     with pytest.raises(UnityEnvironmentException, match="was not reset yet"):
@@ -287,5 +287,5 @@ def test_misuse_gets_a_sentence(module):
         def action_space(self, agent):
             return spaces.Text(3)
 
-    with pytest.raises(UnityEnvironmentException, match=r"agent 'wolf_0': action space Text.* cannot be acted in"):
+    with pytest.raises(UnityEnvironmentException, match=r"agent 'wolf_0': action space Text.* is not supported"):
         PettingZooEnv(Speaking)
