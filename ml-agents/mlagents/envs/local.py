@@ -23,24 +23,29 @@ class LocalPool:
 
     @property
     def specs(self) -> Mapping[str, BehaviorSpec]:
+        """Behaviors of the environment, by full name."""
         return self.env.behavior_specs
 
     def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
+        """Set parameters, then begin new episodes; answers to questions of before are dropped."""
         self.set_parameters(parameters or {})
         self.env.reset()
         self._fresh, self._asked = True, False
 
     def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Give the environment parameters, if it takes any."""
         if parameters and hasattr(self.env, "set_parameters"):
             self.env.set_parameters(parameters)
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
+        """Give the environment the actions of its next step."""
         if not self._asked:  # there was a reset since: these are answers to questions of before
             return
         for behavior, action in actions.items():
             self.env.set_actions(behavior, action)
 
     def recv(self) -> Mapping[str, StepBatch]:
+        """Step, unless there was a reset since; raises UnityObservationException for numbers that are not finite."""
         if self._fresh:
             self._fresh = False
         else:
@@ -55,11 +60,14 @@ class LocalPool:
         return steps
 
     def lost(self) -> Sequence[int]:
+        """Return nothing: an environment in this process is never started again."""
         return ()
 
     def stats(self) -> Sequence[Stat]:
+        """Return the numbers that the environment recorded, if it records any."""
         return self.env.stats() if hasattr(self.env, "stats") else ()
 
     def close(self) -> None:
+        """Close the environment, if it is the pool's own."""
         if self._owned:
             self.env.close()

@@ -63,10 +63,12 @@ class ProcessTransport:
         theirs.close()  # so that the end of the process is the end of the connection
 
     def send(self, order: AnyOrder) -> None:
+        """Write an order into the pipe; one to a process that is gone is dropped."""
         with suppress(OSError):
             self.connection.send(order)
 
     def receive(self) -> Message:
+        """Read a message from the pipe; `Failed`, with its exit status, when the process is gone."""
         try:
             message: Message = self.connection.recv()
         except (EOFError, ConnectionResetError):
@@ -77,6 +79,7 @@ class ProcessTransport:
         return message
 
     def block(self, behavior: str, spec: BehaviorSpec) -> Block:
+        """Return the columns in shared memory, attached anew where the last report made room."""
         if behavior in self._new_blocks:
             name, capacity = self._new_blocks.pop(behavior)
             if behavior in self._blocks:
@@ -85,6 +88,7 @@ class ProcessTransport:
         return self._blocks[behavior]
 
     def end(self, patience: float) -> None:
+        """Join the process, or kill it and all its children."""
         self.connection.close()
         self._process.join(patience)
         if self._process.is_alive():

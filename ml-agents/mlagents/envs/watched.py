@@ -35,10 +35,12 @@ class WatchedPool(LocalPool):
         return cls(env, onlooker)
 
     def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
+        """Begin new episodes, and a new picture."""
         super().reset(parameters)
         self._onlooker.begin()
 
     def recv(self) -> Mapping[str, StepBatch]:
+        """Step, and show the step to whoever looks."""
         fresh = self._fresh
         steps = super().recv()
         if not fresh:
@@ -46,5 +48,6 @@ class WatchedPool(LocalPool):
         return steps
 
     def close(self) -> None:
+        """Take the page away, then close the environment."""
         self._onlooker.close()
         super().close()

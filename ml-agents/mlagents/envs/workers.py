@@ -86,20 +86,24 @@ class WorkerPool:
 
     @property
     def specs(self) -> Mapping[str, BehaviorSpec]:
+        """Behaviors that any environment has reported, by full name."""
         return self._specs
 
     def reset(self, parameters: Mapping[str, Any] | None = None) -> None:
+        """Order new episodes everywhere; reports of steps that are under way are dropped."""
         self._parameters |= parameters or {}
         self._asked = []
         for worker in self._workers:
             worker.reset(parameters)
 
     def set_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Order new parameters everywhere; questions and answers that are under way stay valid."""
         self._parameters |= parameters
         for worker in self._workers:
             worker.set_parameters(parameters)
 
     def send(self, actions: Mapping[str, ActionTuple]) -> None:
+        """Write actions into the blocks of the environments of the last `recv`, and order their steps."""
         begin = dict.fromkeys(actions, 0)
         for behavior, worker, n in self._asked:
             rows = slice(begin[behavior], begin[behavior] + n)
@@ -113,6 +117,7 @@ class WorkerPool:
                 worker.step()
 
     def recv(self) -> Mapping[str, StepBatch]:
+        """Return the reports of whoever has one within half a second, joined by behavior."""
         reported = self._receive()
         steps: dict[str, StepBatch] = {}
         for behavior, spec in self._specs.items():
@@ -130,14 +135,17 @@ class WorkerPool:
         return steps
 
     def lost(self) -> Sequence[int]:
+        """Return the numbers of environments that are gone since the last call."""
         lost, self._lost = self._lost, []
         return lost
 
     def stats(self) -> Sequence[Stat]:
+        """Return what environments recorded; the most recent value comes from the first environment only."""
         stats, self._stats = self._stats, []
         return stats
 
     def close(self) -> None:
+        """End every environment: those that have reported get some seconds."""
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.close()

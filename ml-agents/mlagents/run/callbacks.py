@@ -67,6 +67,7 @@ class SummaryFunction(Callback):
         self._function = function
 
     def on_summary(self, progress: SummaryProgress) -> bool | None:
+        """Call the function."""
         return self._function(progress)
 
 

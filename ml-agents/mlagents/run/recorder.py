@@ -36,18 +36,22 @@ class StatsSummary:
 
     @property
     def mean(self) -> float:
+        """The mean of all values."""
         return float(self.full_dist.mean())
 
     @property
     def std(self) -> float:
+        """Their standard deviation."""
         return float(self.full_dist.std())
 
     @property
     def num(self) -> int:
+        """How many there are."""
         return len(self.full_dist)
 
     @property
     def sum(self) -> float:
+        """Their sum."""
         return float(self.full_dist.sum())
 
     @property

@@ -52,6 +52,7 @@ class Status:
         self._known = known
 
     def get(self, name: str, key: str, default: Any) -> Any:
+        """Return what is known of a behavior or parameter under a key."""
         return self._known.get(name, {}).get(key, default)
 
     def lessons(self, parameters: Iterable[str]) -> dict[str, int]:
@@ -68,6 +69,7 @@ class Status:
         self.write()
 
     def write(self) -> None:
+        """Write the file, whole or not at all; nothing where it is read only. Raises OSError."""
         if self._read_only:
             return
         text = json.dumps({**self._known, "metadata": self.metadata}, indent=4)

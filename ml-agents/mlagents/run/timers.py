@@ -22,6 +22,7 @@ class Node:
     children: dict[str, Node] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return seconds and counts, `self` being the time that no child took."""
         own = self.total - sum(child.total for child in self.children.values())
         entry: dict[str, Any] = {"total": self.total, "count": self.count, "self": max(own, 0.0)}
         if self.children:
@@ -61,9 +62,11 @@ class Timers:
         known["min"], known["max"] = min(known["min"], value), max(known["max"], value)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the whole tree as `timers.json` has it."""
         self._root.total = time.perf_counter() - self._start
         metadata = {**self.metadata, "end_time_seconds": str(int(time.time()))}
         return {"name": "root", "gauges": self._gauges, "metadata": metadata, **self._root.as_dict()}
 
     def write(self, path: Path) -> None:
+        """Write `timers.json`, whole or not at all; raises OSError."""
         write_text_atomically(path, json.dumps(self.as_dict(), indent=4))

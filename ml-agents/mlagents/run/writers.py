@@ -39,6 +39,7 @@ class TensorBoardWriter:
         self._files: dict[str, Path] = {}
 
     def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        """Append a point of each curve, and histograms; raises OSError after taking back what was half written."""
         shown = []
         for name, summary in values.items():
             if name in HIDDEN:
@@ -106,6 +107,7 @@ class ConsoleWriter:
         self._start = time.time()
 
     def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        """Log the mean reward of a summary."""
         parts = [category, f"Step: {step}", f"Time Elapsed: {time.time() - self._start:0.3f} s"]
         reward = values.get("Environment/Cumulative Reward")
         group = values.get("Environment/Group Cumulative Reward")
@@ -129,6 +131,7 @@ class GaugeWriter:
         self.timers = timers
 
     def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        """Keep the mean and the sum of each number."""
         for name, summary in values.items():
             plain = f"{category}.{name.replace('/', '.').replace(' ', '')}"
             self.timers.gauge(f"{plain}.mean", summary.mean)
