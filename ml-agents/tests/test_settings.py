@@ -186,8 +186,10 @@ def test_the_ppo_files_of_the_built_in_examples_are_trainable():
 
 
 def test_what_is_not_built_yet_is_named():
-    options, _ = load(str(CONFIG / "ppo" / "Hallway.yaml"), BUILTIN)
-    assert unsupported(options) == ["behaviors.Hallway.network_settings.memory: recurrent networks are not built yet"]
+    options, _ = load(str(CONFIG / "poca" / "PushBlockCollab.yaml"), BUILTIN)
+    assert unsupported(options) == [
+        "behaviors.PushBlockCollab.trainer_type: the trainer 'poca' is not built yet; 'ppo' and 'sac' are"
+    ]
 
 
 def test_saved_keys_stand_in_the_official_order():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mlagents.algorithms.author import BroadcastWatch, TrainerError, check_terms
+from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.modules import Module
 from mlagents.algorithms.objectives import gae, normalized
@@ -22,7 +23,6 @@ from mlagents.data.minibatches import minibatches, sequence_minibatches, sequenc
 from mlagents.data.rollout import Rollout, Segments, Tick
 from mlagents.data.rows import Rows
 from mlagents.nn.body import NetworkBody
-from mlagents.nn.recurrent import evaluate_sequences
 from mlagents.nn.values import Critic
 from mlagents.rewards.signal import SignalBatch
 
@@ -63,6 +63,7 @@ class OnPolicyTrainer(TrainerTemplate):
     """Collect a rollout, set its targets once, then walk it `num_epoch` times. Subclasses write `loss`."""
 
     Settings: ClassVar[type[OnPolicyHyperparamSettings]] = OnPolicyHyperparamSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(memory=True)
     NOT_HERE = {
         "update": "that is a hook of OffPolicyTrainer; an OnPolicyTrainer writes loss(batch)",
         "imitate": "that is a hook of OffPolicyTrainer",
@@ -133,7 +134,7 @@ class OnPolicyTrainer(TrainerTemplate):
         """
         if not self.policy.memory_size:
             return self.policy.evaluate(batch.rows.input, batch.rows.output.action)
-        return evaluate_sequences(self.policy, batch.rows.input, batch.rows.output.action, batch.sequence)
+        return self.policy.evaluate_sequences(batch.rows.input, batch.rows.output.action, batch.sequence)
 
     def values(self, batch: Batch) -> Tensor:
         """Return the critic's (n, S) values of the batch's inputs, with gradients."""

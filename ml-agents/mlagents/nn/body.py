@@ -15,6 +15,7 @@ from mlagents.nn.attention import EMBEDDING, EntityEncoder
 from mlagents.nn.conditioning import GoalLayer
 from mlagents.nn.encoders import ImageEncoder
 from mlagents.nn.layers import UnsupportedNetwork, linear, side_by_side
+from mlagents.nn.memory import Memory
 from mlagents.nn.normalize import Normalizer
 from mlagents.nn.sensors import Kinds, by_kind
 from mlagents.nn.settings import NetworkSettings
@@ -29,11 +30,12 @@ class NetworkBody(nn.Module):
 
     def __init__(
         self, sensors: Sequence[ObservationSpec], settings: NetworkSettings, normalizer: Normalizer | None = None, *,
-        extra: int = 0,
+        extra: int = 0, remembers: bool = False,
     ) -> None:  # fmt: skip
         """normalizer: another body's, which sees the same rows; extra: size of further inputs beside observations.
 
-        Raises UnsupportedNetwork where it has no encoder.
+        remembers: put the recurrent cell of `settings.memory`, if any, behind the layers. Raises UnsupportedNetwork
+        where there is no encoder for a sensor.
         """
         super().__init__()
         hidden = settings.hidden_units
@@ -60,22 +62,28 @@ class NetworkBody(nn.Module):
         if self.goals:
             self.conditioned = GoalLayer(*widths.pop(), goal=sum(goal.stop - goal.start for goal in self.goals))
         self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in widths)
+        self.memory = Memory(hidden, settings.memory) if remembers and settings.memory is not None else None
+        if self.memory is not None:
+            self.width = self.memory.width
 
     @property
     def is_mlp(self) -> bool:
         """Is it only a normalizer and linear layers? Then all that is learnt lies behind `encode`."""
-        return not self.images and self.entities is None and self.conditioned is None
+        return not self.images and self.entities is None and self.conditioned is None and self.memory is None
 
     def features(self, input: PolicyInput, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (n, width) features and the (n, M) memory afterwards; extra: (n, extra) further inputs, if any."""
-        return self.hidden(self._inputs(input, extra)), input.memory
+        hidden = self.hidden(self.inputs(input, extra))
+        return (hidden, input.memory) if self.memory is None else self.memory(hidden, input.memory)
 
     def forward(self, input: PolicyInput, head: nn.Linear, extra: Tensor | None = None) -> Tensor:
         """Return `head(features)`, (n, outputs of the head).
 
         The head is walked with the body: one small stack costs half of two.
         """
-        x = self._inputs(input, extra)
+        if self.memory is not None:
+            return head(self.features(input, extra)[0])  # type: ignore[no-any-return]
+        x = self.inputs(input, extra)
         if self.conditioned is not None or type(self).reference is not NetworkBody.reference or torch.jit.is_tracing():
             return self.reference(x, head)
         layers = (*self.layers._modules.values(), head)
@@ -88,7 +96,7 @@ class NetworkBody(nn.Module):
         self._stacks.clear()  # parameters are about to move to other memory
         return super()._apply(*change, **options)  # type: ignore[no-any-return]
 
-    def _inputs(self, input: PolicyInput, extra: Tensor | None) -> Tensor:
+    def inputs(self, input: PolicyInput, extra: Tensor | None = None) -> Tensor:
         """Return what the layers get: all sensors and further inputs side by side."""
         x = self.encode(input.obs)
         return x if extra is None else torch.cat([x, extra], 1)
@@ -119,7 +127,7 @@ class NetworkBody(nn.Module):
         return head(self.hidden(x))  # type: ignore[no-any-return]
 
     def hidden(self, x: Tensor) -> Tensor:
-        """Return (n, width) features of the inputs side by side."""
+        """Return (n, hidden units) features of the inputs side by side, before any memory."""
         goal = self.goal(x) if self.goals else x
         for layer in self.layers:
             x = nn.functional.silu(layer(x))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from mlagents.data.experience import Actions, PolicyInput, PolicyOutput
+from mlagents.data.minibatches import steps_of
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.distributions import Categorical, Distribution, Gaussian, Hybrid
 from mlagents.nn.layers import UnsupportedNetwork, linear
@@ -61,6 +63,21 @@ class Policy(nn.Module):
         """Return (n, C + B) log probabilities of `action` and (n,) entropies, with gradients."""
         return self.distribution(input).evaluate(action)
 
+    def evaluate_sequences(self, input: PolicyInput, action: Actions, sequence: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `evaluate` does, with gradients through the memory of each sequence.
+
+        sequence: (n,) the number of each row's sequence. A sequence begins with the memory that its first row had when
+        it acted; each later row gets what the policy remembers now. Every row is a real one: there is no padding.
+        """
+        steps, found = steps_of(sequence), []
+        memory = input.memory[steps[0]]
+        for rows in steps:
+            distribution, memory = self(replace(input[rows], memory=memory[: len(rows)]))
+            found.append(distribution.evaluate(action[rows]))
+        back = torch.argsort(torch.cat(steps))
+        log_prob, entropy = (torch.cat(column)[back] for column in zip(*found, strict=True))
+        return log_prob, entropy
+
     @property
     def action_space(self) -> type[Distribution]:
         """The class of distribution whose `to_env` and `from_env` translate continuous actions."""
@@ -103,9 +120,8 @@ class Actor(Policy):
 
     def __init__(self, spec: BehaviorSpec, settings: NetworkSettings) -> None:
         super().__init__(spec, deterministic=settings.deterministic)
-        if settings.memory is not None:
-            raise UnsupportedNetwork("network_settings.memory: recurrent networks cannot be built yet")
-        self.body = NetworkBody(spec.observation_specs, settings)
+        self.body = NetworkBody(spec.observation_specs, settings, remembers=True)
+        self.memory_size = self.body.memory.size if self.body.memory is not None else 0
         self.head = self._make_head()
         self.log_sigma = nn.Parameter(torch.zeros(1, self.continuous))
 
@@ -116,7 +132,22 @@ class Actor(Policy):
         return head
 
     def forward(self, input: PolicyInput) -> tuple[Distribution, Tensor]:
-        return self.from_output(self.body(input, self.head), input.mask), input.memory
+        if self.body.memory is None:
+            return self.from_output(self.body(input, self.head), input.mask), input.memory
+        features, memory = self.body.features(input)
+        return self.from_output(self.head(features), input.mask), memory
+
+    def evaluate_sequences(self, input: PolicyInput, action: Actions, sequence: Tensor) -> tuple[Tensor, Tensor]:
+        memory = self.body.memory
+        if memory is None or type(self).forward is not Actor.forward:
+            return super().evaluate_sequences(input, action, sequence)
+        hidden, steps = self.body.hidden(self.body.inputs(input)), steps_of(sequence)  # all rows at once
+        kept, found = input.memory[steps[0]], []
+        for rows in steps:
+            features, kept = memory(hidden[rows], kept[: len(rows)])
+            found.append(features)
+        features = torch.cat(found)[torch.argsort(torch.cat(steps))]
+        return self.from_output(self.head(features), input.mask).evaluate(action)
 
     def from_output(self, output: Tensor, mask: Tensor) -> Distribution:
         """Return what the head's (n, C + K) output means; mask: (n, K) bool, True = allowed."""

@@ -15,7 +15,9 @@ class MemorySettings(LenientSettings):
     sequence_length: Int = Field(64, ge=1, le=UNITS)
     """Steps of history that one gradient sees."""
     memory_size: Int = Field(128, ge=2, le=UNITS, multiple_of=2)
-    """Floats that an agent carries from step to step: half hidden state, half cell state."""
+    """Numbers that an agent carries from step to step; of an LSTM half hidden state, half cell state."""
+    memory_type: Literal["lstm", "gru"] = "lstm"
+    """The recurrent cell."""
 
 
 class NetworkSettings(LenientSettings):

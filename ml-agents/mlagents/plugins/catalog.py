@@ -20,7 +20,7 @@ from mlagents.algorithms.settings import HyperparamSettings, POCASettings, PPOSe
 TRAINERS = "mlagents.trainer_type"  # group of entry points; the name is Unity's
 WRITERS = "mlagents.stats_writer"  # likewise
 BUILTIN: dict[str, type[HyperparamSettings]] = {"ppo": PPOSettings, "sac": SACSettings, "poca": POCASettings}
-_BUILT = {"ppo": ("mlagents.algorithms.ppo", "PPOTrainer")}
+_BUILT = {"ppo": ("mlagents.algorithms.ppo", "PPOTrainer"), "sac": ("mlagents.algorithms.sac", "SACTrainer")}
 
 
 class PluginError(Exception):

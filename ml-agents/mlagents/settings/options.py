@@ -21,6 +21,7 @@ OURS = {  # keys that Unity's tools do not know, by section
     "env_settings": ("listen", "max_message_mib", "watch"),
     "checkpoint_settings": ("episodes",),
 }
+OURS_IN_BEHAVIORS = {"max_grad_norm": 0.0, "memory_type": "lstm"}  # likewise, in hyperparameters and memory
 UNLESS_GIVEN = ("num_areas", "base_port")  # a scene has its own number of areas, and each build takes a free port
 ONE_TIME = ("resume", "load_model", "force", "train_model", "inference")
 
@@ -150,8 +151,8 @@ class RunOptions(Settings):
                 if settings.demonstrations is None:
                     del behavior["demonstrations"]
                 given = behavior["hyperparameters"]
-                if given.get("max_grad_norm") == 0:  # a key that Unity's tools do not know
-                    del given["max_grad_norm"]
+                for section in (given, *_networks(behavior)):
+                    _drop_defaults(section)
                 order = [key for key in settings.hyperparameters.ORDER if key in given]
                 behavior["hyperparameters"] = {**{key: given[key] for key in order}, **given}
         return plain
@@ -163,6 +164,19 @@ class RunOptions(Settings):
     def for_behavior(self, name: str) -> TrainerSettings | None:
         """Return how a behavior is trained; None if nothing says so."""
         return self.behaviors.get(name, self.default_settings)
+
+
+def _networks(behavior: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the memory sections of every network of a dumped behavior."""
+    owners = [behavior, *behavior["reward_signals"].values()]
+    return [owner["network_settings"]["memory"] for owner in owners if owner["network_settings"]["memory"] is not None]
+
+
+def _drop_defaults(section: dict[str, Any]) -> None:
+    """Take out keys that Unity's tools do not know, where they have their defaults."""
+    for key, default in OURS_IN_BEHAVIORS.items():
+        if section.get(key) == default:
+            del section[key]
 
 
 def _leave_out(plain: dict[str, Any], settings: BaseModel, keys: Mapping[str, Sequence[str]]) -> None:

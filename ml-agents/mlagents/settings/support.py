@@ -21,14 +21,12 @@ def unsupported(options: RunOptions) -> list[str]:
         behaviors["default_settings"] = options.default_settings
     for key, settings in behaviors.items():
         if not is_built(settings.trainer_type):
-            found.append(f"{key}.trainer_type: the trainer '{settings.trainer_type}' is not built yet; 'ppo' is")
+            found.append(f"{key}.trainer_type: the trainer '{settings.trainer_type}' is not built yet; 'ppo' and 'sac' are")
         found += [
             f"{key}.reward_signals.{signal}: this reward signal is not built yet; 'extrinsic' is"
             for signal in settings.reward_signals
             if not is_built_signal(signal)
         ]
-        if settings.network_settings.memory is not None:
-            found.append(f"{key}.network_settings.memory: recurrent networks are not built yet")
         if settings.self_play is not None:
             found.append(f"{key}.self_play: self-play is not built yet")
         if settings.behavioral_cloning is not None:

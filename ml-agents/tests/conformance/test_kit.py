@@ -26,7 +26,7 @@ from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.settings.mistakes import SettingsError
 from mlagents_envs.base_env import ActionTuple
 
-NAMES = ["ppo", *(["a2c", "dqn"] if find_spec("mlagents_trainer_plugin") else [])]
+NAMES = ["ppo", "sac", *(["a2c", "dqn"] if find_spec("mlagents_trainer_plugin") else [])]
 BROKEN = """
 from mlagents.api import PPOTrainer
 

@@ -1,0 +1,49 @@
+"""What an agent remembers: one recurrent cell behind the layers of a body. M is the size of its memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mlagents.nn.settings import MemorySettings
+
+FORGET_BIAS = 1.0  # in both bias vectors of an LSTM, so that it remembers to begin with
+
+
+class Memory(nn.Module):
+    """An LSTM (Hochreiter & Schmidhuber 1997) or a GRU (Cho et al. 2014, arXiv:1406.1078), stepped one row at a time.
+
+    The memory of an LSTM is its hidden state, then its cell state, each M / 2; that of a GRU is its hidden state.
+    """
+
+    def __init__(self, inputs: int, settings: MemorySettings) -> None:
+        super().__init__()
+        self.size = settings.memory_size
+        self.cell: nn.LSTMCell | nn.GRUCell
+        if settings.memory_type == "lstm":
+            self.width = self.size // 2
+            self.cell = nn.LSTMCell(inputs, self.width)
+        else:
+            self.width = self.size
+            self.cell = nn.GRUCell(inputs, self.width)
+        _initialize(self.cell, self.width)
+
+    def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (n, width) features and the (n, M) memory afterwards, of (n, inputs) and the (n, M) memory before."""
+        if isinstance(self.cell, nn.GRUCell):
+            hidden: Tensor = self.cell(x, memory)
+            return hidden, hidden
+        hidden, state = self.cell(x, (memory[:, : self.width], memory[:, self.width :]))
+        return hidden, torch.cat([hidden, state], 1)
+
+
+@torch.no_grad()
+def _initialize(cell: nn.LSTMCell | nn.GRUCell, width: int) -> None:
+    """Draw each gate's weights by Xavier; biases are 0, but for those of an LSTM's forget gate."""
+    for weight in (cell.weight_ih, cell.weight_hh):
+        for gate in weight.split(width):
+            nn.init.xavier_uniform_(gate)
+    for bias in (cell.bias_ih, cell.bias_hh):
+        bias.zero_()
+        if isinstance(cell, nn.LSTMCell):
+            bias[width : 2 * width] = FORGET_BIAS
