@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +50,13 @@ class LearningTask:
     official: str  # steps that the official trainer needed
     decisions: int  # enough for every episode to end when the model is played
     config: Path
+    trainer: str = "ppo"
+    plugin: Path | None = None  # a file of trainers
+
+    @property
+    def title(self) -> str:
+        """The environment, and the trainer where it is not PPO."""
+        return self.name if self.trainer == "ppo" else f"{self.name}/{self.trainer}"
 
 
 TASKS = (
@@ -57,9 +65,11 @@ TASKS = (
     LearningTask("PushBlock", 4.0, 600_000, "-", 1001, ROOT / "config" / "ppo" / "PushBlock.yaml"),
 )
 PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
+AUTHORS = ROOT / "ml-agents" / "tests" / "authors"  # trainers in a file of their own
 PLUGIN_TASKS = (
-    LearningTask("3DBall", 90.0, 500_000, "-", 1001, PLUGIN / "a2c" / "a2c_3DBall.yaml"),
-    LearningTask("Basic", 0.9, 12_000, "-", 200, PLUGIN / "dqn" / "dqn_basic.yaml"),
+    LearningTask("3DBall", 90.0, 500_000, "-", 1001, PLUGIN / "a2c" / "a2c_3DBall.yaml", "a2c"),
+    LearningTask("Basic", 0.9, 12_000, "-", 200, PLUGIN / "dqn" / "dqn_basic.yaml", "dqn"),
+    LearningTask("3DBall", 95.0, 100_000, "-", 1001, AUTHORS / "tanh_sac.yaml", "tanh-sac", AUTHORS / "tanh_sac.py"),
 )
 Curve = list[tuple[int, float]]
 
@@ -72,6 +82,11 @@ def environment(task: LearningTask, place: str, players: int, results: Path) -> 
     folder = results / ("renewed" if renewed else "kept")
     make_executable(folder, task.name, arguments=["--renew-ids"] if renewed else [])
     return ["--env", str(folder / task.name), "--num-envs", str(players)]
+
+
+def chosen(tasks: Sequence[LearningTask], names: Sequence[str] | None) -> list[LearningTask]:
+    """Return the tasks whose environments, or trainers, are named; all without names."""
+    return [task for task in tasks if names is None or {task.name, task.trainer, task.title} & set(names)]
 
 
 def kill_a_player(trainer: int) -> None:
@@ -135,7 +150,7 @@ def draw(curves: dict[LearningTask, dict[str, list[Curve]]], picture: Path) -> N
                 look = {"color": f"C{seed - 1}", "linewidth": 1.6, "alpha": 0.8}
                 panel.plot(*zip(*curve, strict=True), STYLES[place], label=label, **look)
         panel.axhline(task.threshold, color="gray", linestyle=":", linewidth=1)
-        panel.set(title=task.name, xlabel="steps of all agents", ylabel="mean reward of an episode")
+        panel.set(title=task.title, xlabel="steps of all agents", ylabel="mean reward of an episode")
         panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.legend(frameon=False, fontsize="small")
@@ -147,8 +162,8 @@ def main() -> int:
     """Train, print the table, draw; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--plugin", action="store_true", help="train the trainers of ml-agents-trainer-plugin instead")
-    parser.add_argument("--tasks", nargs="+", metavar="NAME", help="only these environments")
+    parser.add_argument("--plugin", action="store_true", help="train A2C, DQN and a SAC in a file instead")
+    parser.add_argument("--tasks", nargs="+", metavar="NAME", help="only these environments or trainers")
     parser.add_argument("--places", nargs="+", choices=PLACES, help="where to train (default: process)")
     parser.add_argument("--players", type=int, metavar="N", help="of our own, at once; alone: --places kept")
     parser.add_argument("--kill", type=int, metavar="STEP", help="kill one of the players at this step")
@@ -161,7 +176,7 @@ def main() -> int:
     flags.places = flags.places or (["kept"] if flags.players else ["process"])
     if "official" in flags.places and not flags.peer:
         parser.error("--places official needs --peer, the mlagents-learn of Unity's own packages")
-    tasks = [task for task in (PLUGIN_TASKS if flags.plugin else TASKS) if task.name in (flags.tasks or task.name)]
+    tasks = chosen(PLUGIN_TASKS if flags.plugin else TASKS, flags.tasks)
     if flags.budget:
         tasks = [replace(task, budget=flags.budget) for task in tasks]
     with tempfile.TemporaryDirectory() as folder:
@@ -170,15 +185,16 @@ def main() -> int:
 
 def compare(tasks: list[LearningTask], flags: argparse.Namespace, results: Path) -> int:
     """Train every task with every seed in every place and print what came of it."""
-    print(f"{'environment':12s} {'place':>8s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
+    print(f"{'environment':15s} {'place':>8s} {'seed':>4s} {'threshold':>9s} {'reached at':>10s} {'official':>9s} "
           f"{'budget':>8s} {'last':>7s} {'seconds':>7s} {'exported model':>14s}")  # fmt: skip
     missed: int = 0
     curves: dict[LearningTask, dict[str, list[Curve]]] = {}
     for task in tasks:
         for place, seed in itertools.product(flags.places, flags.seeds):
-            folder = results / f"{task.name}-{place}-{seed}"
+            folder = results / f"{task.title.replace('/', '-')}-{place}-{seed}"
             trainer = (flags.peer,) if place == "official" else OURS
             env = environment(task, place, flags.players or 1, results)
+            env += ["--plugin", str(task.plugin)] if task.plugin else []
             seconds = train(task.config, task.budget, env, seed, folder, flags.kill, trainer)
             curve, model = read_curve(folder / task.name, task.budget), folder / f"{task.name}.onnx"
             curves.setdefault(task, {}).setdefault(place, []).append(curve)
@@ -186,7 +202,7 @@ def compare(tasks: list[LearningTask], flags: argparse.Namespace, results: Path)
             played = scores(task.name, unity_policy(model, task.name), task.decisions, seed=100 + seed).mean()
             if place != "official":
                 missed += reached is None or played < task.threshold
-            print(f"{task.name:12s} {place:>8s} {seed:4d} {task.threshold:9g} {reached or 'never':>10} "
+            print(f"{task.title:15s} {place:>8s} {seed:4d} {task.threshold:9g} {reached or 'never':>10} "
                   f"{task.official:>9s} {task.budget:8d} {curve[-1][1]:7.2f} {seconds:7.1f} {played:14.2f}",
                   flush=True)  # fmt: skip
         if len(flags.places) > 1:

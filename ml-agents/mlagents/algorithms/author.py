@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,15 @@ from types import FrameType
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from mlagents.data.finite import NotFinite
 from mlagents.nn.layers import UnsupportedNetwork
 
 OURS = frozenset({"mlagents", "mlagents_envs", "torch", "numpy", "pydantic", "numba", "onnx", "onnxruntime"})
+
+LOSSES = (functional.mse_loss, functional.l1_loss, functional.smooth_l1_loss, functional.huber_loss)  # they broadcast
 
 
 class TrainerError(Exception):
@@ -59,6 +63,8 @@ def check_terms(hook: str, terms: Any) -> None:
     """Raise TrainerError unless a hook returned scalars by name."""
     if not isinstance(terms, Mapping):
         raise TrainerError(f"{hook} must return a dict of scalars by name, but returned {type(terms).__name__}")
+    if not terms:
+        raise TrainerError(f"{hook} returned no terms; there is nothing to descend")
     for name, term in terms.items():
         check_scalar(f"{hook}: the term '{name}'", term)
 
@@ -71,6 +77,33 @@ def check_scalar(what: str, term: Any) -> None:
         raise TrainerError(
             f"{what} has shape {tuple(term.shape)}; it must be a single number: take its mean() or sum()"
         )
+
+
+def check_rows(what: str, column: Any, shape: tuple[int, ...]) -> None:
+    """Raise TrainerError unless this is a tensor of this shape."""
+    if not isinstance(column, Tensor):
+        raise TrainerError(f"{what} must be a tensor of shape {shape}, but is {type(column).__name__}")
+    if tuple(column.shape) != shape:
+        raise TrainerError(f"{what} must have shape {shape}, but has {tuple(column.shape)}")
+
+
+def check_loss(trainer: str, loss: Any) -> None:
+    """Raise TrainerError unless this is a scalar that has a gradient."""
+    check_scalar(f"{trainer}: the loss of take_step", loss)
+    if not loss.requires_grad:
+        raise TrainerError(
+            f"{trainer}: the loss depends on no parameter that is learned; is it detached, or made under no_grad?"
+        )
+
+
+@contextmanager
+def naming_the_gradient(trainer: str) -> Iterator[None]:
+    """Turn what autograd cannot do into a TrainerError: no line of the author's is being executed any more."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        raise TrainerError(f"{trainer}: the gradient of the loss cannot be computed: {text}") from error
 
 
 class BroadcastWatch(TorchFunctionMode):
@@ -86,12 +119,20 @@ class BroadcastWatch(TorchFunctionMode):
         self.found: list[tuple[Any, str]] = []  # the node of the graph, and where
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if self.n > 2 and isinstance(result, Tensor) and result.shape == (self.n, self.n):
-            shapes = {tuple(each.shape) for each in args if isinstance(each, Tensor)}
-            if {(self.n,), (self.n, 1)} <= shapes and (where := _place_of_author()) is not None:
-                self.found.append((result.grad_fn, where))
+        kwargs = kwargs or {}
+        if not self._may_stretch(*args, *kwargs.values()):
+            return func(*args, **kwargs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own words on losses; ours name the line
+            result = func(*args, **kwargs)
+        stretched = isinstance(result, Tensor) and (result.shape == (self.n, self.n) or func in LOSSES)
+        if stretched and (where := _place_of_author()) is not None:
+            self.found.append((result.grad_fn, where))
         return result
+
+    def _may_stretch(self, *given: Any) -> bool:
+        shapes = {tuple(each.shape) for each in given if isinstance(each, Tensor)}
+        return self.n > 2 and {(self.n,), (self.n, 1)} <= shapes
 
     def check(self, hook: str, terms: Mapping[str, Tensor]) -> None:
         """Raise TrainerError if something was stretched; terms: losses by name, of which the one it is in is named."""

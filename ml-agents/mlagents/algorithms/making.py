@@ -28,6 +28,6 @@ def construct(kind: Callable[[Any, Any], Made], setup: TrainerSetup | SignalSetu
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]), setup.device, naming_the_author():
         torch.manual_seed(int(seed))
         made = kind(setup, settings)
-        if (check := getattr(made, "check_checkpoints", None)) is not None:
+        if (check := getattr(made, "check_parts", None)) is not None:
             check()
     return made

@@ -23,18 +23,19 @@ def modules_of(owner: object) -> dict[str, Module]:
     `critic_optimizer` is `Critic Optimizer`; entries of a list `heads` are `Heads 0`, `Heads 1`.
     """
     public = {title(name): value for name, value in vars(owner).items() if not name.startswith("_")}
-    return dict(pair for name, value in public.items() for pair in _walk(name, value))
+    return dict(pair for name, value in public.items() for pair in walk(name, value))
 
 
-def _walk(name: str, value: Any) -> Iterator[tuple[str, Module]]:
+def walk(name: str, value: Any) -> Iterator[tuple[str, Module]]:
+    """Yield a module, or those in a list, tuple or dict, by name."""
     if isinstance(value, KINDS):
         yield name, value
     elif isinstance(value, list | tuple):
         for i, part in enumerate(value):
-            yield from _walk(f"{name} {i}", part)
+            yield from walk(f"{name} {i}", part)
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield from _walk(f"{name} {key}", part)
+            yield from walk(f"{name} {key}", part)
 
 
 def state_of(modules: Mapping[str, Module]) -> dict[str, Any]:
@@ -49,8 +50,11 @@ def load_state(modules: Mapping[str, Module], state: Mapping[str, Any]) -> None:
     """Take what `state_of` gave; raises KeyError for a module that is missing, RuntimeError for other shapes."""
     for name, module in modules.items():
         if isinstance(module, nn.Parameter):
+            saved = state[name]
+            if saved.shape != module.shape:
+                raise RuntimeError(f"{name}: size mismatch, {tuple(saved.shape)} instead of {tuple(module.shape)}")
             with torch.no_grad():
-                module.copy_(state[name])
+                module.copy_(saved)
         else:
             module.load_state_dict(state[name])
 
@@ -64,19 +68,26 @@ def parameters_of(modules: Mapping[str, Module]) -> Iterator[nn.Parameter]:
             yield from module.parameters()
 
 
-def lost_parameters(owner: object, modules: Mapping[str, Module]) -> list[str]:
-    """Return the names of parameters that an optimizer changes and that no checkpoint would hold."""
-    kept = {id(parameter) for parameter in parameters_of(modules)}
-    optimizers = [module for module in modules.values() if isinstance(module, torch.optim.Optimizer)]
-    changed = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
-    names = {id(p): name for name, p in _private_parameters(owner)}
-    return [names.get(id(p), f"one of shape {tuple(p.shape)}") for p in changed if id(p) not in kept]
+def lost(owner: object, kept: Mapping[str, Module]) -> list[str]:
+    """Return the names of optimizers of an object, and of parameters that they change, which are not in `kept`.
+
+    Private attributes are looked at too.
+    """
+    held = {id(part) for part in (*kept.values(), *parameters_of(kept))}
+    everything = dict(pair for name, value in vars(owner).items() for pair in walk(name, value))
+    names = {id(p): name for name, p in _named_parameters(everything)}
+    found = []
+    for name, optimizer in everything.items():
+        if isinstance(optimizer, torch.optim.Optimizer):
+            found += [name] if id(optimizer) not in held else []
+            changed = [p for group in optimizer.param_groups for p in group["params"]]
+            found += [names.get(id(p), f"one of shape {tuple(p.shape)}") for p in changed if id(p) not in held]
+    return list(dict.fromkeys(found))
 
 
-def _private_parameters(owner: object) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, value in vars(owner).items():
-        for place, module in _walk(name, value):
-            if isinstance(module, nn.Parameter):
-                yield place, module
-            elif isinstance(module, nn.Module):
-                yield from ((f"{place}.{inner}", p) for inner, p in module.named_parameters())
+def _named_parameters(modules: Mapping[str, Module]) -> Iterator[tuple[str, nn.Parameter]]:
+    for name, module in modules.items():
+        if isinstance(module, nn.Parameter):
+            yield name, module
+        elif isinstance(module, nn.Module):
+            yield from ((f"{name}.{inner}", p) for inner, p in module.named_parameters())

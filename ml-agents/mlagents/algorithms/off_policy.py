@@ -16,7 +16,7 @@ from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
-from mlagents.algorithms.template import TrainerTemplate, rewards_of
+from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_losses
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
@@ -225,7 +225,7 @@ class OffPolicyTrainer(TrainerTemplate):
             return batch
         returns, rows = batch.returns.clone(), SignalBatch(batch.rows, lambda: batch.next_input)
         for i in self._learned:
-            returns[:, i] = self.signals[i].strength * self.signals[i].evaluate(rows)
+            returns[:, i] = judged(self.signals[i], rows)
         return replace(batch, returns=returns)
 
     def _update_signals(self) -> None:
@@ -271,7 +271,7 @@ class OffPolicyTrainer(TrainerTemplate):
         """(n, S) what each signal gives; 0 for signals that learn, which are asked when rows are sampled."""
         rows = SignalBatch(tick.rows, tick.next_input)
         nothing = tick.rows.reward.new_zeros(len(tick.lane))
-        given = [nothing if signal.learns else signal.strength * signal.evaluate(rows) for signal in self.signals]
+        given = [nothing if signal.learns else judged(signal, rows) for signal in self.signals]
         return torch.stack(given, 1)
 
     def _episode_rewards(self) -> dict[str, Any]:

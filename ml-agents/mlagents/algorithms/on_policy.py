@@ -14,8 +14,9 @@ from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.modules import Module
 from mlagents.algorithms.objectives import gae, normalized
+from mlagents.algorithms.parts import ROWS, check_critic
 from mlagents.algorithms.settings import OnPolicyHyperparamSettings
-from mlagents.algorithms.template import TrainerTemplate, rewards_of
+from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of
 from mlagents.algorithms.trainer import Metrics, TrainerSetup, title
 from mlagents.data.experience import Actions, Experience, PolicyInput
 from mlagents.data.finite import check_losses
@@ -143,7 +144,7 @@ class OnPolicyTrainer(TrainerTemplate):
     def rewards(self, segments: Segments) -> Tensor:
         """Return (n, S) what each signal gives for the rows, times its strength."""
         batch = SignalBatch(segments.rows, segments.next_input)
-        return torch.stack([signal.strength * signal.evaluate(batch) for signal in self.signals], 1)
+        return torch.stack([judged(signal, batch) for signal in self.signals], 1)
 
     def bootstrap(self, segments: Segments, value: Tensor) -> Tensor:
         """Return (n, S) the value of what followed each closing row, 0 where an episode terminated.
@@ -223,6 +224,10 @@ class OnPolicyTrainer(TrainerTemplate):
         self._normalize()
         self.memory.clear()
         self._episodes.clear()
+
+    def check_parts(self) -> None:
+        super().check_parts()
+        check_critic(self.critic, self.policy.blank_input(ROWS), len(self.signals))
 
     def modules(self) -> dict[str, Module]:
         """As every trainer's, with the policy's, the critic's and the optimizer's names in Unity's checkpoints."""

@@ -8,15 +8,16 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mlagents.algorithms.author import TrainerError, check_scalar
+from mlagents.algorithms.author import TrainerError, check_loss, check_rows, naming_the_gradient
 from mlagents.algorithms.capabilities import Capabilities
-from mlagents.algorithms.modules import Module, load_state, lost_parameters, modules_of, state_of
+from mlagents.algorithms.modules import Module, load_state, lost, modules_of, state_of
+from mlagents.algorithms.parts import check_policy
 from mlagents.algorithms.schedules import AnySchedule, Schedule
 from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_parameters
 from mlagents.nn.policy import Actor, Policy
-from mlagents.rewards.signal import RewardSignal
+from mlagents.rewards.signal import RewardSignal, SignalBatch
 
 
 class TrainerTemplate:
@@ -37,6 +38,10 @@ class TrainerTemplate:
         self.generator = setup.generator
         self.signals = self.make_signals(setup)
         self.policy = self.make_policy(setup)
+        if not isinstance(self.policy, Policy):
+            raise TrainerError(
+                f"{type(self).__name__}.make_policy must return a Policy, but returned {type(self.policy).__name__}"
+            )
         self.policy.generator = setup.generator
         self.schedules = self.make_schedules(setup.max_steps)
         self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
@@ -82,9 +87,10 @@ class TrainerTemplate:
 
     def take_step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         """Descend a scalar loss once; the gradient's norm is clipped at `max_grad_norm`, where that is set."""
-        check_scalar("the loss of take_step", loss)
+        check_loss(type(self).__name__, loss)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        with naming_the_gradient(type(self).__name__):
+            loss.backward()  # type: ignore[no-untyped-call]
         self.step(optimizer)
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -96,22 +102,34 @@ class TrainerTemplate:
 
     # what the templates call
 
-    def check_checkpoints(self) -> None:
-        """Raise TrainerError if an optimizer changes parameters that no checkpoint would hold."""
+    def check_parts(self) -> None:
+        """Raise TrainerError for parts that would fail, or be lost, once training goes on."""
+        kept = self.modules()
         for owner in (self, *self.signals):
-            if lost := lost_parameters(owner, modules_of(owner) | self.modules()):
+            if names := lost(owner, kept):
                 raise TrainerError(
-                    f"{type(owner).__name__}: an optimizer changes {', '.join(lost[:3])}, which no checkpoint would "
-                    "hold; make the network a public attribute, in a list or dict if there are several, or name it in "
-                    "modules()"
+                    f"{type(owner).__name__}: an optimizer changes, or is, {', '.join(names[:3])}, which no checkpoint "
+                    "would hold; make the network and the optimizer public attributes, in a list or dict if there are "
+                    "several, or name them in modules()"
                 )
+        for signal in self.signals:
+            if type(signal).evaluate is RewardSignal.evaluate:
+                raise TrainerError(f"{type(signal).__name__} has no evaluate: a RewardSignal writes evaluate(batch)")
+        self._advance_schedules(0)
+        check_policy(self.policy)
 
     def _advance_schedules(self, step: int) -> None:
         """Bring `now` and the learning rates of every optimizer to this step."""
         self.now = {name: schedule(step) for name, schedule in self.schedules.items()}
-        for module in modules_of(self).values():
+        for name, module in modules_of(self).items():
             for group in module.param_groups if isinstance(module, torch.optim.Optimizer) else ():
-                group["lr"] = self.now[group.get("schedule", "learning_rate")]
+                followed = group.get("schedule", "learning_rate")
+                if followed not in self.now:
+                    raise TrainerError(
+                        f"{type(self).__name__}: {name} follows the schedule '{followed}', but make_schedules has only "
+                        f"{', '.join(self.now) or 'none'}"
+                    )
+                group["lr"] = self.now[followed]
 
     def _take_recorded(self) -> dict[str, float]:
         recorded, self._recorded = self._recorded, {}
@@ -128,6 +146,13 @@ class TrainerTemplate:
         load_state(self.modules(), state)
 
 
+def judged(signal: RewardSignal, batch: SignalBatch) -> Tensor:
+    """Return the (n,) rewards of rows, times the signal's strength; raises TrainerError for another shape."""
+    reward = signal.evaluate(batch)
+    check_rows(f"{type(signal).__name__}.evaluate", reward, (len(batch),))
+    return signal.strength * reward
+
+
 def rewards_of(signals: Sequence[RewardSignal], ended: Tensor) -> dict[str, Any]:
     """Return the metrics of ended episodes, none where k is 0; ended: (k, S) the sums of what each signal gave."""
     if not len(ended):
@@ -135,4 +160,4 @@ def rewards_of(signals: Sequence[RewardSignal], ended: Tensor) -> dict[str, Any]
     return {f"Policy/{title(signal.name)} Reward": ended[:, i].cpu().numpy() for i, signal in enumerate(signals)}
 
 
-__all__ = ["Metrics", "TrainerTemplate", "rewards_of"]
+__all__ = ["Metrics", "TrainerTemplate", "judged", "rewards_of"]

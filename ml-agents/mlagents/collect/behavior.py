@@ -57,7 +57,8 @@ class Behavior:
                 self._warns = False
                 log.warning("Agents are rewarded as a group, and this trainer takes it as each one's own reward.")
             if self.training:
-                self.trainer.receive(tick)
+                with naming_the_author():
+                    self.trainer.receive(tick)
         if len(silent := collector.close_silent()):
             self.trainer.close(silent)
         if not len(episodes.total):

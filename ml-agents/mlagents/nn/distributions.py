@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,9 @@ from mlagents.nn import fast
 EPSILON = 1e-7  # as Unity's trainers have it; keeps logarithms finite
 ACTION_CLIP = 3.0  # samples of a Gaussian are clipped here before the environment gets them, scaled to [-1, 1]
 EDGE = 1 - 1e-6  # the largest action of a tanh that can be inverted
+
+_NODE, _WEIGHT = np.polynomial.hermite_e.hermegauss(32)
+QUADRATURE = (_NODE.tolist(), (_WEIGHT / _WEIGHT.sum()).tolist())  # of the mean over a standard normal distribution
 
 
 class Distribution(ABC):
@@ -132,16 +136,14 @@ class SquashedGaussian(Distribution):
     def log_prob(self, action: Actions) -> Tensor:
         drawn = self._drawn is not None and self._drawn[0] is action.continuous
         u = self._drawn[1] if drawn and self._drawn else action.continuous.clamp(-EDGE, EDGE).atanh()
-        slope = 2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))  # log(1 - tanh(u)^2), finite everywhere
-        return gaussian_log_prob(self.mean, self.log_sigma.exp(), u) - slope
+        return gaussian_log_prob(self.mean, self.log_sigma.exp(), u) - log_slope(u)
 
     def entropy(self) -> Tensor:
-        """Return (n,) estimates from one sample: there is no closed form."""
-        return -self.log_prob(self.rsample()).mean(1)
-
-    def evaluate(self, action: Actions) -> tuple[Tensor, Tensor]:
-        log_prob = self.log_prob(action)
-        return log_prob, -log_prob.mean(1)  # an estimate from the action itself
+        """Return (n,) entropies by Gauss-Hermite quadrature: H(a) = H(u) + E[log(1 - tanh(u)^2)]."""
+        sigma = self.log_sigma.exp()
+        node, weight = (self.mean.new_tensor(each) for each in QUADRATURE)
+        u = self.mean.unsqueeze(-1) + sigma.unsqueeze(-1) * node
+        return gaussian_entropy(sigma) + (log_slope(u) @ weight).mean(1)
 
     def kl(self, other: Distribution) -> Tensor:
         """Return the divergence of the Gaussians: squashing both in the same way leaves it as it is."""
@@ -270,6 +272,11 @@ def _noise(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def _uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.rand_like(like) if generator is None else torch.empty_like(like).uniform_(generator=generator)
+
+
+def log_slope(u: Tensor) -> Tensor:
+    """log(1 - tanh(u)^2), finite everywhere."""
+    return 2 * (math.log(2) - u - torch.nn.functional.softplus(-2 * u))
 
 
 def gaussian_log_prob(mean: Tensor, sigma: Tensor, action: Tensor) -> Tensor:

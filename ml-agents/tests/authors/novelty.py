@@ -1,4 +1,7 @@
-"""A reward signal that learns: the error of predicting random features of what is seen next. Burda et al. 2018, arXiv:1810.12894."""
+"""A reward signal that learns: how badly random features of what is seen next are predicted.
+
+Burda et al. 2018, arXiv:1810.12894.
+"""
 
 from typing import Any
 
@@ -18,6 +21,18 @@ class NoveltySettings(ml.RewardSignalSettings):
     """Random features that are predicted."""
 
 
+class Features(nn.Module):
+    """A body and a linear head."""
+
+    def __init__(self, setup: ml.SignalSetup, settings: NoveltySettings) -> None:
+        super().__init__()
+        self.body = ml.NetworkBody(setup.spec.observation_specs, settings.network_settings)
+        self.head = nn.Linear(self.body.width, settings.features)
+
+    def forward(self, input: ml.PolicyInput) -> Tensor:
+        return self.body(input, self.head)
+
+
 class NoveltySignal(ml.RewardSignal):
     """The squared error of the predictor, which learns from the same rows."""
 
@@ -27,22 +42,16 @@ class NoveltySignal(ml.RewardSignal):
 
     def __init__(self, setup: ml.SignalSetup, settings: Any) -> None:
         super().__init__(setup, settings)
-        sensors, network = setup.spec.observation_specs, settings.network_settings
-        self.target, self.predictor = (ml.NetworkBody(sensors, network) for _ in range(2))
-        self.target_head, self.predictor_head = (nn.Linear(body.width, settings.features) for body in (self.target, self.predictor))
-        self.optimizer = self.make_optimizer([*self.predictor.parameters(), *self.predictor_head.parameters()])
-
-    def error(self, input: ml.PolicyInput) -> Tensor:
-        """Return the (n,) squared errors."""
-        with torch.no_grad():
-            target = self.target(input, self.target_head)
-        return (self.predictor(input, self.predictor_head) - target).pow(2).mean(1)
+        self.target, self.predictor = Features(setup, settings), Features(setup, settings)
+        self.optimizer = self.make_optimizer(list(self.predictor.parameters()))
 
     def evaluate(self, batch: ml.SignalBatch) -> Tensor:
-        return self.error(batch.next_input)
+        with torch.no_grad():
+            target = self.target(batch.next_input)
+        return (self.predictor(batch.next_input) - target).pow(2).mean(1)
 
     def update(self, batch: ml.SignalBatch) -> dict[str, float]:
-        loss = self.error(batch.next_input).mean()
+        loss = self.evaluate(batch).mean()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

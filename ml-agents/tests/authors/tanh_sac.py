@@ -1,4 +1,7 @@
-"""Soft actor-critic for continuous actions: tanh policy, twin critics, a temperature. Haarnoja et al. 2018, arXiv:1812.05905."""
+"""Soft actor-critic for continuous actions: tanh policy, twin critics, a temperature.
+
+Haarnoja et al. 2018, arXiv:1812.05905.
+"""
 
 from typing import Any
 
