@@ -5,10 +5,10 @@ from pathlib import Path
 import torch
 
 from mlagents.algorithms.making import construct
-from mlagents.algorithms.settings import PPOSettings
+from mlagents.algorithms.settings import OnPolicyHyperparamSettings
 from mlagents.algorithms.trainer import CPU, TrainerSetup
 from mlagents.collect.behavior import Behavior
-from mlagents.conformance.world import World
+from mlagents.conformance.task_env import TaskEnv
 from mlagents.nn.settings import NetworkSettings
 from mlagents.plugins.catalog import module_of
 from mlagents.rewards.signal import Extrinsic, SignalSetup
@@ -33,7 +33,7 @@ def novelty(spec, **settings):
 
 def make(kind, spec, *, signals=None, demonstrations=None, seed=0, gamma=0.9, network=None, **hyperparameters):
     """Return a trainer as a run makes it."""
-    base = ON_POLICY if issubclass(kind.Settings, PPOSettings) or "num_epoch" in kind.Settings.model_fields else OFF_POLICY
+    base = ON_POLICY if issubclass(kind.Settings, OnPolicyHyperparamSettings) else OFF_POLICY
     known = {name: value for name, value in base.items() if name in kind.Settings.model_fields}
     settings = kind.Settings(**{**known, **hyperparameters})
     given = NetworkSettings(**{"hidden_units": 16, "num_layers": 1, **(network or {})})
@@ -42,14 +42,14 @@ def make(kind, spec, *, signals=None, demonstrations=None, seed=0, gamma=0.9, ne
     return construct(kind, TrainerSetup(spec, given, signals, 40_000, demonstrations, generator=generator), settings)
 
 
-def lessons(trainer, task, rows, *, agents=16, seed=0, restless=False, behavior=None, horizon=16):
-    """Train until so many more rows came; return the behavior, and all metrics of the updates."""
+def train(trainer, task, rows, *, agents=16, seed=0, irregular=False, behavior=None, horizon=16):
+    """Train until so many more rows came; return the behavior, and the metrics of every update."""
     behavior = behavior or Behavior(trainer, time_horizon=horizon)
-    world, metrics, until = World(task, agents, seed=seed, restless=restless), [], behavior.step + rows
-    step = world.begin()
+    env, metrics, until = TaskEnv(task, agents, seed=seed, irregular=irregular), [], behavior.step + rows
+    steps = env.reset()
     while behavior.step < until:
-        behavior.receive(step)
+        behavior.receive(steps)
         learned = behavior.learn()
         metrics += [learned] if learned is not None else []
-        step = world.step(behavior.act()[0])
+        steps = env.step(behavior.act()[0])
     return behavior, metrics

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 import torch
-from author_runs import lessons, make
+from author_runs import make, train
 from torch import nn
 
 from mlagents.algorithms.author import TrainerError
@@ -22,16 +22,16 @@ from mlagents.api import (
     SignalSetup,
 )
 from mlagents.conformance.subject import CONTINUOUS, ONE_BRANCH
-from mlagents.conformance.tasks import Echo
+from mlagents.conformance.tasks import CopyTask
 
 FILE = "test_author_mistakes.py"
-CONTINUOUS_TASK, TASK = Echo(CONTINUOUS.actions), Echo(ONE_BRANCH.actions)
+CONTINUOUS_TASK, TASK = CopyTask(CONTINUOUS.actions), CopyTask(ONE_BRANCH.actions)
 
 
 def fails(kind, task=CONTINUOUS_TASK, rows=400, **options):
     """Train until a mistake is said, and return the sentence."""
     with pytest.raises(TrainerError) as caught:
-        lessons(make(kind, task.spec, **options), task, rows)
+        train(make(kind, task.spec, **options), task, rows)
     return str(caught.value)
 
 
@@ -66,7 +66,7 @@ class Fitting(OffPolicyTrainer):
 
 @pytest.mark.parametrize("kind", [Plain, Fitting])
 def test_the_healthy_twins_of_what_follows_learn(kind):
-    assert lessons(make(kind, CONTINUOUS_TASK.spec), CONTINUOUS_TASK, 600)[1]
+    assert train(make(kind, CONTINUOUS_TASK.spec), CONTINUOUS_TASK, 600)[1]
 
 
 def test_a_missing_hook_is_said():

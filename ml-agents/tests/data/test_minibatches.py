@@ -8,7 +8,6 @@ from mlagents.data.experience import PolicyInput
 from mlagents.data.minibatches import minibatches, sequence_minibatches, sequences, steps_of
 from mlagents.nn.distributions import Categorical
 from mlagents.nn.policy import Policy
-from mlagents.nn.recurrent import evaluate_sequences
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.example import vector_sensor
 
@@ -125,7 +124,7 @@ def remembered(table, length):
 def test_sequences_are_evaluated_as_agents_acted_one_row_at_a_time(table, length):
     policy, input, output, number = remembered(table, length)
     policy.rows = 0
-    log_prob, entropy = evaluate_sequences(policy, input, output.action, number)
+    log_prob, entropy = policy.evaluate_sequences(input, output.action, number)
     assert torch.allclose(log_prob, output.log_prob, atol=1e-5)
     assert torch.allclose(entropy, output.entropy, atol=1e-5)
     assert policy.rows == len(table)  # nothing is padded
@@ -136,7 +135,7 @@ def test_sequences_are_evaluated_as_agents_acted_one_row_at_a_time(table, length
 def test_gradients_through_memory_equal_those_of_an_unrolled_sequence(table, length):
     policy, input, output, number = remembered(table, length)
     weight = torch.linspace(-1, 1, len(table))[:, None]
-    (evaluate_sequences(policy, input, output.action, number)[0] * weight).sum().backward()
+    (policy.evaluate_sequences(input, output.action, number)[0] * weight).sum().backward()
     mine = [p.grad.clone() for p in policy.parameters()]
     policy.zero_grad()
     total = torch.zeros(())
@@ -154,5 +153,5 @@ def test_gradients_through_memory_equal_those_of_an_unrolled_sequence(table, len
 def test_the_rows_of_a_minibatch_keep_their_sequences_under_any_numbers():
     policy, input, output, number = remembered([(0, False), (1, False), (0, False), (1, False)], 4)
     chosen = torch.tensor([1, 3])
-    log_prob, _ = evaluate_sequences(policy, input[chosen], output.action[chosen], number[chosen] + 70)
+    log_prob, _ = policy.evaluate_sequences(input[chosen], output.action[chosen], number[chosen] + 70)
     assert torch.allclose(log_prob, output.log_prob[chosen], atol=1e-5)
