@@ -46,10 +46,8 @@ class Task(Protocol):
         """Return the transitions from these states."""
 
 
-class _Unmasked:
+class _Unmasked(Task):
     """A task that allows every action."""
-
-    spec: BehaviorSpec
 
     def allowed(self, state: Array) -> Array:
         """Return the action mask, all True."""
@@ -112,7 +110,7 @@ class CoinTask(_Unmasked):
         return _terminated(state, binary_action(action) == rng.integers(2, size=len(state)))
 
 
-class MaskedBandit:
+class MaskedBandit(Task):
     """A bandit with four arms, of which a random subset is allowed; the last allowed one pays most."""
 
     gamma = 0.9

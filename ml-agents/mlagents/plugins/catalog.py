@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ _BUILT = {"ppo": ("mlagents.algorithms.ppo", "PPOTrainer"), "sac": ("mlagents.al
 
 
 class PluginError(Exception):
-    """A plug-in cannot be used; the text says which, whose it is, and why."""
+    """A plug-in cannot be used; the text gives its name, its origin and the cause."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,23 @@ class Kind:
     """A trainer that can be named in a configuration."""
 
     name: str
-    origin: str  # whose it is, in words
+    origin: str  # the package or file that defines it
     settings: type[HyperparamSettings]
     trainer: Callable[[], Any]  # returns the class; loads torch
 
 
 @dataclass(frozen=True)
-class Source:
-    """Something that may hold trainers, not loaded yet."""
+class PluginSource:
+    """An entry point or a file that may define trainers, not loaded yet."""
 
-    key: str  # no other source has it; one origin may have several
+    key: str  # unique; one origin may have several sources
     origin: str
-    names: tuple[str, ...]  # those that it announces; a function may give others
+    names: tuple[str, ...]  # declared names; a function may return others
     load: Callable[[], Mapping[str, Any]]  # name -> trainer class, or (trainer class, settings class)
 
 
 def is_built(name: str) -> bool:
-    """Is there a trainer behind this name, beside its settings?"""
+    """Is the trainer of this name implemented, not only its settings?"""
     return name not in BUILTIN or name in _BUILT
 
 
@@ -64,17 +65,17 @@ class Catalog:
     _failed: dict[str, PluginError] = field(default_factory=dict, init=False)
 
     def names(self) -> list[str]:
-        """Return every name that is known without loading what is installed; files announce nothing and are loaded."""
+        """Return all names; installed plug-ins are not loaded, files are, because they declare no names."""
         announced = [name for source in self._sources() for name in source.names or self._held(source)]
         found = [name for held in self._loaded.values() for name in held]
         return list(dict.fromkeys([*BUILTIN, *announced, *found]))
 
     def find(self, name: str) -> Kind | None:
-        """Return the trainer of this name, None if nobody has it; raises PluginError if it cannot be used."""
+        """Return the trainer of this name, None if there is none; raises PluginError if it cannot be used."""
         if name in BUILTIN:
             return Kind(name, "mlagents", BUILTIN[name], lambda: _built_in(name))
         holders = [source for source in self._sources() if name in source.names or self._gives(source, name)]
-        if not holders:  # perhaps a function gives it under a name that its entry point does not say
+        if not holders:  # a function may return names that its entry point does not declare
             holders = [source for source in self._sources() if name in self._held(source)]
         if len(holders) > 1:
             both = " and ".join(source.origin for source in holders)
@@ -82,7 +83,7 @@ class Catalog:
         return self._kind(name, holders[0]) if holders else None
 
     def shadowed(self, name: str) -> list[str]:
-        """Return a sentence for each plug-in that claims the name of a built-in trainer."""
+        """Return a sentence for each plug-in that has the name of a built-in trainer."""
         return [
             f"'{name}' is built in; that of {source.origin} is not used"
             for source in self._sources()
@@ -90,18 +91,18 @@ class Catalog:
         ]
 
     def broken_files(self) -> list[PluginError]:
-        """Return why files cannot be loaded, each with its cause: those were asked for by name."""
+        """Return the errors of files that cannot be loaded."""
         files = [source for source in self._sources() if not source.names]
         return [self._failed[source.key] for source in files if not self._held(source) and self._fails(source)]
 
-    def _gives(self, source: Source, name: str) -> bool:
-        """Does a file define this trainer? Files announce nothing, so they are loaded."""
+    def _gives(self, source: PluginSource, name: str) -> bool:
+        """Does a file define this trainer? All files are loaded, because they declare no names."""
         return not source.names and name in self._held(source)
 
-    def _fails(self, source: Source) -> bool:
+    def _fails(self, source: PluginSource) -> bool:
         return source.key in self._failed
 
-    def _kind(self, name: str, source: Source) -> Kind:
+    def _kind(self, name: str, source: PluginSource) -> Kind:
         held = self._held(source)
         if self._fails(source):
             failed = self._failed[source.key]
@@ -112,8 +113,8 @@ class Catalog:
         trainer, settings = _checked(name, held[name], source.origin)
         return Kind(name, source.origin, settings, lambda: trainer)
 
-    def _held(self, source: Source) -> Mapping[str, Any]:
-        """Load a plug-in, once; one that fails holds nothing."""
+    def _held(self, source: PluginSource) -> Mapping[str, Any]:
+        """Load a plug-in, once; a plug-in that fails has no trainers."""
         if source.key not in self._loaded:
             try:
                 self._loaded[source.key] = source.load()
@@ -122,12 +123,12 @@ class Catalog:
                 self._failed[source.key] = error
         return self._loaded[source.key]
 
-    def _sources(self) -> list[Source]:
+    def _sources(self) -> list[PluginSource]:
         installed = [
-            Source(f"{each.name} = {each.value}", origin_of(each), (each.name,), lambda entry=each: _entered(entry))
+            PluginSource(f"{each.name} = {each.value}", origin_of(each), (each.name,), partial(_entered, each))
             for each in entry_points(group=TRAINERS)
         ]
-        return [*installed, *(Source(file, file, (), lambda file=file: _filed(file)) for file in self.files)]
+        return [*installed, *(PluginSource(file, file, (), partial(_filed, file)) for file in self.files)]
 
 
 def writers(options: Any) -> tuple[list[Any], list[str]]:
@@ -210,7 +211,7 @@ def module_of(file: str) -> Any:
 
 
 def guarded(origin: str, work: Callable[[], Any]) -> Any:
-    """Do what may fail inside a plug-in, in any way; raises PluginError with whose it is, the cause and the line."""
+    """Call a plug-in's code; raises PluginError with the origin, the cause and the line for any exception."""
     try:
         return work()
     except (Exception, SystemExit) as error:
@@ -231,7 +232,7 @@ def _place(error: BaseException) -> str:
 
 
 def _checked(name: str, given: Any, origin: str) -> tuple[Any, type[HyperparamSettings]]:
-    """Return the trainer and settings classes; raises PluginError for classes that are none."""
+    """Return the trainer and settings classes; raises PluginError for other classes."""
     trainer, settings = given if isinstance(given, tuple) else (given, None)
     settings = settings or getattr(trainer, "Settings", None)
     if not all(callable(getattr(trainer, method, None)) for method in ("receive", "learn", "state_dict")):

@@ -159,7 +159,8 @@ class RunOptions(Settings):
 
     def to_yaml(self) -> str:
         """Return a file that, read again, gives equal options."""
-        return yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True)
+        text: str = yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True)
+        return text
 
     def for_behavior(self, name: str) -> TrainerSettings | None:
         """Return how a behavior is trained; None if nothing says so."""

@@ -1,4 +1,4 @@
-"""Can the trainer that a behavior names learn it? If not, which can?"""
+"""Whether the trainer of a behavior supports it, and which trainers do."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from mlagents_envs.base_env import BehaviorSpec
 
 
 def unsupported(options: RunOptions) -> list[str]:
-    """Return a sentence for each section that is valid but that nothing obeys yet."""
+    """Return a sentence for each section that is valid but not implemented yet."""
     found = []
     behaviors = {f"behaviors.{name}": settings for name, settings in options.behaviors.items()}
     if options.default_settings is not None:
         behaviors["default_settings"] = options.default_settings
     for key, settings in behaviors.items():
         if not is_built(settings.trainer_type):
-            found.append(f"{key}.trainer_type: the trainer '{settings.trainer_type}' is not built yet; 'ppo' and 'sac' are")
+            name = settings.trainer_type
+            found.append(f"{key}.trainer_type: the trainer '{name}' is not built yet; 'ppo' and 'sac' are")
         found += [
             f"{key}.reward_signals.{signal}: this reward signal is not built yet; 'extrinsic' is"
             for signal in settings.reward_signals
@@ -61,12 +62,12 @@ def incompatibility(catalog: Catalog, place: str, settings: TrainerSettings, spe
     lacks = capabilities_of(catalog, settings.trainer_type).lacks(needs)
     if lacks is None:
         return None
-    who = ", ".join(able(catalog, needs)) or "none"
-    return f"{place}.trainer_type: '{settings.trainer_type}' cannot learn with {lacks}; those who can: {who}"
+    able_names = ", ".join(able(catalog, needs)) or "none"
+    return f"{place}.trainer_type: '{settings.trainer_type}' cannot learn with {lacks}; those who can: {able_names}"
 
 
 def needs_of(settings: TrainerSettings, spec: BehaviorSpec | None) -> Needs:
-    """Return what a behavior and its settings ask. spec: None if not known yet."""
+    """Return what a behavior and its settings need. spec: None if not known yet."""
     return replace(
         Needs() if spec is None else Needs.of_actions(spec.action_spec),
         memory=settings.network_settings.memory is not None,
@@ -76,21 +77,21 @@ def needs_of(settings: TrainerSettings, spec: BehaviorSpec | None) -> Needs:
 
 
 def able(catalog: Catalog, needs: Needs) -> list[str]:
-    """Return the names of all trainers that could do it."""
+    """Return the names of all trainers that support these needs."""
     return [name for name in catalog.names() if is_built(name) and _does(catalog, name, needs)]
 
 
 def _does(catalog: Catalog, name: str, needs: Needs) -> bool:
     try:
         return capabilities_of(catalog, name).lacks(needs) is None
-    except PluginError:  # it is in nobody's way
+    except PluginError:  # a broken plug-in is no candidate
         return False
 
 
 def capabilities_of(catalog: Catalog, name: str) -> Capabilities:
-    """Return what a trainer says of itself; raises PluginError if it cannot be loaded."""
+    """Return the declared capabilities of a trainer; raises PluginError if it cannot be loaded."""
     kind = catalog.find(name)
     if kind is None:
         raise PluginError(f"'{name}' is no known trainer")
-    said: Capabilities = getattr(kind.trainer(), "capabilities", Capabilities())
-    return said
+    capabilities: Capabilities = getattr(kind.trainer(), "capabilities", Capabilities())
+    return capabilities
