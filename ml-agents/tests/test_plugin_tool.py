@@ -42,7 +42,7 @@ def test_a_list_says_whose_each_trainer_is(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "ppo   mlagents" in lines
     assert "own   own.py" in lines
-    assert any(line.startswith("sac") and "not built yet" in line for line in lines)
+    assert any(line.startswith("poca") and "not built yet" in line for line in lines)
 
 
 def test_a_file_that_fails_is_in_the_list_with_its_cause(capsys):
@@ -69,8 +69,9 @@ def test_a_trainer_is_explained_with_its_settings(capsys):
     [
         (
             "",
-            "continuous actions, discrete actions, continuous actions beside discrete ones, several reward signals",
-            "recurrent networks, rewards of a group, demonstrations",
+            "continuous actions, discrete actions, continuous actions beside discrete ones, recurrent networks, "
+            "several reward signals",
+            "rewards of a group, demonstrations",
         ),
         (
             "capabilities = Capabilities(discrete=False, hybrid=False, demonstrations=True, several_signals=False)",
@@ -97,12 +98,12 @@ def test_a_trainer_that_can_do_all_lacks_nothing(capsys):
 
 
 def test_nothing_is_said_of_what_a_trainer_learns_that_is_not_built(capsys):
-    assert main(["explain", "sac"]) == 0
+    assert main(["explain", "poca"]) == 0
     assert "learns with" not in capsys.readouterr().out
 
 
 def test_settings_of_a_trainer_that_is_not_built_are_explained_too(capsys):
-    assert main(["explain", "sac"]) == 0
+    assert main(["explain", "poca"]) == 0
     assert "init_entcoef" in capsys.readouterr().out
 
 
