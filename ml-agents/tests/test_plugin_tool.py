@@ -104,7 +104,7 @@ def test_nothing_is_said_of_what_a_trainer_learns_that_is_not_built(capsys):
 
 def test_settings_of_a_trainer_that_is_not_built_are_explained_too(capsys):
     assert main(["explain", "poca"]) == 0
-    assert "init_entcoef" in capsys.readouterr().out
+    assert "lambd" in capsys.readouterr().out
 
 
 def test_a_name_that_nobody_has_gets_the_near_one(capsys):
