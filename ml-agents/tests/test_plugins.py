@@ -177,6 +177,10 @@ def test_default_settings_do_not_trouble_a_plugin(installed):
     [
         ("import scipy_that_is_not_there", "No module named 'scipy_that_is_not_there' (PLACE, line 1)"),
         ("x = 1\n1 / 0", "ZeroDivisionError: division by zero (PLACE, line 2)"),
+        (
+            "from mlagents.api import OnPolicyTrainer\nclass Trainer(OnPolicyTrainer):\n    def update(self): pass",
+            "an OnPolicyTrainer writes loss(batch) (PLACE, line 2)",  # the author's line, not that of our check
+        ),
         ("def (:", "SyntaxError: "),
         ("raise SystemExit('no licence')", "SystemExit: no licence"),
     ],

@@ -7,7 +7,11 @@ import pytest
 from mlagents.learn import main
 
 PLUGINS = '''
-from mlagents.api import Capabilities, OffPolicyHyperparamSettings, OffPolicyTrainer, OnPolicyTrainer
+import torch
+from torch import nn
+from mlagents.api import (
+    Capabilities, Categorical, OffPolicyHyperparamSettings, OffPolicyTrainer, OnPolicyTrainer, Policy, PPOTrainer
+)
 
 
 class NarrowTrainer(OnPolicyTrainer):
@@ -20,6 +24,29 @@ class RecallTrainer(OffPolicyTrainer):
 
 class ChoosyTrainer(OffPolicyTrainer):
     capabilities = Capabilities(continuous=False)
+
+
+class GRU(Policy):
+    def __init__(self, setup):
+        super().__init__(setup.spec)
+        self.memory_size = setup.network.memory.memory_size
+        self.cell = nn.GRUCell(20, self.memory_size)
+        self.head = nn.Linear(self.memory_size, 3)
+
+    def forward(self, input):
+        memory = self.cell(input.obs[0], input.memory)
+        return Categorical(self.head(memory), input.mask, self.branches), memory
+
+
+class MindfulTrainer(PPOTrainer):
+    capabilities = Capabilities(memory=True)
+
+    def make_policy(self, setup):
+        return GRU(setup)
+
+    def minibatches(self, batch):
+        assert batch.sequence.bincount().max() == 4
+        return super().minibatches(batch)
 '''
 
 
@@ -55,6 +82,22 @@ def test_demonstrations_for_a_trainer_that_takes_none_are_refused_with_those_who
     assert "behaviors.Basic.trainer_type: 'ppo' cannot learn with demonstrations; " in said
     assert ", recall" in said
     assert "choosy" not in said
+
+
+MEMORY = "network_settings: {memory: {memory_size: 8, sequence_length: 4}}"
+
+
+def test_a_trainer_with_memory_of_its_own_obeys_the_yamls(capsys):
+    text = "hyperparameters: {batch_size: 16, buffer_size: 32}, max_steps: 100, " + MEMORY
+    assert run(f"behaviors: {{Basic: {{trainer_type: mindful, {text}}}}}") == 0, capsys.readouterr()
+
+
+def test_memory_for_a_trainer_that_takes_none_is_refused_with_those_who_do(capsys):
+    assert run(f"behaviors: {{Basic: {{trainer_type: recall, {MEMORY}}}}}") == 2
+    sentence = "behaviors.Basic.trainer_type: 'recall' cannot learn with recurrent networks; those who can: ppo, "
+    said = capsys.readouterr().out
+    assert sentence in said
+    assert ", mindful" in said
 
 
 def test_an_unknown_behavior_is_held_to_it_when_it_shows_up(capsys):

@@ -21,6 +21,7 @@ from mlagents.algorithms.settings import HyperparamSettings, POCASettings, PPOSe
 TRAINERS = "mlagents.trainer_type"  # group of entry points; the name is Unity's
 WRITERS = "mlagents.stats_writer"  # likewise
 BUILTIN: dict[str, type[HyperparamSettings]] = {"ppo": PPOSettings, "sac": SACSettings, "poca": POCASettings}
+OURS = Path(__file__).parents[1]  # the folder of this package
 _BUILT = {"ppo": ("mlagents.algorithms.ppo", "PPOTrainer"), "sac": ("mlagents.algorithms.sac", "SACTrainer")}
 
 
@@ -225,7 +226,7 @@ def _place(error: BaseException) -> str:
     trace, place = error.__traceback__, ""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<") and Path(file).parent != Path(__file__).parent and "importlib" not in file:
+        if not file.startswith("<") and OURS not in Path(file).parents and "importlib" not in file:
             place = f" ({file}, line {trace.tb_lineno})"
         trace = trace.tb_next
     return place
