@@ -29,15 +29,19 @@ class MineSettings(ml.OffPolicyHyperparamSettings):
 
 
 """
-POLICY = """class MinePolicy(ml.Actor):
-    exports = False
+POLICY = """class MinePolicy(ml.Policy):
+{extra}    def __init__(self, setup):
+        super().__init__(setup.spec)
+        self.layer = nn.Linear(20, 3)
 
-
+    def forward(self, input):
 """
+CHOICES = "        return ml.Categorical(self.layer(input.obs[0]), input.mask, self.branches)"
+OWN_POLICY = "\n\n\n" + PPO + "    def make_policy(self, setup):\n        return MinePolicy(setup)\n"
 MISTAKES = {  # what is printed, as far as it tells one from the others -> the file
     "has no loss": ON + "    pass\n",
     "has a method 'update'": ON + "    def update(self, batch):\n        return {}\n",
-    "must return a dict": TERM + "self.values(batch).mean()\n",
+    "a dict of scalars": TERM + "self.values(batch).mean()\n",
     "is float": TERM + "{'value': self.values(batch).mean().item()}\n",
     "the term 'value' has shape": TERM + "{'value': self.values(batch)}\n",
     "stretches": ON + "    def loss(self, batch):\n        log_prob, _ = self.evaluate(batch)\n"
@@ -54,9 +58,27 @@ MISTAKES = {  # what is printed, as far as it tells one from the others -> the f
     "        self.optimizer = self.make_optimizer(list(self.policy.parameters()))\n\n    def update(self, batch):\n"
     "        log_prob, _ = self.policy.evaluate(batch.input, batch.action)\n"
     "        self.take_step(self.optimizer, log_prob.sum(1))\n        return {}\n",
+    "follows the schedule": PPO + "    def make_optimizer(self, parameters):\n"
+    "        return torch.optim.Adam([{'params': parameters, 'schedule': 'typo'}])\n",
+    "the memory afterwards": POLICY.format(extra="") + CHOICES + OWN_POLICY,
+    "the memory of": POLICY.format(extra="    memory_size = 4\n\n")
+    + CHOICES
+    + ", torch.zeros(len(input), 5)"
+    + OWN_POLICY,
+    "the value of": """class MineCritic(nn.Linear):
+    def forward(self, input):
+        return super().forward(input.obs[0])[:, 0]
+
+
+"""
+    + PPO
+    + "    def make_critic(self, setup):\n        return MineCritic(20, 1)\n",
+    "has no evaluate": "class MineSignal(ml.RewardSignal):\n    pass\n\n\n" + PPO + "    pass\n",
+    "depends on no parameter": TERM + "{'value': self.values(batch).mean().detach()}\n",
+    "update must return": OFF + "    def update(self, batch):\n        pass\n",
+    "targets must return": PPO + "    def targets(self, segments):\n        return {}\n",
     "is nan": TERM + "{'value': self.values(batch).mean() * float('nan')}\n",
-    "exports = False": POLICY + PPO + "    def make_policy(self, setup):\n"
-    "        return MinePolicy(setup.spec, setup.network)\n",
+    "exports = False": POLICY.format(extra="    exports = False\n\n") + CHOICES + ", input.memory" + OWN_POLICY,
 }
 CONFIG = """
 plugins: [mine.py]

@@ -69,6 +69,12 @@ def check_terms(hook: str, terms: Any) -> None:
         check_scalar(f"{hook}: the term '{name}'", term)
 
 
+def check_metrics(hook: str, metrics: Any) -> None:
+    """Raise TrainerError unless a hook returned numbers by tag."""
+    if not isinstance(metrics, Mapping):
+        raise TrainerError(f"{hook} must return a dict of numbers by tag, but returned {type(metrics).__name__}")
+
+
 def check_scalar(what: str, term: Any) -> None:
     """Raise TrainerError unless this is a tensor of a single number."""
     if not isinstance(term, Tensor):

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mlagents.algorithms.author import BroadcastWatch, TrainerError
+from mlagents.algorithms.author import BroadcastWatch, TrainerError, check_metrics
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.episodes import EpisodeSums
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
-from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of
+from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of, updated
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_losses
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
@@ -159,6 +159,7 @@ class OffPolicyTrainer(TrainerTemplate):
         while self._pending_updates >= self.settings.steps_per_update:
             batch = self._batch()
             losses = self._updated(batch)
+            check_metrics(f"{type(self).__name__}.update", losses)
             check_losses(losses)
             recorded.append({**losses, **self._origins(batch)})
             self.updates += 1
@@ -236,7 +237,7 @@ class OffPolicyTrainer(TrainerTemplate):
             batch = self.memory.sample(self.settings.batch_size)
             rows = SignalBatch(batch.rows, lambda batch=batch: batch.next_input)  # type: ignore[misc]
             for i in self._learned:
-                for tag, value in self.signals[i].update(rows).items():
+                for tag, value in updated(self.signals[i], rows).items():
                     self.record(tag, value)
 
     def _origins(self, batch: Transition) -> Metrics:
@@ -254,7 +255,9 @@ class OffPolicyTrainer(TrainerTemplate):
         """Imitate for a while."""
         turns = min(IMITATED_AT_ONCE, self._imitations - self.imitated)
         self.imitated += turns
-        return _means([self.imitate(shown.sample(self.settings.batch_size)) for _ in range(turns)])
+        recorded = [self.imitate(shown.sample(self.settings.batch_size)) for _ in range(turns)]
+        check_metrics(f"{type(self).__name__}.imitate", recorded[-1])
+        return _means(recorded)
 
     @cached_property
     def _imitator(self) -> torch.optim.Optimizer:

@@ -16,7 +16,7 @@ from mlagents.algorithms.modules import Module
 from mlagents.algorithms.objectives import gae, normalized
 from mlagents.algorithms.parts import ROWS, check_critic
 from mlagents.algorithms.settings import OnPolicyHyperparamSettings
-from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of
+from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of, updated
 from mlagents.algorithms.trainer import Metrics, TrainerSetup, title
 from mlagents.data.experience import Actions, Experience, PolicyInput
 from mlagents.data.finite import check_losses
@@ -187,7 +187,7 @@ class OnPolicyTrainer(TrainerTemplate):
         """Let every reward signal that learns learn from these rows of the rollout."""
         for signal in self.signals:
             if signal.learns and self._signal_batch is not None:
-                for tag, value in signal.update(self._signal_batch[rows]).items():
+                for tag, value in updated(signal, self._signal_batch[rows]).items():
                     self.record(tag, value)
 
     # what a run calls
@@ -206,7 +206,10 @@ class OnPolicyTrainer(TrainerTemplate):
         self._normalize()
         segments = self.memory.take()
         with torch.no_grad():
-            batch, metrics = self.targets(segments)
+            found = self.targets(segments)
+        if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Batch)):
+            raise TrainerError(f"{type(self).__name__}.targets must return a Batch and a dict of metrics")
+        batch, metrics = found
         self._signal_batch = SignalBatch(segments.rows, segments.next_input)
         losses = self.descend(batch)
         self._signal_batch = None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mlagents.algorithms.author import TrainerError, check_loss, check_rows, naming_the_gradient
+from mlagents.algorithms.author import TrainerError, check_loss, check_metrics, check_rows, naming_the_gradient
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.modules import Module, load_state, lost, modules_of, state_of
 from mlagents.algorithms.parts import check_policy
@@ -146,6 +146,13 @@ class TrainerTemplate:
         load_state(self.modules(), state)
 
 
+def updated(signal: RewardSignal, batch: SignalBatch) -> Metrics:
+    """Let a signal learn from rows and return its metrics; raises TrainerError if it returned none."""
+    metrics = signal.update(batch)
+    check_metrics(f"{type(signal).__name__}.update", metrics)
+    return metrics
+
+
 def judged(signal: RewardSignal, batch: SignalBatch) -> Tensor:
     """Return the (n,) rewards of rows, times the signal's strength; raises TrainerError for another shape."""
     reward = signal.evaluate(batch)
@@ -160,4 +167,4 @@ def rewards_of(signals: Sequence[RewardSignal], ended: Tensor) -> dict[str, Any]
     return {f"Policy/{title(signal.name)} Reward": ended[:, i].cpu().numpy() for i, signal in enumerate(signals)}
 
 
-__all__ = ["Metrics", "TrainerTemplate", "judged", "rewards_of"]
+__all__ = ["Metrics", "TrainerTemplate", "judged", "rewards_of", "updated"]
