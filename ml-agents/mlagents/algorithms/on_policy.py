@@ -181,7 +181,7 @@ class OnPolicyTrainer(TrainerTemplate):
         size = min(self.settings.batch_size, len(batch))
         if not self.policy.memory_size:
             return minibatches(len(batch), size, self.generator)
-        return sequence_minibatches(batch.sequence, size, self._sequence_length, self.generator)
+        return sequence_minibatches(batch.sequence, size, self.generator)
 
     def update_signals(self, rows: Tensor) -> None:
         """Let every reward signal that learns learn from these rows of the rollout."""

@@ -15,16 +15,17 @@ def minibatches(n: int, size: int, generator: torch.Generator | None) -> Iterato
         yield order[start : start + size]
 
 
-def sequence_minibatches(
-    sequence: Tensor, size: int, length: int, generator: torch.Generator | None
-) -> Iterator[Tensor]:
-    """Yield row numbers of whole sequences in random order, size // length sequences at a time; the rest is left out.
+def sequence_minibatches(sequence: Tensor, size: int, generator: torch.Generator | None) -> Iterator[Tensor]:
+    """Yield row numbers of whole sequences in random order, of about `size` rows at a time; the rest is left out.
 
-    sequence: (n,) the number of each row's sequence, of `sequences`. Rows of one sequence stay in order.
+    sequence: (n,) the number of each row's sequence, of `sequences`. Rows of one sequence stay in order. Each
+    minibatch has as many sequences as have `size` rows in the mean, at least one: sequences may be short, and batches
+    of few rows would cost, and sway, as many steps.
     """
     order = torch.argsort(sequence, stable=True)
     parts = torch.split(order, torch.bincount(sequence).tolist())
-    for chosen in minibatches(len(parts), min(max(size // length, 1), len(parts)), generator):
+    count = min(max(size * len(parts) // len(sequence), 1), len(parts))
+    for chosen in minibatches(len(parts), count, generator):
         yield torch.cat([parts[i] for i in chosen.tolist()])
 
 

@@ -62,8 +62,8 @@ def test_steps_hold_the_rows_of_one_time_and_continue_the_first_ones_of_the_step
 def test_minibatches_of_sequences_hold_whole_ones_in_order_and_none_twice(table, length, size):
     number = sequences(*columns(table), length)
     groups = set(slow_sequences(table, length))
-    most, seen = max(min(max(size // length, 1), len(groups)), 1), []
-    for chosen in sequence_minibatches(number, size, length, torch.Generator().manual_seed(size)):
+    most, seen = min(max(size * len(groups) // len(table), 1), len(groups)), []
+    for chosen in sequence_minibatches(number, size, torch.Generator().manual_seed(size)):
         left = chosen.tolist()
         assert len({number[row].item() for row in left}) == most
         while left:
@@ -72,6 +72,11 @@ def test_minibatches_of_sequences_hold_whole_ones_in_order_and_none_twice(table,
             seen.append(group)
             left = left[len(group) :]
     assert len(seen) == len(set(seen)) == len(groups) // most * most
+
+
+def test_a_minibatch_of_short_sequences_has_its_rows_all_the_same():
+    number = torch.arange(400) // 4
+    assert {len(part) for part in sequence_minibatches(number, 64, torch.Generator())} == {64}
 
 
 @QUICK
