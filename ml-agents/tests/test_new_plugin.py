@@ -34,6 +34,7 @@ print(kind.origin, kind.trainer().__name__)
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])  # a plug-in's folder is added, for the modules beside it
 
 
 @pytest.fixture(params=KINDS)
