@@ -251,7 +251,8 @@ def make_signal(
         return Extrinsic(gamma=settings.gamma, strength=settings.strength)
     kind = find_signal(catalog, name)
     assert kind is not None  # its settings were read with it
-    return construct(kind.signal(), SignalSetup(name, spec, CPU, generator), settings)
+    made: RewardSignal = construct(kind.signal(), SignalSetup(name, spec, CPU, generator), settings)
+    return made
 
 
 def exporter(policy: Policy, name: str) -> Callable[[Path], None] | None:

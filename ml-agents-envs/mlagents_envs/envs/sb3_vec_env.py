@@ -73,6 +73,7 @@ class SB3VecEnv(VecEnv):
         return obs
 
     def step_async(self, actions: Array) -> None:
+        """Keep the actions for `step_wait`."""
         self._actions = actions
 
     def step_wait(self) -> tuple[Any, Array, Array, list[dict[str, Any]]]:
@@ -89,6 +90,7 @@ class SB3VecEnv(VecEnv):
         return obs, reward, done, infos
 
     def close(self) -> None:
+        """Close the environment."""
         self._lanes.close()
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
@@ -110,6 +112,7 @@ class SB3VecEnv(VecEnv):
         return [method(*method_args, **method_kwargs) for method in self.get_attr(method_name, indices)]
 
     def env_is_wrapped(self, wrapper_class: type[Wrapper[Any, Any, Any, Any]], indices: Indices = None) -> list[bool]:
+        """Return False for each: no lane has a wrapper of its own."""
         return [False for _ in self._get_indices(indices)]
 
     def _mask(self, lane: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -152,11 +153,13 @@ class BroadcastWatch(TorchFunctionMode):
 
 def _place_of_author() -> str | None:
     """Return the file and line of the innermost frame that calls us from an author's code; None for our own."""
-    frame = sys._getframe(2)
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("torch"):
-        frame = frame.f_back  # type: ignore[assignment]
-    package = str(frame.f_globals.get("__name__", "")).partition(".")[0] if frame is not None else "mlagents"
-    return None if package in OURS else f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+    frame = inspect.currentframe()
+    here = frame.f_globals["__name__"] if frame is not None else ""
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(("torch", here)):
+        frame = frame.f_back
+    if frame is None or str(frame.f_globals.get("__name__", "")).partition(".")[0] in OURS:
+        return None
+    return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
 
 
 def _holds(term: Tensor, node: Any) -> bool:

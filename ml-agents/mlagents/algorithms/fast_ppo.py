@@ -15,7 +15,7 @@ import torch
 from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.nn import fast
 from mlagents.nn.body import NetworkBody
-from mlagents.nn.layers import is_exactly, is_plain_linear
+from mlagents.nn.layers import is_exactly, is_hooked_parameter, is_plain_linear
 from mlagents.nn.policy import Actor
 from mlagents.nn.values import Critic
 
@@ -45,6 +45,7 @@ def applies(trainer: OnPolicyTrainer) -> bool:
         return False
     if not (is_exactly(actor, Actor) and is_exactly(critic, Critic)):
         return False
+    assert isinstance(actor, Actor) and isinstance(critic, Critic)
     if not all(is_exactly(body, NetworkBody) and body.is_mlp for body in (actor.body, critic.body)):
         return False
     layers = [*actor.body.layers, actor.head, *critic.body.layers, critic.head]
@@ -59,8 +60,7 @@ def applies(trainer: OnPolicyTrainer) -> bool:
 
 
 def _ordinary(p: torch.nn.Parameter) -> bool:
-    hooks = p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None)
-    return p.requires_grad and not hooks and p.device.type == "cpu" and p.dtype == torch.float32
+    return p.requires_grad and not is_hooked_parameter(p) and p.device.type == "cpu" and p.dtype == torch.float32
 
 
 def descend(trainer: OnPolicyTrainer, batch: Batch, *, value_weight: float) -> dict[str, float]:
@@ -77,9 +77,10 @@ def descend(trainer: OnPolicyTrainer, batch: Batch, *, value_weight: float) -> d
 
 
 def _minibatches(trainer: OnPolicyTrainer, batch: Batch) -> Iterator[tuple[torch.Tensor, Minibatch]]:
-    rows = batch.rows
+    rows, actor = batch.rows, trainer.policy
+    assert isinstance(actor, Actor)
     everything = Minibatch(
-        x=trainer.policy.body.encode(rows.input.obs).numpy(),  # type: ignore[union-attr, operator]  # see `applies`
+        x=actor.body.encode(rows.input.obs).numpy(),  # the normalizer rests while we learn
         continuous=rows.output.action.continuous.numpy(),
         discrete=rows.output.action.discrete.numpy(),
         mask=rows.input.mask.numpy(),

@@ -129,6 +129,7 @@ class OffPolicyTrainer(TrainerTemplate):
     # what a run calls
 
     def receive(self, tick: Tick) -> None:
+        """Remember rows whose next inputs are known by now."""
         rows = len(tick.lane)
         reward = self._reward(tick)
         ended = self._episodes.add(reward, tick.lane, tick.rows.done)
@@ -169,6 +170,7 @@ class OffPolicyTrainer(TrainerTemplate):
         return {**metrics, **self._episode_rewards(), **self._take_recorded()}
 
     def close(self, lane: Tensor) -> None:
+        """Remember what these lanes' last rows led to so far: their agents are gone."""
         self._episodes.drop(lane)
         self._remember(self._waiting.close(lane))
 
@@ -178,6 +180,7 @@ class OffPolicyTrainer(TrainerTemplate):
         self._episodes.clear()
 
     def state_dict(self) -> State:
+        """Return the modules, the counters, and with `save_replay_buffer` the remembered rows."""
         state = {**super().state_dict(), "updates": self.updates}
         if self.demonstrations is not None:
             state["demonstrations"] = {"imitated": self.imitated, "observed": self.demonstrations.state_dict()}
@@ -187,6 +190,7 @@ class OffPolicyTrainer(TrainerTemplate):
         return state
 
     def load_state_dict(self, state: State) -> None:
+        """Take what `state_dict` gave; without remembered rows, warm-up begins anew."""
         super().load_state_dict(state)
         self.updates = state["updates"]
         if self.demonstrations is not None and "demonstrations" in state:

@@ -75,7 +75,8 @@ class OnPolicyTrainer(TrainerTemplate):
         if type(self).loss is OnPolicyTrainer.loss and type(self).descend is OnPolicyTrainer.descend:
             raise TrainerError(f"{type(self).__name__} has no loss: an OnPolicyTrainer writes loss(batch)")
         self.critic = self.make_critic(setup)
-        self._normalizing = [network for network in (self.policy, self.critic) if getattr(network, "normalizes", False)]
+        networks: tuple[Any, ...] = (self.policy, self.critic)
+        self._normalizing = [network for network in networks if getattr(network, "normalizes", False)]
         self.memory = Rollout()
         self._sequence_length = setup.network.memory.sequence_length if setup.network.memory else SEQUENCE_LENGTH
         self._episodes = EpisodeSums(len(self.signals), self.device)
@@ -193,6 +194,7 @@ class OnPolicyTrainer(TrainerTemplate):
     # what a run calls
 
     def receive(self, tick: Tick) -> None:
+        """Add rows to the rollout."""
         self.memory.append(tick)
         if self._normalizing:
             self._unseen.append(tick.rows.input.obs)
@@ -200,6 +202,7 @@ class OnPolicyTrainer(TrainerTemplate):
             self._normalize()
 
     def learn(self, step: int) -> Metrics | None:
+        """Learn once more than `buffer_size` rows lie in closed segments."""
         if self.memory.ready <= self.settings.buffer_size:
             return None
         self._advance_schedules(step)
@@ -220,10 +223,12 @@ class OnPolicyTrainer(TrainerTemplate):
         return {**metrics, **self._take_recorded()}
 
     def close(self, lane: Tensor) -> None:
+        """End the segments of these lanes at their last rows: their agents are gone."""
         if len(lane):
             self._episodes.drop(lane[~self.memory.close(lane)])
 
     def forget(self) -> None:
+        """Drop the rollout and what running episodes gave."""
         self._normalize()
         self.memory.clear()
         self._episodes.clear()
@@ -238,6 +243,7 @@ class OnPolicyTrainer(TrainerTemplate):
         return {names.get(name, name): module for name, module in super().modules().items()}
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the modules, after the normalizer has seen every row."""
         self._normalize()
         return super().state_dict()
 

@@ -67,7 +67,7 @@ class QNetwork(nn.Module):
     def forward(self, input: PolicyInput, continuous: Tensor) -> Tensor:
         """Return (n, S, K) values of every choice, or (n, S, 1) where there are none."""
         output: Tensor = self.body(input, self.head, continuous if self.body.extra else None)
-        return output.unflatten(1, (self.signals, -1))
+        return output.view(len(output), self.signals, -1)
 
 
 class Sample(NamedTuple):
@@ -132,8 +132,9 @@ class SACTrainer(OffPolicyTrainer):
     def sample(self, input: PolicyInput) -> Sample:
         """Return what the policy does in these states now, with gradients."""
         distribution = self.policy.distribution(input)
-        both = isinstance(distribution, Hybrid)
-        parts = (distribution.continuous, distribution.discrete) if both else (distribution,)
+        parts: list[Distribution] = [distribution]
+        if isinstance(distribution, Hybrid):
+            parts = [distribution.continuous, distribution.discrete]
         n, like = len(input.mask), self.log_temperature
         continuous, log_prob = like.new_zeros((n, 0)), like.new_zeros(n)
         probs: list[Tensor] = []

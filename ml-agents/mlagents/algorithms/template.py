@@ -140,9 +140,11 @@ class TrainerTemplate:
         check_parameters({name: m for name, m in self.modules().items() if isinstance(m, nn.Module)})
 
     def state_dict(self) -> State:
+        """Return the states of `modules`, by name."""
         return state_of(self.modules())
 
     def load_state_dict(self, state: State) -> None:
+        """Take what `state_dict` gave; raises KeyError or RuntimeError where the networks are others."""
         load_state(self.modules(), state)
 
 

@@ -27,7 +27,8 @@ def body(graph: Graph, network: NetworkBody, sensors: Sequence[ObservationSpec])
         known.append(_walk(graph, f"image_{i}", obs[i], encoder.layers))  # type: ignore[arg-type]  # Sequential
     if network.entities is not None:
         own = graph.concat(known) if known else None
-        seen = [(obs[i], *sensors[i].shape) for i in network.kinds.entities]
+        shapes = [sensors[i].shape for i in network.kinds.entities]
+        seen = [(obs[i], shape[0], shape[1]) for i, shape in zip(network.kinds.entities, shapes, strict=True)]
         known.append(_entities(graph, network.entities, own, seen))
     features = graph.concat(known)
     goal = graph.concat([graph.slice(features, place.start, place.stop) for place in network.goals] or [features])

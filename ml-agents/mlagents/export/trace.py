@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import warnings
+from contextlib import redirect_stdout
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -30,6 +32,7 @@ class Inference(nn.Module):
         self.sensors = len(policy.spec.observation_specs)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Return `output_names` of `input_names`."""
         policy, obs, rest = self.policy, inputs[: self.sensors], list(inputs[self.sensors :])
         n = obs[0].shape[0]
         mask = rest.pop(0) > 0.5 if policy.branches else torch.ones((n, 0), dtype=torch.bool, device=obs[0].device)
@@ -87,10 +90,10 @@ def trace(policy: Policy, *, version: float) -> onnx.ModelProto:
 def _traced(policy: Policy, inputs: tuple[Tensor, ...], opset: int) -> onnx.ModelProto:
     names = input_names(policy), output_names(policy)
     file = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), redirect_stdout(io.StringIO()):  # a failure prints the graph
         warnings.simplefilter("ignore")  # the tracer is deprecated; the new one writes opsets that Unity cannot read
         torch.onnx.export(
-            Inference(policy), inputs, file, dynamo=False, opset_version=opset, input_names=names[0],
+            Inference(policy), inputs, cast(Any, file), dynamo=False, opset_version=opset, input_names=names[0],
             output_names=names[1], dynamic_axes={name: {0: "batch"} for both in names for name in both},
         )  # fmt: skip
     return onnx.load_from_string(file.getvalue())

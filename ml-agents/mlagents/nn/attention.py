@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mlagents.nn.layers import layer_norm, linear
+from mlagents.nn.layers import is_traced, layer_norm, linear
 
 EMBEDDING = 128  # numbers that stand for an entity
 HEADS = 4
@@ -72,7 +72,7 @@ def are_present(entities: Tensor) -> Tensor:
 def _trimmed(entities: Tensor) -> tuple[Tensor, Tensor]:
     """Return entities without the places that no row uses, and which are there: nobody looks at those places anyway."""
     present = are_present(entities)
-    if torch.jit.is_tracing():
+    if is_traced():
         return entities, present
     used = present.any(0)
     return (entities, present) if used.all() else (entities[:, used], present[:, used])

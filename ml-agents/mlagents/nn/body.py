@@ -14,7 +14,7 @@ from mlagents.nn import fast
 from mlagents.nn.attention import EMBEDDING, EntityEncoder
 from mlagents.nn.conditioning import GoalLayer
 from mlagents.nn.encoders import ImageEncoder
-from mlagents.nn.layers import UnsupportedNetwork, linear, side_by_side
+from mlagents.nn.layers import UnsupportedNetwork, is_traced, linear, side_by_side
 from mlagents.nn.memory import Memory
 from mlagents.nn.normalize import Normalizer
 from mlagents.nn.sensors import Kinds, by_kind
@@ -84,9 +84,9 @@ class NetworkBody(nn.Module):
         if self.memory is not None:
             return head(self.features(input, extra)[0])  # type: ignore[no-any-return]
         x = self.inputs(input, extra)
-        if self.conditioned is not None or type(self).reference is not NetworkBody.reference or torch.jit.is_tracing():
+        if self.conditioned is not None or type(self).reference is not NetworkBody.reference or is_traced():
             return self.reference(x, head)
-        layers = (*self.layers._modules.values(), head)
+        layers = (*self.layers, head)
         stack = self._stacks.get(head)
         if stack is None or stack.layers != layers:
             stack = self._stacks[head] = fast.Stack(layers)
@@ -94,7 +94,7 @@ class NetworkBody(nn.Module):
 
     def _apply(self, *change: Any, **options: Any) -> NetworkBody:
         self._stacks.clear()  # parameters are about to move to other memory
-        return super()._apply(*change, **options)  # type: ignore[no-any-return]
+        return super()._apply(*change, **options)  # type: ignore[no-any-return, no-untyped-call]
 
     def inputs(self, input: PolicyInput, extra: Tensor | None = None) -> Tensor:
         """Return what the layers get: all sensors and further inputs side by side."""
@@ -112,7 +112,7 @@ class NetworkBody(nn.Module):
 
     def _vectors(self, obs: tuple[Tensor, ...]) -> Tensor:
         x = self.vectors(obs)
-        return x if self.normalizer is None else self.normalizer(x)  # type: ignore[no-any-return]
+        return x if self.normalizer is None else self.normalizer(x)
 
     def vectors(self, obs: tuple[Tensor, ...]) -> Tensor:
         """Return all vectors side by side as they were seen, (n, size); there is at least one."""

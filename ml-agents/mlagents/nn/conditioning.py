@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mlagents.nn.layers import layer_norm, linear
+from mlagents.nn.layers import is_traced, layer_norm, linear
 
 FEW = 8  # goals for which it is quicker to ask for all answers of all rows than to fetch the weights of each row
 AT_ONCE = 256  # rows with goals of their own that pass together while nothing is learnt: each has a whole matrix
@@ -30,12 +30,12 @@ class GoalLayer(nn.Module):
     def forward(self, x: Tensor, goal: Tensor) -> Tensor:
         """Return (n, outputs) of (n, inputs) and (n, goal)."""
         # Rows with the same goal share its weights, and goals are mostly few.
-        if not goal.requires_grad and not torch.jit.is_tracing():
+        if not goal.requires_grad and not is_traced():
             distinct, which = torch.unique(goal, dim=0, return_inverse=True)
             if len(distinct) <= FEW:
                 every = torch.einsum("ni,kio->nko", x, self.matrix(distinct))
                 return every[torch.arange(len(x), device=x.device), which] + self.bias
-        if torch.is_grad_enabled() or torch.jit.is_tracing():
+        if torch.is_grad_enabled() or is_traced():
             return self._each(x, goal)
         parts = zip(torch.split(x, AT_ONCE), torch.split(goal, AT_ONCE), strict=True)
         return torch.cat([self._each(*part) for part in parts])

@@ -204,11 +204,11 @@ class EpsilonGreedy(Categorical):
     @property
     def probs(self) -> list[Tensor]:  # type: ignore[override]
         """One (n, branch size) table of probabilities per branch."""
-        tables = zip(self.values.split(self.branches, 1), self.mask.split(self.branches, 1), strict=True)
+        columns = [torch.split_with_sizes(column, self.branches, 1) for column in (self.values, self.mask)]
         return [
             self.epsilon * allowed / allowed.sum(1, keepdim=True)
             + (1 - self.epsilon) * torch.nn.functional.one_hot(values.argmax(1), values.shape[1])
-            for values, allowed in tables
+            for values, allowed in zip(*columns, strict=True)
         ]
 
     def sample(self, generator: torch.Generator | None = None) -> Actions:
@@ -222,7 +222,7 @@ class EpsilonGreedy(Categorical):
         return self._best(self.values)
 
     def _best(self, values: Tensor) -> Actions:
-        choice = torch.stack([branch.argmax(1) for branch in values.split(self.branches, 1)], 1)
+        choice = torch.stack([branch.argmax(1) for branch in torch.split_with_sizes(values, self.branches, 1)], 1)
         return Actions(values[:, :0], choice)
 
 
@@ -309,7 +309,7 @@ def masked(logits: Tensor, mask: Tensor) -> Tensor:
 
 def probabilities(logits: Tensor, branches: tuple[int, ...]) -> list[Tensor]:
     """One (n, branch size) table per branch, its rows summing to 1."""
-    return [torch.softmax(branch, 1) for branch in logits.split(branches, 1)]
+    return [torch.softmax(branch, 1) for branch in torch.split_with_sizes(logits, branches, 1)]
 
 
 def categorical_log_prob(probs: list[Tensor], choice: Tensor) -> Tensor:

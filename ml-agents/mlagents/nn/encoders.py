@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mlagents.nn.layers import UnsupportedNetwork, linear
+from mlagents.nn.layers import UnsupportedNetwork, is_traced, linear
 from mlagents_envs.base_env import ObservationSpec
 
 GAIN = 1.41  # of the dense layer, sqrt(2) as Unity's trainers round it
@@ -35,7 +35,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return (n, outputs); image: (n, channels, height, width) float32, or uint8 that means 0 to 255 parts of 1."""
-        if torch.jit.is_tracing():
+        if is_traced():
             return self._encode(image, torch.contiguous_format)
         if torch.is_grad_enabled():  # gradients of convolutions are quicker with the channels last
             return self._encode(image, torch.channels_last)

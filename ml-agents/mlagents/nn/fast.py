@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from mlagents.nn.layers import is_plain_linear
+from mlagents.nn.layers import is_hooked, is_plain_linear
 
 Array = NDArray[Any]
 Saved = list[tuple[Array, Array | None]]  # what a walk forward leaves for the walk back
@@ -31,7 +31,6 @@ class Stack:
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         self.layers = tuple(layers)
         self._is_mlp = all(is_plain_linear(layer) for layer in layers)
-        self._owned = [layer._parameters for layer in layers]
         self._look()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Stack:
@@ -42,12 +41,9 @@ class Stack:
         if not self._is_mlp or x.device.type != "cpu" or x.dtype is not torch.float32:
             return False
         for layer in self.layers:
-            if (
-                type(layer) is not nn.Linear or layer._forward_hooks or layer._forward_pre_hooks
-                or layer._backward_hooks or "forward" in layer.__dict__
-            ):  # fmt: skip
+            if type(layer) is not nn.Linear or is_hooked(layer) or "forward" in vars(layer):
                 return False
-        if [p.data_ptr() for own in self._owned for p in own.values() if p is not None] != self._memory:
+        if [p.data_ptr() for layer in self.layers for p in (layer.weight, layer.bias)] != self._memory:
             self._look()  # an author has put other parameters in their place
         return self._on_cpu
 
@@ -83,7 +79,7 @@ class _Gaussian(torch.autograd.Function):
         return torch.from_numpy(log_prob), torch.from_numpy(entropy)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor, entropy: Tensor) -> tuple[Tensor, Tensor, None]:
         by_mean, by_log_sigma = gaussian_backward(gradient.numpy(), entropy.numpy()[:, None], ctx.saved)
         return torch.from_numpy(by_mean), torch.from_numpy(by_log_sigma), None
@@ -126,7 +122,7 @@ class _MLP(torch.autograd.Function):
         return torch.from_numpy(forward(x.detach().numpy(), [p.detach().numpy() for p in parameters], ctx.saved))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         weights = [p.detach().numpy() for p in ctx.saved_tensors[::2]]
         below, found = backward(gradient.numpy(), weights, ctx.saved, further=ctx.needs_input_grad[0])

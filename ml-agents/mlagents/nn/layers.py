@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+# Torch has no public way to ask for hooks.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_GRADIENT_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class UnsupportedNetwork(ValueError):
@@ -44,6 +46,22 @@ def is_exactly(thing: object, kind: type) -> bool:
     if any(own.get(hooks) for hooks in _HOOKS):
         return False
     return not any(callable(getattr(kind, name, None)) for name in own)
+
+
+def is_traced() -> bool:
+    """Is a policy being traced for export? Then everything is torch's, and nothing depends on what rows hold."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Does somebody want to know when this module is called?"""
+    own = vars(module)
+    return any(own[hooks] for hooks in _HOOKS)
+
+
+def is_hooked_parameter(parameter: Tensor) -> bool:
+    """Does somebody want to know of this parameter's gradient?"""
+    return any(getattr(parameter, hooks, None) for hooks in _GRADIENT_HOOKS)
 
 
 def is_plain_linear(layer: object) -> bool:

@@ -41,7 +41,7 @@ class Memory(nn.Module):
 def _initialize(cell: nn.LSTMCell | nn.GRUCell, width: int) -> None:
     """Draw each gate's weights by Xavier; biases are 0, but for those of an LSTM's forget gate."""
     for weight in (cell.weight_ih, cell.weight_hh):
-        for gate in weight.split(width):
+        for gate in torch.split_with_sizes(weight, [width] * (len(weight) // width)):
             nn.init.xavier_uniform_(gate)
     for bias in (cell.bias_ih, cell.bias_hh):
         bias.zero_()

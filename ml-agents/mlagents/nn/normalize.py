@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mlagents.nn.layers import is_traced
+
 Array = NDArray[Any]
 LIMIT = 5.0  # deviations beyond which an observation is cut
 
@@ -25,13 +27,16 @@ class Normalizer(nn.Module):
         self.register_buffer("normalization_steps", torch.tensor(1.0, dtype=torch.float64))
         self.register_buffer("running_mean", torch.zeros(size))
         self.register_buffer("running_variance", torch.ones(size))
-        self._inverse: tuple[int, Array] = -1, np.ones(size, np.float32)  # of which version, and what
+        self._inverse: Array | None = None  # (size,) 1 / deviation, None where the numbers have changed since
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (n, size) rows, less the mean, over the deviation, and clipped."""
         # A dozen rows: numpy has them before torch has begun.
-        if x.device.type == "cpu" and not x.requires_grad and not torch.jit.is_tracing():
+        if x.device.type == "cpu" and not x.requires_grad and not is_traced():
             out = x.numpy() - self.running_mean.numpy()
-            out *= self._inverse_deviation()
+            if self._inverse is None:
+                self._inverse = 1 / self.deviation().numpy()
+            out *= self._inverse
             return torch.from_numpy(np.minimum(np.maximum(out, -LIMIT, out=out), LIMIT, out=out))
         return ((x - self.running_mean) / self.deviation()).clamp(-LIMIT, LIMIT)
 
@@ -39,16 +44,17 @@ class Normalizer(nn.Module):
         """Return the (size,) standard deviation."""
         return (self.running_variance / self.normalization_steps.item()).sqrt_()
 
-    def _inverse_deviation(self) -> Array:
-        """(size,) 1 / deviation, computed again only after an update or a load."""
-        version, known = self._inverse
-        if version != self.running_variance._version:
-            known = 1 / self.deviation().numpy()
-            self._inverse = self.running_variance._version, known
-        return known
+    def _load_from_state_dict(self, *given: Any, **options: Any) -> None:
+        self._inverse = None
+        super()._load_from_state_dict(*given, **options)
+
+    def _apply(self, *change: Any, **options: Any) -> Normalizer:
+        self._inverse = None
+        return super()._apply(*change, **options)  # type: ignore[no-any-return, no-untyped-call]
 
     def update(self, x: Tensor) -> None:
         """Take (n, size) more rows."""
+        self._inverse = None
         rows, mean, variance = x.cpu().numpy(), self.running_mean.cpu().numpy(), self.running_variance.cpu().numpy()
         self.normalization_steps += len(rows)
         off = rows - mean

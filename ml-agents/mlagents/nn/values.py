@@ -18,13 +18,16 @@ class NetworkSetup(Protocol):
     """What a network is made from."""
 
     @property
-    def spec(self) -> BehaviorSpec: ...
+    def spec(self) -> BehaviorSpec:
+        """What agents see and may do."""
 
     @property
-    def network(self) -> NetworkSettings: ...
+    def network(self) -> NetworkSettings:
+        """The YAML's network_settings."""
 
     @property
-    def signals(self) -> Sequence[object]: ...
+    def signals(self) -> Sequence[object]:
+        """The reward signals."""
 
 
 class Critic(nn.Module):

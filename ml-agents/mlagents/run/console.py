@@ -47,6 +47,7 @@ class AboveProgress(logging.Handler):
         self.console = console
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Print a record above the progress bars."""
         self.console.print(self.format(record), soft_wrap=True, markup=False, highlight=False, emoji=False)
 
 
