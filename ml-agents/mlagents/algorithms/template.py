@@ -83,7 +83,8 @@ class TrainerTemplate:
 
     def record(self, tag: str, value: float | Tensor) -> None:
         """Record a number under a TensorBoard tag; its mean until the end of this `learn` is what is shown."""
-        self._recorded.setdefault(tag, []).append(float(value))
+        number = value.item() if isinstance(value, Tensor) else float(value)
+        self._recorded.setdefault(tag, []).append(number)
 
     def take_step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
         """Descend a scalar loss once; the gradient's norm is clipped at `max_grad_norm`, where that is set."""

@@ -113,7 +113,7 @@ class Behavior:
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain containers; module names and the step's key are those of Unity's checkpoints."""
-        step = {"_GlobalSteps__global_step": torch.tensor([self.step])}
+        step = {"_GlobalSteps__global_step": torch.tensor([self.step], device="cpu")}
         return {**self.trainer.state_dict(), "global_step": step, "rng": {"torch": self.generator.get_state()}}
 
     def load_state_dict(self, state: dict[str, Any], *, keep_step: bool) -> None:

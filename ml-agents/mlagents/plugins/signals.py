@@ -77,7 +77,10 @@ def is_signal(kind: type) -> bool:
 
 
 def _checked(name: str, origin: str, load: Callable[[], Any]) -> SignalKind:
-    kind = load()
+    try:
+        kind = load()
+    except PluginError as error:
+        raise PluginError(f"'{name}' comes from {error}") from error.__cause__
     if not isinstance(kind, type) or not is_signal(kind):
         raise PluginError(
             f"'{name}' comes from {origin}, but {kind!r} is no reward signal: let it extend RewardSignal of "

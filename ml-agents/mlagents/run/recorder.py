@@ -73,7 +73,7 @@ class Recorder:
     """Gathers numbers by category, which is a behavior's name."""
 
     def __init__(self, writers: Sequence[StatsWriter]) -> None:
-        self.writers = writers
+        self.writers = list(writers)
         self._failed: list[StatsWriter] = []  # those that could not write once
         self._gathered: dict[str, dict[str, tuple[Aggregation, list[Any]]]] = {}
 
@@ -94,28 +94,39 @@ class Recorder:
             name: StatsSummary(np.concatenate([np.atleast_1d(value) for value in all_values]), how)
             for name, (how, all_values) in gathered.items()
         }
-        for writer in self.writers:
-            if (problem := _attempt(partial(writer.write_stats, category, values, step))) is not None:
-                self._warn(writer, problem)
+        for writer in list(self.writers):
+            self._let(writer, partial(writer.write_stats, category, values, step))
         return values
-
-    def _warn(self, writer: StatsWriter, problem: str) -> None:
-        """Curves are no reason to end a run: warn once of what cannot be written."""
-        if writer not in self._failed:
-            self._failed.append(writer)
-            log.warning(f"{type(writer).__name__}: {problem}. Training goes on; these numbers are missing there.")
 
     def close(self) -> None:
         """Let writers that hold files close them."""
-        for writer in self.writers:
-            if (close := getattr(writer, "close", None)) and (problem := _attempt(close)) is not None:
-                self._warn(writer, problem)
+        for writer in list(self.writers):
+            if (close := getattr(writer, "close", None)) is not None:
+                self._let(writer, close)
+
+    def _let(self, writer: StatsWriter, action: Callable[[], object]) -> None:
+        """Let a writer do something. Curves are no reason to end a run: say once what cannot be written.
+
+        What the system refuses now, it may grant later; a writer that fails otherwise is faulty, and is switched off.
+        """
+        name = type(writer).__name__
+        try:
+            action()
+        except OSError as error:
+            if writer not in self._failed:
+                self._failed.append(writer)
+                log.warning(f"{name}: {sentence(error)}. Training goes on; these numbers are missing there.")
+        except Exception as error:  # an author's writer may fail in any way
+            self.writers.remove(writer)
+            text = " ".join(str(error).split())
+            log.warning(f"{name}: {type(error).__name__}: {text}{_place(error)}. Training goes on without this writer.")
+            log.debug("The traceback:", exc_info=True)
 
 
-def _attempt(action: Callable[[], object]) -> str | None:
-    """Do something that may fail, and return why the system refused it."""
-    try:
-        action()
-    except OSError as error:
-        return sentence(error)
-    return None
+def _place(error: Exception) -> str:
+    """Return the file and line where a writer failed."""
+    trace = error.__traceback__
+    if trace is None or trace.tb_next is None:
+        return ""
+    inner = trace.tb_next  # behind `_let`
+    return f" ({inner.tb_frame.f_code.co_filename}, line {inner.tb_lineno})"

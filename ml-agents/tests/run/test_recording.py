@@ -114,3 +114,53 @@ def test_settings_are_outlined_in_the_official_layout():
         outline({"trainer_type": "ppo", "hyperparameters": {"batch_size": 32}})
         == "\ttrainer_type:\tppo\n\thyperparameters:\t\n\t  batch_size:\t32"
     )
+
+
+class Broken(Kept):
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.calls = error, 0
+
+    def write_stats(self, category, values, step):
+        self.calls += 1
+        raise self.error
+
+    def close(self):
+        self.calls += 100
+
+
+def test_a_writer_that_raises_is_named_once_switched_off_and_in_nobodys_way(caplog):
+    broken, kept = Broken(ValueError("no such\n column")), Kept()
+    recorder = Recorder([broken, kept])
+    logging.getLogger("mlagents").propagate = True
+    with caplog.at_level(logging.WARNING, logger="mlagents"):
+        for step in (10, 20):
+            recorder.add("B", {"x": 1.0})
+            recorder.flush("B", step)
+        recorder.close()
+    assert broken.calls == 1
+    assert [step for *_, step in kept.written] == [10, 20]
+    (message,) = caplog.messages
+    assert message.startswith("Broken: ValueError: no such column (")
+    assert "test_recording.py, line " in message and message.endswith("Training goes on without this writer.")
+
+
+def test_a_writer_that_the_system_refuses_is_tried_again(caplog):
+    broken = Broken(OSError(28, "No space left on device"))
+    recorder = Recorder([broken])
+    logging.getLogger("mlagents").propagate = True
+    with caplog.at_level(logging.WARNING, logger="mlagents"):
+        for step in (10, 20):
+            recorder.flush("B", step)
+    assert broken.calls == 2
+    assert len(caplog.messages) == 1
+
+
+def test_a_writer_that_cannot_be_closed_keeps_no_other_from_it(caplog):
+    class Stuck(Kept):
+        def close(self):
+            raise RuntimeError("stuck")
+
+    broken = Broken(ValueError())
+    Recorder([Stuck(), broken]).close()
+    assert broken.calls == 100
