@@ -265,9 +265,8 @@ class QuietTrainer(ml.PPOTrainer):
 
 class Sorted(ml.Actor):
     def forward(self, input):
-        distribution, memory = super().forward(input)
-        torch.linalg.eigvals(torch.eye(2) + input.obs[0].sum())  # ONNX has no such thing
-        scale = torch.linalg.eigvals(torch.eye(2) * (1 + 0 * input.obs[0].sum())).real.sum() / 2
+        _, memory = super().forward(input)
+        scale = torch.linalg.eigvals(torch.eye(2) + 0 * input.obs[0].sum()).real.sum() / 2  # ONNX has no such thing
         return self.from_output(self.body(input, self.head) * scale, input.mask), memory
 
 class SortedTrainer(ml.PPOTrainer):

@@ -54,7 +54,7 @@ def agents_may_join_and_leave_at_any_tick(subject: Subject, actions: ActionSpec)
 def every_agent_gets_its_own_action(subject: Subject, actions: ActionSpec) -> None:
     """Ask for the actions of 64 agents with different observations, with and without exploration."""
     trainer, task = perturbed_trainer(subject, actions)
-    input = initial_input(task, 64, np.random.default_rng(1))
+    input = initial_input(trainer.policy, task, 64, np.random.default_rng(1))
     for explore in [False] + [True] * REPEATS:
         output = _env_actions(trainer.policy, input, explore=explore)
         if len(output) != 64:
@@ -72,7 +72,7 @@ def every_agent_gets_its_own_action(subject: Subject, actions: ActionSpec) -> No
 def actions_do_not_depend_on_the_order_of_rows(subject: Subject, actions: ActionSpec) -> None:
     """Ask for the actions of the same agents in another order."""
     trainer, task = perturbed_trainer(subject, actions)
-    input = initial_input(task, 64, np.random.default_rng(2))
+    input = initial_input(trainer.policy, task, 64, np.random.default_rng(2))
     order = torch.randperm(64)
     _require_same(
         _env_actions(trainer.policy, input)[order], _env_actions(trainer.policy, input[order]),
@@ -83,7 +83,7 @@ def actions_do_not_depend_on_the_order_of_rows(subject: Subject, actions: Action
 def actions_do_not_depend_on_the_other_rows(subject: Subject, actions: ActionSpec) -> None:
     """Ask for the actions of 64 agents in batches of 64, 4 and 1."""
     trainer, task = perturbed_trainer(subject, actions)
-    input = initial_input(task, 64, np.random.default_rng(3))
+    input = initial_input(trainer.policy, task, 64, np.random.default_rng(3))
     together = _env_actions(trainer.policy, input)
     for size in (4, 1):
         parts = [_env_actions(trainer.policy, input[start : start + size]) for start in range(0, 64, size)]
@@ -95,10 +95,10 @@ def actions_do_not_depend_on_earlier_calls(subject: Subject, actions: ActionSpec
     """Ask for the actions of the same agents again after calls for others."""
     trainer, task = perturbed_trainer(subject, actions)
     rng = np.random.default_rng(4)
-    input = initial_input(task, 64, rng)
+    input = initial_input(trainer.policy, task, 64, rng)
     before = _env_actions(trainer.policy, input)
     for n in BATCH_SIZES:
-        trainer.policy.act(initial_input(task, n, rng))
+        trainer.policy.act(initial_input(trainer.policy, task, n, rng))
     cause = "the policy keeps state between calls, which all agents share; memory is an input and an output"
     _require_same(before, _env_actions(trainer.policy, input), "after calls for other agents", cause)
 
@@ -107,7 +107,7 @@ def a_masked_action_is_never_taken(subject: Subject, actions: ActionSpec) -> Non
     """Mask discrete actions at random, then the greedy ones; then train with masks."""
     trainer, task = perturbed_trainer(subject, actions)
     rng = np.random.default_rng(5)
-    input = initial_input(task, 256, rng)
+    input = initial_input(trainer.policy, task, 256, rng)
     greedy = trainer.policy.act(input, explore=False).action.discrete.numpy()
     for mask in (random_mask(256, actions.discrete_branches, rng), _all_but(greedy, actions.discrete_branches)):
         masked = PolicyInput(input.obs, torch.from_numpy(mask), input.memory)
@@ -122,7 +122,7 @@ def a_masked_action_is_never_taken(subject: Subject, actions: ActionSpec) -> Non
 def inference_is_deterministic(subject: Subject, actions: ActionSpec) -> None:
     """Ask repeatedly with explore=False; then with explore=True, but network_settings.deterministic."""
     trainer, task = perturbed_trainer(subject, actions)
-    input = initial_input(task, 256, np.random.default_rng(6))
+    input = initial_input(trainer.policy, task, 256, np.random.default_rng(6))
     greedy = _env_actions(trainer.policy, input)
     cause = "`act` samples without looking at `explore`"
     for turn in range(REPEATS):
@@ -140,7 +140,7 @@ def inference_is_deterministic(subject: Subject, actions: ActionSpec) -> None:
 def an_empty_batch_is_accepted(subject: Subject, actions: ActionSpec) -> None:
     """Ask for the actions of no agents, as in a tick in which all episodes end."""
     trainer, task = perturbed_trainer(subject, actions)
-    empty = initial_input(task, 0, np.random.default_rng(0))
+    empty = initial_input(trainer.policy, task, 0, np.random.default_rng(0))
     for explore in (True, False):
         output = trainer.policy.act(empty, explore=explore)
         if len(output) or len(output.action.discrete) or len(output.log_prob):
@@ -151,13 +151,14 @@ def an_empty_batch_is_accepted(subject: Subject, actions: ActionSpec) -> None:
 
 
 def _env_actions(policy: Policy, input: PolicyInput, *, explore: bool = False) -> Array:
-    """Return (n, C + B), the actions as the environment gets them."""
-    action = env_action(policy, policy.act(input, explore=explore).action)
-    return np.hstack([action.continuous, action.discrete])
+    """Return (n, C + B + M), the actions as the environment gets them, and the memory afterwards."""
+    output = policy.act(input, explore=explore)
+    action = env_action(policy, output.action)
+    return np.hstack([action.continuous, action.discrete, output.memory.numpy()])
 
 
 def _require_same(expected: Array, actual: Array, when: str, cause: str) -> None:
-    """Raise ConformanceError if two (n, C + B) arrays of actions differ."""
+    """Raise ConformanceError if two (n, C + B + M) arrays of actions and memory differ."""
     if expected.shape != actual.shape:
         raise ConformanceError(
             f"{len(expected)} agents must get {len(expected)} actions {when}, but got {len(actual)}; usually {cause}"

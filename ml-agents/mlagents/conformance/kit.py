@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlagents.conformance import acting, declarations, exporting, learning, persistence, speed
+from mlagents.conformance import acting, declarations, exporting, learning, persistence, signals, speed, translating
 from mlagents.conformance.check import Check, CheckFunction
 from mlagents.conformance.subject import (
     ANY_SPACE,
@@ -31,8 +31,12 @@ PLAN: list[tuple[CheckFunction, tuple[Space, ...]]] = [
     (acting.a_masked_action_is_never_taken, (*DISCRETE_SPACES, HYBRID)),
     (acting.inference_is_deterministic, MAIN_SPACES),
     (acting.an_empty_batch_is_accepted, MAIN_SPACES),
+    (translating.the_environments_actions_are_bounded_and_translated_back, (CONTINUOUS, HYBRID)),
+    (translating.memory_belongs_to_one_agent_and_one_sequence, MAIN_SPACES),
     (persistence.the_same_seed_gives_the_same_weights, MAIN_SPACES),
     (persistence.a_resumed_trainer_equals_one_that_never_stopped, MAIN_SPACES),
+    (persistence.every_network_that_learns_is_restored, MAIN_SPACES),
+    (exporting.a_policy_is_exported_or_says_that_it_is_not, MAIN_SPACES),
     (exporting.the_exported_deterministic_output_is_the_greedy_action, SPACES),
     (exporting.the_exported_sampled_output_is_distributed_like_the_policy, SPACES),
     (learning.it_learns_to_copy_the_observation, (ONE_BRANCH, TWO_BRANCHES, CONTINUOUS, HYBRID)),
@@ -41,6 +45,7 @@ PLAN: list[tuple[CheckFunction, tuple[Space, ...]]] = [
     (learning.nothing_is_learned_from_random_rewards, SIMPLE),
     (learning.an_interruption_is_not_a_termination, SIMPLE),
     (learning.the_value_target_uses_the_next_states_best_action, (ONE_BRANCH,)),
+    (signals.reward_signals_that_learn_are_updated_and_saved, SIMPLE),
     (speed.speed_relative_to_ppo, SIMPLE),
 ]
 

@@ -70,7 +70,7 @@ def an_interruption_is_not_a_termination(subject: Subject, actions: ActionSpec) 
     task = InterruptionTask(actions)
     trainer = trained_trainer(subject, task, 6000)
     state = np.array([[0], [1]])
-    input = policy_input(task.observe(state), task.allowed(state))
+    input = policy_input(trainer.policy, task.observe(state), task.allowed(state))
     output = trainer.policy.act(input, explore=False)
     terminates = binary_action(env_action(trainer.policy, output.action)) == state[:, 0]
     if terminates.any():
@@ -86,7 +86,7 @@ def the_value_target_uses_the_next_states_best_action(subject: Subject, actions:
     task = TwoStepTask()
     trainer = trained_trainer(subject, task, 8000)
     state = np.arange(3)[:, None]
-    input = policy_input(task.observe(state), task.allowed(state))
+    input = policy_input(trainer.policy, task.observe(state), task.allowed(state))
     first, left, right = trainer.policy.act(input, explore=False).action.discrete[:, 0].tolist()
     if left != 2 or right == 2:
         raise ConformanceError(

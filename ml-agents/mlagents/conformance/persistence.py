@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import nn
 
+from mlagents.algorithms.modules import walk
+from mlagents.algorithms.trainer import Trainer
 from mlagents.collect.behavior import Behavior
 from mlagents.conformance.errors import ConformanceError
 from mlagents.conformance.subject import Subject
@@ -33,9 +37,9 @@ def a_resumed_trainer_equals_one_that_never_stopped(subject: Subject, actions: A
     behavior, rows = _trained(subject, actions), subject.warm_up() + ROWS
     behavior.drop()
     resumed = Behavior(subject.trainer(CopyTask(actions).spec, normalize=True, seed=9), time_horizon=TIME_HORIZON)
-    saved = _saved(behavior)
-    resumed.load_state_dict(saved, keep_step=True)
-    resumed.generator.set_state(saved["rng"]["torch"])  # as a resume does
+    state = saved(behavior)
+    resumed.load_state_dict(state, keep_step=True)
+    resumed.generator.set_state(state["rng"]["torch"])  # as a resume does
     if place := difference(behavior.state_dict(), resumed.state_dict()):
         raise ConformanceError(
             f"the loaded state must equal the saved one, but {place} differs; usually it is missing in state_dict or "
@@ -49,6 +53,36 @@ def a_resumed_trainer_equals_one_that_never_stopped(subject: Subject, actions: A
             f"a resumed trainer must equal one that never stopped, but after {rows} more rows {place} differs; usually "
             "a target network, an optimizer, a counter or a buffer is missing in state_dict"
         )
+
+
+def every_network_that_learns_is_restored(subject: Subject, actions: ActionSpec) -> None:
+    """Train, save, and look at every network of a trainer and of its signals, private ones too."""
+    task = CopyTask(actions, length=EPISODE_LENGTH)
+    trainer = subject.trainer(task.spec, normalize=True)
+    before = {name: weight.clone() for name, weight in _weights(trainer)}
+    env = TaskEnv(task, 16, seed=2, irregular=True)
+    behavior = train(trainer, env, subject.warm_up() + ROWS).behavior
+    other = subject.trainer(task.spec, normalize=True, seed=9)
+    other.load_state_dict(saved(behavior))
+    restored = dict(_weights(other))
+    for name, weight in _weights(trainer):
+        changed = name not in before or not torch.equal(before[name], weight)
+        if changed and (name not in restored or not torch.equal(restored[name], weight)):
+            raise ConformanceError(
+                f"what learns must be in a checkpoint, but {name} changed in training and is not restored; usually the "
+                "network is a private attribute: make it public, or name it in modules()"
+            )
+
+
+def _weights(trainer: Trainer) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield every parameter and buffer of a trainer and its signals, by name."""
+    for owner in (trainer, *getattr(trainer, "signals", ())):
+        for attribute, value in vars(owner).items():
+            for place, module in walk(f"{type(owner).__name__}.{attribute}", value):
+                if isinstance(module, nn.Parameter):
+                    yield place, module.detach()
+                elif isinstance(module, nn.Module):
+                    yield from ((f"{place}.{name}", weight) for name, weight in module.state_dict().items())
 
 
 def difference(one: Any, other: Any, place: str = "state_dict()") -> str | None:
@@ -75,7 +109,7 @@ def _trained(subject: Subject, actions: ActionSpec) -> Behavior:
     return train(trainer, TaskEnv(task, 16, seed=2, irregular=True), subject.warm_up() + ROWS).behavior
 
 
-def _saved(behavior: Behavior) -> dict[str, Any]:
+def saved(behavior: Behavior) -> dict[str, Any]:
     """Return the state after torch.save and torch.load."""
     file = io.BytesIO()
     torch.save(behavior.state_dict(), file)

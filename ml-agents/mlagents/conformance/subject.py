@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparam
 from mlagents.algorithms.trainer import Trainer, TrainerSetup
 from mlagents.nn.settings import NetworkSettings
 from mlagents.plugins.catalog import Catalog, Kind, is_built
-from mlagents.rewards.signal import Extrinsic
+from mlagents.rewards.signal import Extrinsic, RewardSignal
 from mlagents.settings.mistakes import Mistake, SettingsError, near
 from mlagents.settings.reading import load
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
@@ -93,12 +93,13 @@ class Subject:
 
     def trainer(
         self, spec: BehaviorSpec, *, gamma: float = 0.9, normalize: bool = False, deterministic: bool = False,
-        seed: int = 0,
+        seed: int = 0, signals: Sequence[RewardSignal] | None = None,
     ) -> Trainer:  # fmt: skip
-        """Return a new trainer. seed: added to the subject's own."""
+        """Return a new trainer. seed: added to the subject's own; signals: instead of the environment's reward."""
         generator = torch.Generator().manual_seed(1000 * self.seed + seed)
         network = {"hidden_units": 32, "normalize": normalize, "deterministic": deterministic}
-        signals: list[Any] = [Extrinsic(gamma=gamma, strength=1.0)]
+        if signals is None:
+            signals = [Extrinsic(gamma=gamma, strength=1.0)]
         setup = TrainerSetup(spec, NetworkSettings.model_validate(network), signals, MAX_STEPS, generator=generator)
         trainer: Trainer = construct(self.kind.trainer(), setup, self.settings())
         return trainer

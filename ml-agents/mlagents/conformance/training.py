@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from mlagents.algorithms.trainer import Trainer
 from mlagents.collect.behavior import Behavior
+from mlagents.collect.collector import Collector
 from mlagents.conformance.errors import ConformanceError
 from mlagents.conformance.subject import Subject
 from mlagents.conformance.task_env import TaskEnv
@@ -56,11 +58,10 @@ def trained_trainer(subject: Subject, task: Task, rows: int) -> Trainer:
 def evaluate(trainer: Trainer, task: Task, *, ticks: int) -> float:
     """Return the mean reward per row of EVAL_AGENTS agents over `ticks` ticks without exploration."""
     env = TaskEnv(task, EVAL_AGENTS, seed=77)
-    steps = env.reset()
+    collector, steps = Collector(trainer.policy.memory_size, horizon=ticks), env.reset()
     for _ in range(ticks):
-        waiting = ~steps.done
-        input = policy_input(tuple(column[waiting] for column in steps.obs), steps.mask[waiting])
-        steps = env.step(env_action(trainer.policy, trainer.policy.act(input, explore=False).action))
+        collector.receive(steps)
+        steps = env.step(collector.act(trainer.policy, explore=False)[0])
     return float(np.concatenate(env.rewards).mean())
 
 
@@ -70,16 +71,18 @@ def env_action(policy: Policy, action: Actions) -> ActionTuple:
     return ActionTuple(clipped.continuous.numpy(), clipped.discrete.numpy().astype(np.int32))
 
 
-def policy_input(obs: tuple[Array, ...], mask: Array) -> PolicyInput:
-    """Return a policy's input without memory."""
+def policy_input(policy: Policy, obs: tuple[Array, ...], mask: Array) -> PolicyInput:
+    """Return a policy's input in which nothing is remembered."""
     tensors = tuple(torch.from_numpy(column) for column in obs)
-    return PolicyInput(tensors, torch.from_numpy(mask), torch.zeros(len(mask), 0))
+    return PolicyInput(tensors, torch.from_numpy(mask), torch.zeros(len(mask), policy.memory_size))
 
 
-def initial_input(task: Task, n: int, rng: np.random.Generator) -> PolicyInput:
-    """Return a policy's input for n agents in initial states of a task."""
+def initial_input(policy: Policy, task: Task, n: int, rng: np.random.Generator) -> PolicyInput:
+    """Return a policy's input for n agents in initial states of a task, with random memories if it has any."""
     state = task.reset(n, rng)
-    return policy_input(task.observe(state), task.allowed(state))
+    input = policy_input(policy, task.observe(state), task.allowed(state))
+    memory = rng.normal(size=tuple(input.memory.shape)).astype(np.float32)
+    return replace(input, memory=torch.from_numpy(memory).tanh())
 
 
 def random_mask(n: int, branches: tuple[int, ...], rng: np.random.Generator) -> Array:

@@ -12,7 +12,7 @@ class GRUPolicy(ml.Policy):
     memory_size = 16
 
     def __init__(self, setup: ml.TrainerSetup) -> None:
-        super().__init__(setup.spec)
+        super().__init__(setup.spec, deterministic=setup.network.deterministic)
         seen = sum(sensor.shape[0] for sensor in setup.spec.observation_specs)
         self.layer = nn.Linear(seen, setup.network.hidden_units)
         self.cell = nn.GRUCell(setup.network.hidden_units, self.memory_size)

@@ -10,7 +10,7 @@ class LayerNormPolicy(ml.Policy):
     """Two layers with layer normalization and ReLU; a Gaussian whose deviation depends on the state."""
 
     def __init__(self, setup: ml.TrainerSetup) -> None:
-        super().__init__(setup.spec)
+        super().__init__(setup.spec, deterministic=setup.network.deterministic)
         seen, width = sum(sensor.shape[0] for sensor in setup.spec.observation_specs), setup.network.hidden_units
         self.layers = nn.Sequential(
             nn.Linear(seen, width), nn.LayerNorm(width), nn.ReLU(),
@@ -30,6 +30,7 @@ class LayerNormTrainer(ml.PPOTrainer):
     """PPO as it is, with another policy."""
 
     trainer_type = "layer-norm-ppo"
+    capabilities = ml.Capabilities(hybrid=False)
 
     def make_policy(self, setup: ml.TrainerSetup) -> LayerNormPolicy:
         return LayerNormPolicy(setup)

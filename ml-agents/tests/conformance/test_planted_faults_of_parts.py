@@ -1,0 +1,204 @@
+"""Planted faults of distributions, memories, networks and reward signals; a healthy twin passes each check."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from author_runs import sample
+
+from mlagents.api import Actor, Gaussian, PPOTrainer
+from mlagents.conformance import ConformanceError, acting, exporting, persistence, signals, translating
+from mlagents.conformance.subject import CONTINUOUS, ONE_BRANCH, TWO_BRANCHES
+
+BOUNDED = translating.the_environments_actions_are_bounded_and_translated_back
+MEMORY = translating.memory_belongs_to_one_agent_and_one_sequence
+EXPORTED = exporting.a_policy_is_exported_or_says_that_it_is_not
+RESTORED = persistence.every_network_that_learns_is_restored
+UPDATED = signals.reward_signals_that_learn_are_updated_and_saved
+
+
+class Unbounded(Gaussian):
+    @staticmethod
+    def to_env(action):
+        return action
+
+
+class Unscaled(Gaussian):
+    @staticmethod
+    def from_env(action):
+        return action
+
+
+def with_distribution(kind):
+    class Policy(Actor):
+        def from_output(self, output, mask):
+            return kind(output, self.log_sigma)
+
+    class Trainer(PPOTrainer):
+        def make_policy(self, setup):
+            return Policy(setup.spec, setup.network)
+
+    return Trainer
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(Unbounded, r"must be in \[-1, 1\]|from -1 to 1"), (Unscaled, "must be the inverse of env_action, but there and back")],
+)
+def test_actions_beyond_bounds_and_translations_that_do_not_lead_back_are_seen(ask, kind, words):
+    with pytest.raises(ConformanceError, match=words):
+        ask(with_distribution(kind), BOUNDED, CONTINUOUS)
+    ask(with_distribution(Gaussian), BOUNDED, CONTINUOUS)
+
+
+GRUTrainer, GRUPolicy = sample("gru").GRUTrainer, sample("gru").GRUPolicy
+
+
+class Mixing(GRUPolicy):
+    def forward(self, input):
+        mean = input.memory.mean(0, keepdim=True) if len(input) else input.memory
+        return super().forward(replace(input, memory=0.5 * (input.memory + mean)))
+
+
+class RunningOn(GRUPolicy):
+    def evaluate_sequences(self, input, action, sequence):
+        return super().evaluate_sequences(input, action, torch.zeros_like(sequence))
+
+
+class Keeping(GRUPolicy):
+    def act(self, input, *, explore=True):
+        output = super().act(input, explore=explore)
+        return replace(output, memory=output.memory + 1)
+
+
+def remembering(kind):
+    class Trainer(GRUTrainer):
+        def make_policy(self, setup):
+            return kind(setup)
+
+    return Trainer
+
+
+@pytest.mark.parametrize(
+    ("kind", "question", "words"),
+    [
+        (Mixing, MEMORY, "must not depend on that of other agents"),
+        (Mixing, acting.actions_do_not_depend_on_the_other_rows, "a statistic of the batch"),
+        (RunningOn, MEMORY, "evaluate_sequences must give the log probabilities"),
+        (Keeping, MEMORY, "`act` changes it"),
+        (Keeping, exporting.the_exported_deterministic_output_is_the_greedy_action, "recurrent_out of the exported"),
+    ],
+)
+def test_memory_that_leaks_is_seen(ask, kind, question, words):
+    with pytest.raises(ConformanceError, match=words):
+        ask(remembering(kind), question, TWO_BRANCHES)
+    ask(GRUTrainer, question, TWO_BRANCHES)
+
+
+class Untraceable(Actor):
+    def forward(self, input):
+        _, memory = super().forward(input)
+        scale = torch.linalg.eigvals(torch.eye(2) + 0 * input.obs[0].sum()).real.sum() / 2
+        return self.from_output(self.body(input, self.head) * scale, input.mask), memory
+
+
+class Honest(Untraceable):
+    exports = False
+
+
+def acting_by(kind):
+    class Trainer(PPOTrainer):
+        def make_policy(self, setup):
+            return kind(setup.spec, setup.network)
+
+    return Trainer
+
+
+def test_a_policy_that_promises_a_model_and_has_none_is_seen(ask):
+    with pytest.raises(ConformanceError, match="Untraceable cannot be: torch cannot trace Untraceable"):
+        ask(acting_by(Untraceable), EXPORTED, TWO_BRANCHES)
+    assert "exports = False" in ask(acting_by(Honest), EXPORTED, TWO_BRANCHES)
+
+
+class PrivateTarget(PPOTrainer):
+    """Follows its critic slowly, by a network that nobody keeps; no optimizer holds it."""
+
+    def __init__(self, setup, settings):
+        super().__init__(setup, settings)
+        self._target = copy.deepcopy(self.critic)
+
+    def descend(self, batch):
+        losses = super().descend(batch)
+        with torch.no_grad():
+            for mine, theirs in zip(self._target.parameters(), self.critic.parameters(), strict=True):
+                mine.lerp_(theirs, 0.1)
+        return losses
+
+
+class PublicTarget(PrivateTarget):
+    def __init__(self, setup, settings):
+        super().__init__(setup, settings)
+        self.target = self._target
+
+
+class HalfLoaded(PPOTrainer):
+    def load_state_dict(self, state):
+        self.policy.load_state_dict(state["Policy"])
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"),
+    [(PrivateTarget, r"PrivateTarget\._target\..* changed in training"), (HalfLoaded, r"HalfLoaded\.critic\.")],
+)
+def test_a_network_that_learns_and_is_not_restored_is_seen(ask, trainer, words):
+    with pytest.raises(ConformanceError, match=words):
+        ask(trainer, RESTORED, TWO_BRANCHES)
+    ask(PublicTarget, RESTORED, TWO_BRANCHES)
+
+
+class WithoutSignals(PPOTrainer):
+    def update_signals(self, rows):
+        pass
+
+
+class OwnRewards(PPOTrainer):
+    def rewards(self, segments):
+        return segments.rows.reward[:, None].expand(-1, len(self.signals)).clone()
+
+
+class ForgettingSignals(PPOTrainer):
+    def load_state_dict(self, state):
+        kept = [copy.deepcopy(vars(signal)) for signal in self.signals]
+        super().load_state_dict(state)
+        for signal, before in zip(self.signals, kept, strict=True):
+            vars(signal).update(before)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "words"),
+    [
+        (WithoutSignals, "must be updated, but its networks are as they were"),
+        (OwnRewards, "must be asked for rewards, but was not"),
+        (ForgettingSignals, "a checkpoint must hold the networks of signals"),
+    ],
+)
+@pytest.mark.parametrize("space", [ONE_BRANCH, CONTINUOUS])
+def test_a_reward_signal_that_is_passed_over_is_seen(ask, trainer, words, space):
+    with pytest.raises(ConformanceError, match=words):
+        ask(trainer, UPDATED, space)
+    assert ask(PPOTrainer, UPDATED, space) == "probe"
+
+
+def test_a_signal_of_the_trainers_own_is_looked_at_too(ask):
+    novelty = sample("novelty")
+
+    class Trainer(PPOTrainer):
+        def make_signals(self, setup):
+            own = novelty.NoveltySignal(
+                signals.SignalSetup("novelty", setup.spec, self.device, self.generator),
+                novelty.NoveltySettings(network_settings={"hidden_units": 8}),
+            )
+            return [*super().make_signals(setup), own]
+
+    assert "novelty" in ask(Trainer, UPDATED, ONE_BRANCH)
