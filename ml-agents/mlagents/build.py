@@ -228,30 +228,39 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
     if not settings.reward_signals:
         raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
     playing = options.checkpoint_settings.inference
-    shown = None if playing else settings.demonstrations
+    shown, cloned = (None, None) if playing else (settings.demonstrations, settings.behavioral_cloning)
     generator = generator_of(options.env_settings.seed, name)
     try:
-        signals = [make_signal(catalog, signal, given, spec, generator) for signal, given in
-                   settings.reward_signals.items()]  # fmt: skip
-        setup = TrainerSetup(spec, settings.network_settings, signals, settings.max_steps, shown, generator=generator)
+        signals = [make_signal(catalog, given, SignalSetup(signal, spec, CPU, generator, training=not playing)) for
+                   signal, given in settings.reward_signals.items()]  # fmt: skip
+        setup = TrainerSetup(
+            spec, settings.network_settings, signals, settings.max_steps, shown, generator=generator, cloning=cloned
+        )
         kind = catalog.find(settings.trainer_type)
         assert kind is not None  # its settings were read with it
-        return construct(kind.trainer(), setup, settings.hyperparameters)
+        trainer = construct(kind.trainer(), setup, settings.hyperparameters)
     except (UnsupportedNetwork, TrainerError) as error:
         raise RunError(f"behaviors.{name}: {error}") from error
     except DemonstrationException as error:
-        raise RunError(f"behaviors.{name}.demonstrations: {error}") from error
+        raise RunError(f"behaviors.{name}.{error}") from error
+    if cloned is not None and getattr(trainer, "cloning", None) is None:
+        raise RunError(
+            f"behaviors.{name}.behavioral_cloning: '{settings.trainer_type}' extends neither OnPolicyTrainer nor "
+            "OffPolicyTrainer, so nothing would imitate"
+        )
+    return trainer
 
 
-def make_signal(
-    catalog: Catalog, name: str, settings: RewardSignalSettings, spec: BehaviorSpec, generator: torch.Generator
-) -> RewardSignal:
-    """Return a reward signal of the YAML; raises TrainerError for a mistake in an author's class."""
-    if name == "extrinsic":
+def make_signal(catalog: Catalog, settings: RewardSignalSettings, setup: SignalSetup) -> RewardSignal:
+    """Return a reward signal of the YAML; raises TrainerError for a mistake in an author's class.
+
+    Raises DemonstrationException, with the key below the behavior, for demonstrations that cannot be used.
+    """
+    if setup.name == "extrinsic":
         return Extrinsic(gamma=settings.gamma, strength=settings.strength)
-    kind = find_signal(catalog, name)
+    kind = find_signal(catalog, setup.name)
     assert kind is not None  # its settings were read with it
-    made: RewardSignal = construct(kind.signal(), SignalSetup(name, spec, CPU, generator), settings)
+    made: RewardSignal = construct(kind.signal(), setup, settings)
     return made
 
 

@@ -14,7 +14,7 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
     "envs": {"adapters", "schema"},
     "data": set(),
     "nn": {"data", "schema"},
-    "rewards": {"nn", "data", "schema"},
+    "rewards": {"demonstrations", "nn", "data", "schema"},
     "demonstrations": {"data", "schema"},
     "algorithms": {"demonstrations", "rewards", "nn", "data", "schema"},
     "collect": {"algorithms", "nn", "data", "envs.steps"},

@@ -22,8 +22,8 @@ from mlagents.data.finite import check_losses
 from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations.buffer import DemonstrationBuffer
+from mlagents.demonstrations.recorded import naming_the_key
 from mlagents.demonstrations.sources import make_source
-from mlagents.rewards.signal import SignalBatch
 
 IMITATED_AT_ONCE = 100  # gradient steps of imitation between two steps of the environment
 Network = TypeVar("Network", bound=nn.Module)
@@ -78,8 +78,10 @@ class OffPolicyTrainer(TrainerTemplate):
             self.schedules["demonstration_ratio"] = Schedule(given.ratio, given.ratio_final, steps, linear)
             self.now["demonstration_ratio"] = given.ratio
             self._imitations = given.bc_init_steps
+            with naming_the_key("demonstrations"):
+                sources = [make_source(source, setup.spec) for source in given.sources]
             self.demonstrations = DemonstrationBuffer(
-                [make_source(source, setup.spec) for source in given.sources],
+                sources,
                 ReplayBuffer(None if given.protect else settings.buffer_size, self.generator),
                 from_env_action=self.policy.from_env_action,
                 reward=self._reward,
@@ -162,6 +164,7 @@ class OffPolicyTrainer(TrainerTemplate):
             losses = self._updated(batch)
             check_metrics(f"{type(self).__name__}.update", losses)
             check_losses(losses)
+            self._imitate_beside(step)
             recorded.append({**losses, **self._origins(batch)})
             self.updates += 1
             self._pending_updates -= self.settings.steps_per_update
@@ -228,7 +231,7 @@ class OffPolicyTrainer(TrainerTemplate):
         """Return the batch with the returns of signals that learn, as they judge its rows now."""
         if not self._learned:
             return batch
-        returns, rows = batch.returns.clone(), SignalBatch(batch.rows, lambda: batch.next_input)
+        returns, rows = batch.returns.clone(), self.signal_batch(batch.rows, lambda: batch.next_input)
         for i in self._learned:
             returns[:, i] = judged(self.signals[i], rows)
         return replace(batch, returns=returns)
@@ -239,7 +242,7 @@ class OffPolicyTrainer(TrainerTemplate):
         while self._learned and self._pending_signal_updates >= pace:
             self._pending_signal_updates -= pace
             batch = self.memory.sample(self.settings.batch_size)
-            rows = SignalBatch(batch.rows, lambda batch=batch: batch.next_input)  # type: ignore[misc]
+            rows = self.signal_batch(batch.rows, lambda batch=batch: batch.next_input)  # type: ignore[misc]
             for i in self._learned:
                 for tag, value in updated(self.signals[i], rows).items():
                     self.record(tag, value)
@@ -275,11 +278,9 @@ class OffPolicyTrainer(TrainerTemplate):
 
     @torch.no_grad()
     def _reward(self, tick: Tick) -> Tensor:
-        """(n, S) what each signal gives; 0 for signals that learn, which are asked when rows are sampled."""
-        rows = SignalBatch(tick.rows, tick.next_input)
-        nothing = tick.rows.reward.new_zeros(len(tick.lane))
-        given = [nothing if signal.learns else judged(signal, rows) for signal in self.signals]
-        return torch.stack(given, 1)
+        """(n, S) what each signal gives now; signals that learn judge the rows again when they are sampled."""
+        rows = self.signal_batch(tick.rows, tick.next_input)
+        return torch.stack([judged(signal, rows) for signal in self.signals], 1)
 
     def _episode_rewards(self) -> dict[str, Any]:
         """Return what each signal gave over the episodes that ended since it was last asked."""

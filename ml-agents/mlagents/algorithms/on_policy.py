@@ -78,7 +78,6 @@ class OnPolicyTrainer(TrainerTemplate):
         networks: tuple[Any, ...] = (self.policy, self.critic)
         self._normalizing = [network for network in networks if getattr(network, "normalizes", False)]
         self.memory = Rollout()
-        self._sequence_length = setup.network.memory.sequence_length if setup.network.memory else SEQUENCE_LENGTH
         self._episodes = EpisodeSums(len(self.signals), self.device)
         self._unseen: list[tuple[Tensor, ...]] = []  # observations that the normalizer has not seen
         self._signal_batch: SignalBatch | None = None  # all rows of this rollout, while it is learned from
@@ -144,7 +143,7 @@ class OnPolicyTrainer(TrainerTemplate):
 
     def rewards(self, segments: Segments) -> Tensor:
         """Return (n, S) what each signal gives for the rows, times its strength."""
-        batch = SignalBatch(segments.rows, segments.next_input)
+        batch = self.signal_batch(segments.rows, segments.next_input)
         return torch.stack([judged(signal, batch) for signal in self.signals], 1)
 
     def bootstrap(self, segments: Segments, value: Tensor) -> Tensor:
@@ -213,10 +212,11 @@ class OnPolicyTrainer(TrainerTemplate):
         if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Batch)):
             raise TrainerError(f"{type(self).__name__}.targets must return a Batch and a dict of metrics")
         batch, metrics = found
-        self._signal_batch = SignalBatch(segments.rows, segments.next_input)
+        self._signal_batch = self.signal_batch(segments.rows, segments.next_input)
         losses = self.descend(batch)
         self._signal_batch = None
         check_losses(losses)
+        self._imitate_beside(step)
         self._check_finite()
         metrics.update(self.report(losses))
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
@@ -268,9 +268,6 @@ class OnPolicyTrainer(TrainerTemplate):
             for network in self._normalizing:
                 network.observe(obs)
             self._unseen.clear()
-
-
-SEQUENCE_LENGTH = 64  # rows that one gradient sees of a memory of an author's own, where the YAML has no `memory`
 
 
 def unique(parameters: list[nn.Parameter]) -> list[nn.Parameter]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mlagents.schema import COUNT, STEPS, Int, Settings
+from mlagents.schema import COUNT, STEPS, Int, LenientSettings, Settings
 
 Shape = Literal["constant", "linear"]
 
@@ -113,6 +113,23 @@ class SACSettings(OffPolicyHyperparamSettings):
     @classmethod
     def _follow(cls, given: Any) -> Any:
         return following(given, "steps_per_update", "reward_signal_steps_per_update")
+
+
+class BehavioralCloningSettings(LenientSettings):
+    """Imitating demonstrations beside learning from reward."""
+
+    demo_path: str
+    """A .demo file, or a folder of them."""
+    steps: Int = Field(0, ge=0, le=STEPS)
+    """Steps until imitation has faded; 0 keeps it."""
+    strength: float = Field(1.0, ge=0)
+    """Learning rate of imitation as a share of the trainer's."""
+    samples_per_update: Int = Field(0, ge=0, le=COUNT)
+    """Demonstration rows per epoch of an update, in whole batches; 0 takes all."""
+    num_epoch: Int | None = Field(None, ge=1, le=COUNT)
+    """Times that the rows are walked; the trainer's where it is not given, or 3 where that has none."""
+    batch_size: Int | None = Field(None, ge=1, le=COUNT)
+    """Rows of one gradient step; the trainer's where it is not given."""
 
 
 def following(given: Any, leader: str, *followers: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,14 +10,18 @@ from torch import Tensor, nn
 
 from mlagents.algorithms.author import TrainerError, check_loss, check_metrics, check_rows, naming_the_gradient
 from mlagents.algorithms.capabilities import Capabilities
+from mlagents.algorithms.imitation import BehavioralCloning
 from mlagents.algorithms.modules import Module, load_state, lost, modules_of, state_of
 from mlagents.algorithms.parts import check_policy
 from mlagents.algorithms.schedules import AnySchedule, Schedule
 from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
-from mlagents.data.finite import check_parameters
+from mlagents.data.experience import Experience, PolicyInput
+from mlagents.data.finite import check_losses, check_parameters
 from mlagents.nn.policy import Actor, Policy
 from mlagents.rewards.signal import RewardSignal, SignalBatch
+
+SEQUENCE_LENGTH = 64  # rows that one gradient sees of a memory of an author's own, where the YAML has no `memory`
 
 
 class TrainerTemplate:
@@ -46,6 +50,11 @@ class TrainerTemplate:
         self.schedules = self.make_schedules(setup.max_steps)
         self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
         self._recorded: dict[str, list[float]] = {}
+        self._sequence_length = setup.network.memory.sequence_length if setup.network.memory else SEQUENCE_LENGTH
+        self.cloning = None if setup.cloning is None else BehavioralCloning(
+            setup.cloning, self.policy, settings, take_step=self.take_step, generator=self.generator,
+            device=self.device, sequence_length=self._sequence_length,
+        )  # fmt: skip
 
     # parts that a subclass may replace
 
@@ -77,7 +86,7 @@ class TrainerTemplate:
         found = modules_of(self)
         for signal in self.signals:
             found |= {f"{title(signal.name)} Signal {name}": module for name, module in modules_of(signal).items()}
-        return found
+        return found if self.cloning is None else found | self.cloning.modules()
 
     # what a subclass calls
 
@@ -93,6 +102,10 @@ class TrainerTemplate:
         with naming_the_gradient(type(self).__name__):
             loss.backward()  # type: ignore[no-untyped-call]
         self.step(optimizer)
+
+    def signal_batch(self, rows: Experience, next_input: Callable[[], PolicyInput]) -> SignalBatch:
+        """Return rows of this policy as reward signals see them."""
+        return SignalBatch(rows, next_input, self.policy.env_action)
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """Take a step along gradients that are there, clipped at `max_grad_norm`, where that is set."""
@@ -131,6 +144,13 @@ class TrainerTemplate:
                         f"{', '.join(self.now) or 'none'}"
                     )
                 group["lr"] = self.now[followed]
+
+    def _imitate_beside(self, step: int) -> None:
+        """Take the steps of `behavioral_cloning`, if the settings have it."""
+        if self.cloning is not None:
+            loss = self.cloning.update(step)
+            check_losses({"pretraining": loss})
+            self.record("Losses/Pretraining Loss", loss)
 
     def _take_recorded(self) -> dict[str, float]:
         recorded, self._recorded = self._recorded, {}

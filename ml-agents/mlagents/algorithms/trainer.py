@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.modules import title
-from mlagents.algorithms.settings import HyperparamSettings
+from mlagents.algorithms.settings import BehavioralCloningSettings, HyperparamSettings
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.nn.policy import Policy
@@ -70,3 +70,4 @@ class TrainerSetup:
     demonstrations: DemonstrationSettings | None = None  # for trainers that can learn from them
     device: torch.device = CPU  # where networks and rows lie
     generator: torch.Generator = field(default_factory=torch.Generator)  # of what is drawn while it acts and learns
+    cloning: BehavioralCloningSettings | None = None  # what is imitated beside learning from reward

@@ -33,7 +33,8 @@ class ReplayedDemonstration:
         self._lane = 0 if self._last is None else int(lane[-1])
         if not len(rows):
             return
-        table, after = self._table(rows), tuple(column.to(self._device) for column in _tensors(rows.next_obs))
+        table = experience(rows, self._from_env_action, self._device)
+        after = tuple(column.to(self._device) for column in _tensors(rows.next_obs))
         place = _places(episode[rows.record])
         for turn in range(int(place.max()) + 1):
             here = torch.from_numpy(np.flatnonzero(place == turn)).to(self._device)
@@ -41,21 +42,28 @@ class ReplayedDemonstration:
             lanes = torch.from_numpy(lane[rows.record]).to(self._device)[here]
             yield Tick(part, lanes, part.done, tuple(column[here] for column in after), 0)
 
-    def _table(self, rows: Transitions) -> Experience:
-        reward = torch.from_numpy(rows.reward)
-        n, empty, zeros = len(rows), reward.new_zeros((len(rows), 0)), torch.zeros_like(reward)
-        action = Actions(torch.from_numpy(rows.action.continuous), torch.from_numpy(rows.action.discrete).long())
-        log_prob = reward.new_zeros((n, action.continuous.shape[1] + action.discrete.shape[1]))
-        table = Experience(
-            PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), empty),
-            PolicyOutput(self._from_env_action(action), log_prob, zeros, empty),
-            reward=reward,
-            group=zeros.long(),
-            group_reward=zeros,
-            done=torch.from_numpy(rows.done),
-            interrupted=torch.from_numpy(rows.interrupted),
-        )
-        return table.map(lambda column: column.to(self._device))
+
+def experience(
+    rows: Transitions, from_env_action: Callable[[Actions], Actions], device: torch.device | str = "cpu"
+) -> Experience:
+    """Return transitions of a demonstration as rows of our own, with nothing remembered and log probabilities of 0.
+
+    from_env_action, device: as of `ReplayedDemonstration`.
+    """
+    reward = torch.from_numpy(rows.reward)
+    n, empty, zeros = len(rows), reward.new_zeros((len(rows), 0)), torch.zeros_like(reward)
+    action = Actions(torch.from_numpy(rows.action.continuous), torch.from_numpy(rows.action.discrete).long())
+    log_prob = reward.new_zeros((n, action.continuous.shape[1] + action.discrete.shape[1]))
+    table = Experience(
+        PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), empty),
+        PolicyOutput(from_env_action(action), log_prob, zeros, empty),
+        reward=reward,
+        group=zeros.long(),
+        group_reward=zeros,
+        done=torch.from_numpy(rows.done),
+        interrupted=torch.from_numpy(rows.interrupted),
+    )
+    return table.map(lambda column: column.to(device))
 
 
 def _tensors(obs: tuple[Array, ...]) -> tuple[Tensor, ...]:

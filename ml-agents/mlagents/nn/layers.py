@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mlagents.data.experience import Actions
+
 # Torch has no public way to ask for hooks.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _GRADIENT_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
@@ -33,6 +35,14 @@ def layer_norm(x: Tensor) -> Tensor:
 def side_by_side(columns: Sequence[Tensor]) -> Tensor:
     """Return (n, sum of sizes) of several (n, size); at least one."""
     return columns[0] if len(columns) == 1 else torch.cat(tuple(columns), 1)
+
+
+def flat_action(action: Actions, branches: Sequence[int]) -> Tensor:
+    """Return (n, C + K): continuous actions as they are, then each branch's choice as one-hot; branches: sizes."""
+    parts = [action.continuous]
+    for branch, size in enumerate(branches):
+        parts.append(nn.functional.one_hot(action.discrete[:, branch], size).to(torch.float32))
+    return side_by_side(parts)
 
 
 def is_exactly(thing: object, kind: type) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
@@ -69,14 +70,21 @@ class Policy(nn.Module):
         sequence: (n,) the number of each row's sequence. A sequence begins with the memory that its first row had when
         it acted; each later row gets what the policy remembers now. Every row is a real one: there is no padding.
         """
-        steps, found = steps_of(sequence), []
-        memory = input.memory[steps[0]]
-        for rows in steps:
-            distribution, memory = self(replace(input[rows], memory=memory[: len(rows)]))
+        steps, found = [], []
+        for rows, distribution in self.along_sequences(input, sequence):
+            steps.append(rows)
             found.append(distribution.evaluate(action[rows]))
         back = torch.argsort(torch.cat(steps))
         log_prob, entropy = (torch.cat(column)[back] for column in zip(*found, strict=True))
         return log_prob, entropy
+
+    def along_sequences(self, input: PolicyInput, sequence: Tensor) -> Iterator[tuple[Tensor, Distribution]]:
+        """Yield the numbers of some rows and what may be done there, until each row came once; see above."""
+        steps = steps_of(sequence)
+        memory = input.memory[steps[0]]
+        for rows in steps:
+            distribution, memory = self(replace(input[rows], memory=memory[: len(rows)]))
+            yield rows, distribution
 
     @property
     def action_space(self) -> type[Distribution]:
@@ -137,17 +145,18 @@ class Actor(Policy):
         features, memory = self.body.features(input)
         return self.from_output(self.head(features), input.mask), memory
 
-    def evaluate_sequences(self, input: PolicyInput, action: Actions, sequence: Tensor) -> tuple[Tensor, Tensor]:
+    def along_sequences(self, input: PolicyInput, sequence: Tensor) -> Iterator[tuple[Tensor, Distribution]]:
         memory = self.body.memory
         if memory is None or type(self).forward is not Actor.forward:
-            return super().evaluate_sequences(input, action, sequence)
+            yield from super().along_sequences(input, sequence)
+            return
         hidden, steps = self.body.hidden(self.body.inputs(input)), steps_of(sequence)  # all rows at once
         kept, found = input.memory[steps[0]], []
         for rows in steps:
             features, kept = memory(hidden[rows], kept[: len(rows)])
             found.append(features)
-        features = torch.cat(found)[torch.argsort(torch.cat(steps))]
-        return self.from_output(self.head(features), input.mask).evaluate(action)
+        order = torch.cat(steps)
+        yield order, self.from_output(self.head(torch.cat(found)), input.mask[order])
 
     def from_output(self, output: Tensor, mask: Tensor) -> Distribution:
         """Return what the head's (n, C + K) output means; mask: (n, K) bool, True = allowed."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mlagents.data.experience import Actions, PolicyInput
 from mlagents.nn.body import NetworkBody
+from mlagents.nn.layers import flat_action
 from mlagents.nn.settings import NetworkSettings
 from mlagents_envs.base_env import BehaviorSpec
 
@@ -78,10 +79,7 @@ class ActionCritic(nn.Module):
 
     def forward(self, input: PolicyInput, action: Actions) -> Tensor:
         """Return (twins, n, S) values of `action`."""
-        parts = [action.continuous]
-        for branch, size in enumerate(self.branches):
-            parts.append(nn.functional.one_hot(action.discrete[:, branch], size).to(torch.float32))
-        extra = torch.cat(parts, 1)
+        extra = flat_action(action, self.branches)
         return torch.stack([body(input, head, extra) for body, head in zip(self.bodies, self.heads, strict=True)])
 
 

@@ -14,7 +14,11 @@ from mlagents.plugins.catalog import Catalog, PluginError, guarded, module_of, o
 from mlagents.rewards.settings import SIGNALS, RewardSignalSettings
 
 GROUP = "mlagents.reward_signal"  # of entry points, each of which names a class
-_BUILT: dict[str, tuple[str, str]] = {}  # signals that learn and are built in: name -> module and class
+_BUILT = {  # signals that learn and are built in: name -> module and class
+    "curiosity": ("mlagents.rewards.curiosity", "Curiosity"),
+    "gail": ("mlagents.rewards.gail", "GAIL"),
+    "rnd": ("mlagents.rewards.rnd", "RND"),
+}
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,6 @@ class SignalKind:
     origin: str  # whose it is, in words
     settings: type[RewardSignalSettings]
     signal: Callable[[], Any]  # returns the class; loads torch
-
-
-def is_built_signal(name: str) -> bool:
-    """Is there a reward signal behind this name, beside its settings?"""
-    return name not in SIGNALS or name == "extrinsic" or name in _BUILT
 
 
 def signal_names(catalog: Catalog) -> list[str]:

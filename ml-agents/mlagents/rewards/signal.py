@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mlagents.data.experience import Experience, PolicyInput
+from mlagents.data.experience import Actions, Experience, PolicyInput
 from mlagents.rewards.settings import RewardSignalSettings
 from mlagents_envs.base_env import BehaviorSpec
 
@@ -18,21 +18,33 @@ from mlagents_envs.base_env import BehaviorSpec
 class SignalBatch:
     """n rows as a reward signal sees them."""
 
-    def __init__(self, rows: Experience, next_input: Callable[[], PolicyInput]) -> None:
-        """next_input: returns it when it is first asked for, since not every signal looks at it."""
+    def __init__(
+        self, rows: Experience, next_input: Callable[[], PolicyInput],
+        to_env: Callable[[Actions], Actions] | None = None,
+    ) -> None:  # fmt: skip
+        """next_input: returns it when it is first asked for, since not every signal looks at it.
+
+        to_env: a policy's `env_action`; None where the environment gets actions as they were sampled.
+        """
         self.rows = rows
-        self._next_input = next_input
+        self._next_input, self._to_env = next_input, to_env
 
     @cached_property
     def next_input(self) -> PolicyInput:
         """What each agent saw after its row, n rows."""
         return self._next_input()
 
+    @property
+    def env_action(self) -> Actions:
+        """What the environment got in each row, n rows: as demonstrations hold actions."""
+        action = self.rows.output.action
+        return action if self._to_env is None else self._to_env(action)
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> SignalBatch:
-        return SignalBatch(self.rows[index], lambda: self.next_input[index])
+        return SignalBatch(self.rows[index], lambda: self.next_input[index], self._to_env)
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class SignalSetup:
     spec: BehaviorSpec
     device: torch.device
     generator: torch.Generator
+    training: bool = True  # False: nothing will be learned, so no demonstration needs to be read
 
 
 class RewardSignal:
@@ -78,6 +91,12 @@ class RewardSignal:
     def make_optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         """Return Adam with the settings' `learning_rate`."""
         return torch.optim.Adam(parameters, lr=self.settings.learning_rate)
+
+    def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """Take one step down a scalar loss."""
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
 
 class Extrinsic(RewardSignal):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlagents.envs import registry
+from mlagents.rewards.settings import GAILSettings
 from mlagents.settings.mistakes import near
-from mlagents.settings.options import RunOptions
+from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents.settings.support import unsupported
 from mlagents_envs.demonstrations.file import demonstration_files
 from mlagents_envs.exception import UnityException
@@ -42,19 +44,31 @@ def check_paths(options: RunOptions) -> list[str]:
     results = Path(options.checkpoint_settings.results_dir)
     if source is not None and not (results / source).is_dir():
         missing.append(f"--initialize-from: there is no run '{source}' in {results}")
-    for name, settings in options.behaviors.items():
-        shown = None if options.checkpoint_settings.inference else settings.demonstrations
-        files = [entry.file for entry in shown.sources] if shown is not None else []
-        problems = filter(None, map(_no_demonstration, files))
-        missing += [f"behaviors.{name}.demonstrations: {problem}" for problem in problems]
+    if options.checkpoint_settings.inference:
+        return missing
+    for place, settings in options.entries().items():
+        for key, path in _demonstrations(settings):
+            if (problem := _no_demonstration(path)) is not None:
+                missing.append(f"{place}.{key}: {problem}")
     return missing
 
 
-def _no_demonstration(path: str | None) -> str | None:
-    """Return why there is no demonstration at a path, None if there is one or none is asked for."""
+def _demonstrations(settings: TrainerSettings) -> Iterator[tuple[str, str]]:
+    """Yield the key and the path of every demonstration that a behavior's settings name, and that is to be there."""
+    for entry in settings.demonstrations.sources if settings.demonstrations is not None else ():
+        if entry.file is not None:
+            yield "demonstrations", entry.file
+    if settings.behavioral_cloning is not None:
+        yield "behavioral_cloning.demo_path", settings.behavioral_cloning.demo_path
+    for name, signal in settings.reward_signals.items():
+        if isinstance(signal, GAILSettings):
+            yield f"reward_signals.{name}.demo_path", signal.demo_path
+
+
+def _no_demonstration(path: str) -> str | None:
+    """Return why there is no demonstration at a path, None if there is one."""
     try:
-        if path is not None:
-            demonstration_files(path)
+        demonstration_files(path)
     except (FileNotFoundError, ValueError) as error:
         return str(error)
     return None

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny
 
-from mlagents.algorithms.settings import HyperparamSettings, PPOSettings
+from mlagents.algorithms.settings import BehavioralCloningSettings, HyperparamSettings, PPOSettings
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings, ParameterSettings
 from mlagents.nn.settings import MemorySettings, NetworkSettings
@@ -47,23 +47,6 @@ class SelfPlaySettings(LenientSettings):
     """Share of opponents that are the present policy."""
     initial_elo: float = 1200.0
     """Rating at the start."""
-
-
-class BehavioralCloningSettings(LenientSettings):
-    """Imitating demonstrations beside learning from reward."""
-
-    demo_path: str
-    """A .demo file, or a folder of them."""
-    steps: Int = Field(0, ge=0, le=STEPS)
-    """Steps until imitation has faded; 0 keeps it."""
-    strength: float = Field(1.0, ge=0)
-    """Learning rate of imitation as a share of the trainer's."""
-    samples_per_update: Int = Field(0, ge=0, le=COUNT)
-    """Demonstration rows per update; 0 takes all."""
-    num_epoch: Int | None = Field(None, ge=1, le=COUNT)
-    """Times that the rows are walked; the trainer's where it is not given."""
-    batch_size: Int | None = Field(None, ge=1, le=COUNT)
-    """Rows of one gradient step; the trainer's where it is not given."""
 
 
 class TrainerSettings(Settings):
@@ -161,6 +144,11 @@ class RunOptions(Settings):
         """Return a file that, read again, gives equal options."""
         text: str = yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True)
         return text
+
+    def entries(self) -> dict[str, TrainerSettings]:
+        """Return every behavior's settings by the key under which they stand, and those for all others."""
+        found = {f"behaviors.{name}": settings for name, settings in self.behaviors.items()}
+        return found if self.default_settings is None else {**found, "default_settings": self.default_settings}
 
     def for_behavior(self, name: str) -> TrainerSettings | None:
         """Return how a behavior is trained; None if nothing says so."""

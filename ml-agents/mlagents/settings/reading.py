@@ -13,7 +13,7 @@ from mlagents.envs.settings import EngineSettings, EnvironmentSettings
 from mlagents.nn.settings import NetworkSettings
 from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.plugins.signals import find_signal, signal_names
-from mlagents.rewards.settings import RewardSignalSettings
+from mlagents.rewards.settings import SIGNALS, RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import INT32, PORTS, STEPS
 from mlagents.settings.mistakes import SettingsError, near
@@ -152,6 +152,8 @@ class Reader(SectionReader):
             if "network_settings" in signal:
                 networks = self.mapping(signal["network_settings"], (*here, "network_settings"))
                 signal["network_settings"] = self.section(NetworkSettings, networks, (*here, "network_settings"))
+                if name in SIGNALS and networks.get("memory") is not None:
+                    self.warn((*here, "network_settings", "memory"), "has no effect: reward signals remember nothing")
             checked = self.section(likely, signal, here) if likely else None
             if checked is not None and signal.get("encoding_size") is not None and "network_settings" not in signal:
                 network = NetworkSettings(hidden_units=signal["encoding_size"])

@@ -8,7 +8,6 @@ from dataclasses import replace
 from mlagents.algorithms.capabilities import Capabilities, Needs
 from mlagents.envs.pool import behavior_name
 from mlagents.plugins.catalog import Catalog, PluginError, is_built
-from mlagents.plugins.signals import is_built_signal
 from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents_envs.base_env import BehaviorSpec
 
@@ -16,22 +15,12 @@ from mlagents_envs.base_env import BehaviorSpec
 def unsupported(options: RunOptions) -> list[str]:
     """Return a sentence for each section that is valid but not implemented yet."""
     found = []
-    behaviors = {f"behaviors.{name}": settings for name, settings in options.behaviors.items()}
-    if options.default_settings is not None:
-        behaviors["default_settings"] = options.default_settings
-    for key, settings in behaviors.items():
+    for key, settings in options.entries().items():
         if not is_built(settings.trainer_type):
             name = settings.trainer_type
             found.append(f"{key}.trainer_type: the trainer '{name}' is not built yet; 'ppo' and 'sac' are")
-        found += [
-            f"{key}.reward_signals.{signal}: this reward signal is not built yet; 'extrinsic' is"
-            for signal in settings.reward_signals
-            if not is_built_signal(signal)
-        ]
         if settings.self_play is not None:
             found.append(f"{key}.self_play: self-play is not built yet")
-        if settings.behavioral_cloning is not None:
-            found.append(f"{key}.behavioral_cloning: imitation is not built yet")
     if options.torch_settings.device not in (None, "cpu"):
         found.append(f"--torch-device: '{options.torch_settings.device}' is not built yet; 'cpu' is")
     for name, parameter in (options.environment_parameters or {}).items():
