@@ -43,7 +43,7 @@ class BehavioralCloning:
         self.policy = policy
         size, self.samples = len(self._recorded), settings.samples_per_update
         self.batch_size = min(settings.batch_size or trainer.batch_size, size)
-        self.num_epoch = settings.num_epoch or getattr(trainer, "num_epoch", NUM_EPOCH)
+        self.num_epoch: int = settings.num_epoch or getattr(trainer, "num_epoch", NUM_EPOCH)
         rate = settings.strength * trainer.learning_rate
         self.learning_rate = Schedule(rate, DONE, settings.steps, linear=settings.steps > 0)
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=rate)
