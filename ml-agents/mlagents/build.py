@@ -238,17 +238,11 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
         )
         kind = catalog.find(settings.trainer_type)
         assert kind is not None  # its settings were read with it
-        trainer = construct(kind.trainer(), setup, settings.hyperparameters)
+        return construct(kind.trainer(), setup, settings.hyperparameters)
     except (UnsupportedNetwork, TrainerError) as error:
         raise RunError(f"behaviors.{name}: {error}") from error
     except DemonstrationException as error:
         raise RunError(f"behaviors.{name}.{error}") from error
-    if cloned is not None and getattr(trainer, "cloning", None) is None:
-        raise RunError(
-            f"behaviors.{name}.behavioral_cloning: '{settings.trainer_type}' extends neither OnPolicyTrainer nor "
-            "OffPolicyTrainer, so nothing would imitate"
-        )
-    return trainer
 
 
 def make_signal(catalog: Catalog, settings: RewardSignalSettings, setup: SignalSetup) -> RewardSignal:

@@ -43,7 +43,8 @@ class BehavioralCloning:
         self.policy = policy
         size, self.samples = len(self._recorded), settings.samples_per_update
         self.batch_size = min(settings.batch_size or trainer.batch_size, size)
-        self.num_epoch: int = settings.num_epoch or getattr(trainer, "num_epoch", NUM_EPOCH)
+        own_epochs: int = getattr(trainer, "num_epoch", NUM_EPOCH)
+        self.num_epoch = settings.num_epoch or own_epochs
         rate = settings.strength * trainer.learning_rate
         self.learning_rate = Schedule(rate, DONE, settings.steps, linear=settings.steps > 0)
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=rate)
@@ -108,7 +109,7 @@ class BehavioralCloning:
         """Yield the row numbers of one epoch: of all rows, or of the first batches that hold `samples_per_update`."""
         most = max(self.samples // self.batch_size, 1) if self.samples else len(self._recorded)
         if self.policy.memory_size:
-            found = sequence_minibatches(self.sequence, self.batch_size, self._sequence_length, self._generator)
+            found = sequence_minibatches(self.sequence, self.batch_size, self._generator)
         else:
             found = minibatches(len(self._recorded), self.batch_size, self._generator)
         for _, rows in zip(range(most), found, strict=False):

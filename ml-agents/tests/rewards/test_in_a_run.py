@@ -94,12 +94,10 @@ def test_a_published_file_runs_and_shows_its_curves(name, scene, demo, expected)
     assert expected <= tags(scene)
 
 
-def basic(signals=None, **settings):
-    signals = {"extrinsic": {"gamma": 0.9}} if signals is None else signals
-    hyperparameters = {"batch_size": 32, "buffer_size": 128}
+def basic(**settings):
     return {"behaviors": {"Basic": {
-        "hyperparameters": hyperparameters, "network_settings": SMALL, "reward_signals": signals, "max_steps": 600,
-        "summary_freq": 200, **settings,
+        "trainer_type": "ppo", "hyperparameters": {"batch_size": 32, "buffer_size": 128}, "network_settings": SMALL,
+        "reward_signals": {"extrinsic": {"gamma": 0.9}}, "max_steps": 600, "summary_freq": 200, **settings,
     }}}  # fmt: skip
 
 
@@ -111,7 +109,7 @@ EVERYTHING = {
 
 def test_all_together_resume_and_play_without_the_demonstrations():
     record("zeros.demo", Basic.SPEC)
-    config = basic(EVERYTHING, behavioral_cloning={"demo_path": "zeros.demo", "steps": 500})
+    config = basic(reward_signals=EVERYTHING, behavioral_cloning={"demo_path": "zeros.demo", "steps": 500})
     run("Basic", config)
     assert {"Losses/GAIL KL Loss", "Policy/GAIL Beta", "Losses/RND Loss", "Losses/Pretraining Loss"} <= tags("Basic")
     keys = set(torch.load("results/run/Basic/checkpoint.pt", weights_only=True))
@@ -134,15 +132,14 @@ OTHER = BehaviorSpec([vector_sensor(7, "other")], ActionSpec.create_discrete((3,
 )
 def test_a_demonstration_that_does_not_fit_ends_the_run_at_its_start_with_the_sensor(key, settings, caplog, capsys):
     record("b.demo", OTHER)
-    run("Basic", basic(**{**{"signals": None}, **{k: v for k, v in settings.items() if k != "reward_signals"}})
-        if "reward_signals" not in settings else basic(settings["reward_signals"]), status=1)  # fmt: skip
+    run("Basic", basic(**settings), status=2)
     told = caplog.text + "".join(capsys.readouterr())
     assert f"behaviors.Basic.{key}: b.demo does not fit this behavior: sensor 0" in told
     assert "(7,)" in told
 
 
 def test_a_demonstration_that_is_missing_is_told_before_the_run_starts_with_its_key():
-    config = basic({"gail": {"demo_path": "a.demo"}}, behavioral_cloning={"demo_path": "b.demo"})
+    config = basic(reward_signals={"gail": {"demo_path": "a.demo"}}, behavioral_cloning={"demo_path": "b.demo"})
     config["default_settings"] = {"behavioral_cloning": {"demo_path": "c.demo"}}
     Path("a.yaml").write_text(yaml.safe_dump(config))
     options, _ = load("a.yaml", {})
@@ -156,23 +153,7 @@ def test_a_demonstration_that_is_missing_is_told_before_the_run_starts_with_its_
 
 
 def test_a_memory_of_a_signal_is_told_to_have_no_effect():
-    config = basic({"curiosity": {"network_settings": {"memory": {"memory_size": 8}}}})
+    config = basic(reward_signals={"curiosity": {"network_settings": {"memory": {"memory_size": 8}}}})
     Path("a.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     _, warnings = load("a.yaml", {})
     assert any("curiosity.network_settings.memory: has no effect" in str(warning) for warning in warnings)
-
-
-TRAINER = """
-class OwnTrainer:
-    def __init__(self, setup, settings):
-        self.setup = setup
-    from mlagents.algorithms.settings import HyperparamSettings as Settings
-"""
-
-
-def test_cloning_beside_a_trainer_that_extends_no_template_is_refused(caplog, capsys):
-    Path("own.py").write_text(TRAINER)
-    record("zeros.demo", Basic.SPEC)
-    config = basic(behavioral_cloning={"demo_path": "zeros.demo"}, trainer_type="own")
-    run("Basic", config, "--plugin", "own.py", status=1)
-    assert "nothing would imitate" in caplog.text + "".join(capsys.readouterr())
