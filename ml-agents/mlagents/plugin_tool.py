@@ -6,7 +6,8 @@ import argparse
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
     from mlagents.algorithms.capabilities import Capabilities
     from mlagents.plugins.catalog import Catalog, Kind, PluginError
+    from mlagents.plugins.signals import SignalKind
 
 MISTAKE = 2  # exit status
+UNBUILT = "mlagents, its settings only: it is not built yet"
 EPILOG = """examples:
   mlagents-plugin new my-trainer
   mlagents-plugin list
@@ -88,23 +91,30 @@ def begun(catalog: Catalog, name: str, *, folder: Path, kind: str) -> tuple[list
 
 
 def listed(catalog: Catalog) -> tuple[list[str], int]:
-    """Return a line for each trainer; those that cannot be used say why."""
+    """Return a line for each trainer, then for each reward signal; those that cannot be used say why."""
     from mlagents.plugins.catalog import is_built
+    from mlagents.plugins.signals import find_signal, is_built_signal, signal_names
 
     lines = [str(broken) for broken in catalog.broken_files()]
     names = catalog.names()
     width = max(len(name) for name in names)
     for name in names:
-        origin = _origin(catalog, name) if is_built(name) else "mlagents, its settings only: it is not built yet"
+        origin = _origin(catalog.find, name) if is_built(name) else UNBUILT
+        lines.append(f"{name:{width}}  {origin}")
+    names = signal_names(catalog)
+    width = max(len(name) for name in names)
+    lines += ["", "reward signals:"]
+    for name in names:
+        origin = _origin(partial(find_signal, catalog), name) if is_built_signal(name) else UNBUILT
         lines.append(f"{name:{width}}  {origin}")
     return lines, 0
 
 
-def _origin(catalog: Catalog, name: str) -> str:
+def _origin(find: Callable[[str], Kind | SignalKind | None], name: str) -> str:
     from mlagents.plugins.catalog import PluginError
 
     try:
-        found = catalog.find(name)
+        found = find(name)
     except PluginError as error:
         return f"cannot be used: {error}"
     return found.origin if found else "cannot be used: nobody has it"
@@ -123,14 +133,35 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
         found = catalog.find(name)
     except PluginError as error:
         return failure(error), 1
+    if found is None and (signal := _explained_signal(catalog, name)) is not None:
+        return signal
     if found is None:
         names = catalog.names()
         broken = [line for error in catalog.broken_files() for line in ("", *failure(error))]
         return [f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}", *broken], MISTAKE
     lines = [f"{name}, of {found.origin}"]
     if is_built(name):
-        lines += [*_described(found), *(f"  {line}" for line in abilities(capabilities_of(catalog, name)))]
+        lines += [*_class_lines(found.trainer()), *(f"  {line}" for line in abilities(capabilities_of(catalog, name)))]
     return [*lines, "", "hyperparameters:", *(f"  {line}" for line in settings_table(found.settings))], 0
+
+
+def _explained_signal(catalog: Catalog, name: str) -> tuple[list[str], int] | None:
+    """Return what a reward signal is and takes, or why it cannot be used; None if there is none of this name."""
+    from mlagents.plugins.catalog import PluginError
+    from mlagents.plugins.signals import find_signal, is_built_signal
+
+    try:
+        found = find_signal(catalog, name)
+    except PluginError as error:
+        return failure(error), 1
+    if found is None:
+        return None
+    lines = [f"{name}, a reward signal of {found.origin}"]
+    if found.origin != "mlagents":
+        lines += _class_lines(found.signal())
+    elif not is_built_signal(name):
+        lines += [f"  {UNBUILT}"]
+    return [*lines, "", "settings:", *(f"  {line}" for line in settings_table(found.settings))], 0
 
 
 def failure(error: PluginError) -> list[str]:
@@ -139,10 +170,9 @@ def failure(error: PluginError) -> list[str]:
     return [str(error), *(["", *"".join(trace).splitlines()] if trace else [])]
 
 
-def _described(kind: Kind) -> Iterator[str]:
-    trainer = kind.trainer()
-    yield f"  {(inspect.getdoc(trainer) or 'without a docstring').splitlines()[0]}"
-    yield f"  {inspect.getsourcefile(trainer)}, class {trainer.__name__}"
+def _class_lines(kind: type) -> Iterator[str]:
+    yield f"  {(inspect.getdoc(kind) or 'without a docstring').splitlines()[0]}"
+    yield f"  {inspect.getsourcefile(kind)}, class {kind.__name__}"
 
 
 def abilities(capabilities: Capabilities) -> list[str]:

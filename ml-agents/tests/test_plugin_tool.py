@@ -162,3 +162,44 @@ def test_a_file_that_fails_to_load_is_why_its_trainer_is_not_known(capsys):
     assert "'torn' is no known trainer" in said
     assert "torn.py, which failed to load: No module named 'no_such_module_at_all'" in said
     assert "Traceback (most recent call last)" in said
+
+
+SIGNAL = '''
+from pydantic import Field
+from mlagents.api import RewardSignal, RewardSignalSettings
+
+class PaySettings(RewardSignalSettings):
+    wage: float = Field(0.5, gt=0)
+    """What is paid."""
+
+class PaySignal(RewardSignal):
+    """Pays whoever comes."""
+    Settings = PaySettings
+'''
+
+
+def test_reward_signals_are_listed_and_explained_too(capsys, monkeypatch):
+    monkeypatch.setattr("mlagents.plugins.signals.entry_points", lambda group: [])
+    Path("pays.py").write_text(SIGNAL)
+    sys.modules.pop("mlagents_plugin_pays", None)
+    assert main(["list", "--plugin", "pays.py"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    after = lines[lines.index("reward signals:") :]
+    assert any(line.split() == ["extrinsic", "mlagents"] for line in after)
+    assert any(line.split() == ["pay", "pays.py"] for line in after)
+    assert main(["explain", "pay", "--plugin", "pays.py"]) == 0
+    text = capsys.readouterr().out
+    assert "pay, a reward signal of pays.py" in text
+    assert "Pays whoever comes." in text
+    assert ["wage", "float", ">", "0", "0.5", "What", "is", "paid."] in [line.split() for line in text.splitlines()]
+    assert main(["explain", "extrinsic"]) == 0
+    assert "extrinsic, a reward signal of mlagents" in capsys.readouterr().out
+
+
+def test_a_reward_signal_that_cannot_be_used_says_why(capsys, monkeypatch):
+    points = [EntryPoint("pay", "nowhere_at_all:Pay", "mlagents.reward_signal")]
+    monkeypatch.setattr("mlagents.plugins.signals.entry_points", lambda group: points)
+    assert main(["list"]) == 0
+    assert "pay        cannot be used: 'pay' comes from nowhere_at_all:Pay, which failed" in capsys.readouterr().out
+    assert main(["explain", "pay"]) == 1
+    assert "No module named 'nowhere_at_all'" in capsys.readouterr().err
