@@ -120,13 +120,14 @@ def _terms(distribution: Distribution, action: Actions, continuous: int) -> dict
     """Return the errors of each continuous action and each choice, of one kind of actions or both."""
     terms = {}
     if continuous:
-        mode = distribution.mode().continuous
-        if not mode.requires_grad:
-            raise TrainerError(
-                f"behavioral_cloning: the mode of {type(distribution).__name__} has no gradient, so a policy cannot be "
-                "drawn to an action by it; compute mode() from what the network puts out, without no_grad"
-            )
-        terms["continuous"] = (mode - action.continuous).pow(2)
+        terms["continuous"] = (distribution.mode().continuous - action.continuous).pow(2)
     if action.discrete.shape[1]:
         terms["discrete"] = -distribution.log_prob(action)[:, continuous:]
+    for name, asked in (("continuous", "mode()"), ("discrete", "log_prob()")):
+        if name in terms and not terms[name].requires_grad:
+            raise TrainerError(
+                f"behavioral_cloning: {asked} of {type(distribution).__name__} has no gradient, so a policy cannot be "
+                "drawn to an action by it; an off-policy trainer may imitate in its own way with `demonstrations` and "
+                "its bc_init_steps"
+            )
     return terms

@@ -15,7 +15,7 @@ from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import BehavioralCloningSettings
 from mlagents.data.experience import Actions
-from mlagents.nn.distributions import Gaussian
+from mlagents.nn.distributions import EpsilonGreedy, Gaussian
 from mlagents.nn.policy import Actor, Policy
 from mlagents.rewards.signal import Extrinsic
 from mlagents.settings.options import BehavioralCloningSettings as FromOptions
@@ -202,9 +202,26 @@ class NumbTrainer(PPOTrainer):
         return NumbActor(setup.spec, setup.network)
 
 
-def test_a_mode_without_gradients_is_a_mistake_that_is_named(made):
-    trainer = made(Echo(4, 0, 1, ()), NumbTrainer)
-    with pytest.raises(TrainerError, match="the mode of Numb has no gradient"):
+class GreedyActor(Actor):
+    def from_output(self, output, mask):
+        return EpsilonGreedy(output, mask, self.branches, 0.1)
+
+
+class GreedyTrainer(PPOTrainer):
+    def make_policy(self, setup):
+        return GreedyActor(setup.spec, setup.network)
+
+
+@pytest.mark.parametrize(
+    ("kind", "env", "words"),
+    [
+        (NumbTrainer, (0, 1, ()), r"mode\(\) of Numb has no gradient"),
+        (GreedyTrainer, (0, 0, (4,)), r"log_prob\(\) of EpsilonGreedy has no gradient"),
+    ],
+)
+def test_a_distribution_without_gradients_is_a_mistake_that_is_named(made, kind, env, words):
+    trainer = made(Echo(4, *env), kind)
+    with pytest.raises(TrainerError, match=words):
         trainer.cloning.update(0)
 
 

@@ -47,6 +47,8 @@ def published(name, scene, demo=None):
     config = yaml.safe_load((ROOT / "config" / name).read_text())
     settings = config["behaviors"][scene]
     settings["hyperparameters"] |= {"batch_size": 64, "buffer_size": 256}
+    if settings["trainer_type"] == "sac":
+        settings["hyperparameters"] |= {"buffer_init_steps": 100, "reward_signal_steps_per_update": 20.0}
     settings["network_settings"] |= SMALL
     settings |= {"max_steps": 600, "summary_freq": 300, "time_horizon": 16}
     for signal in settings["reward_signals"].values():
@@ -77,6 +79,7 @@ ADVERSARIAL = {
         ("ppo/Pyramids.yaml", "Pyramids", None, CURIOUS),
         ("ppo/PyramidsRND.yaml", "Pyramids", None, {"Losses/RND Loss", "Policy/Rnd Value Estimate"}),
         ("imitation/Pyramids.yaml", "Pyramids", "ExpertPyramid", CURIOUS | ADVERSARIAL | {"Losses/Pretraining Loss"}),
+        ("sac/Pyramids.yaml", "Pyramids", "ExpertPyramid", ADVERSARIAL - {"Policy/Gail Value Estimate"}),
         ("imitation/PushBlock.yaml", "PushBlock", "ExpertPushBlock", ADVERSARIAL | {"Losses/Pretraining Loss"}),
         ("imitation/Crawler.yaml", "Crawler", None, ADVERSARIAL | {"Losses/Pretraining Loss"}),
     ],
