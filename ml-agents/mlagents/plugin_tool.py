@@ -93,7 +93,7 @@ def begun(catalog: Catalog, name: str, *, folder: Path, kind: str) -> tuple[list
 def listed(catalog: Catalog) -> tuple[list[str], int]:
     """Return a line for each trainer, then for each reward signal; those that cannot be used say why."""
     from mlagents.plugins.catalog import is_built
-    from mlagents.plugins.signals import find_signal, is_built_signal, signal_names
+    from mlagents.plugins.signals import find_signal, signal_names
 
     lines = [str(broken) for broken in catalog.broken_files()]
     names = catalog.names()
@@ -105,8 +105,7 @@ def listed(catalog: Catalog) -> tuple[list[str], int]:
     width = max(len(name) for name in names)
     lines += ["", "reward signals:"]
     for name in names:
-        origin = _origin(partial(find_signal, catalog), name) if is_built_signal(name) else UNBUILT
-        lines.append(f"{name:{width}}  {origin}")
+        lines.append(f"{name:{width}}  {_origin(partial(find_signal, catalog), name)}")
     return lines, 0
 
 
@@ -148,7 +147,7 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
 def _explained_signal(catalog: Catalog, name: str) -> tuple[list[str], int] | None:
     """Return what a reward signal is and takes, or why it cannot be used; None if there is none of this name."""
     from mlagents.plugins.catalog import PluginError
-    from mlagents.plugins.signals import find_signal, is_built_signal
+    from mlagents.plugins.signals import find_signal
 
     try:
         found = find_signal(catalog, name)
@@ -156,11 +155,7 @@ def _explained_signal(catalog: Catalog, name: str) -> tuple[list[str], int] | No
         return failure(error), 1
     if found is None:
         return None
-    lines = [f"{name}, a reward signal of {found.origin}"]
-    if found.origin != "mlagents":
-        lines += _class_lines(found.signal())
-    elif not is_built_signal(name):
-        lines += [f"  {UNBUILT}"]
+    lines = [f"{name}, a reward signal of {found.origin}", *_class_lines(found.signal())]
     return [*lines, "", "settings:", *(f"  {line}" for line in settings_table(found.settings))], 0
 
 

@@ -14,7 +14,8 @@ from mlagents.plugins.catalog import Catalog, PluginError, guarded, module_of, o
 from mlagents.rewards.settings import SIGNALS, RewardSignalSettings
 
 GROUP = "mlagents.reward_signal"  # of entry points, each of which names a class
-_BUILT = {  # signals that learn and are built in: name -> module and class
+_BUILT = {  # signals that are built in: name -> module and class
+    "extrinsic": ("mlagents.rewards.signal", "Extrinsic"),
     "curiosity": ("mlagents.rewards.curiosity", "Curiosity"),
     "gail": ("mlagents.rewards.gail", "GAIL"),
     "rnd": ("mlagents.rewards.rnd", "RND"),
