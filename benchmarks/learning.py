@@ -1,6 +1,6 @@
 """Does PPO learn the example environments with Unity's published settings? Seeds, steps, seconds, and a picture.
 
-    python benchmarks/learning.py [--seeds 1 2 3] [--plugin] [--places process kept renewed official]
+    python benchmarks/learning.py [--seeds 1 2 3] [--sac | --plugin] [--places process kept renewed official]
                                   [--tasks 3DBall Basic PushBlock] [--players N [--kill STEP]] [--peer MLAGENTS_LEARN]
                                   [--budget STEPS] [--results DIR] [--picture docs/learning-curves.png]
 
@@ -63,6 +63,10 @@ TASKS = (
     LearningTask("3DBall", 95.0, 300_000, "96k-108k", 1001, ROOT / "config" / "ppo" / "3DBall.yaml"),
     LearningTask("Basic", 0.92, 30_000, "18k", 200, ROOT / "config" / "ppo" / "Basic.yaml"),
     LearningTask("PushBlock", 4.0, 600_000, "-", 1001, ROOT / "config" / "ppo" / "PushBlock.yaml"),
+)
+SAC_TASKS = (
+    LearningTask("3DBall", 95.0, 200_000, "-", 1001, ROOT / "config" / "sac" / "3DBall.yaml", "sac"),
+    LearningTask("Basic", 0.9, 24_000, "-", 200, ROOT / "config" / "sac" / "Basic.yaml", "sac"),
 )
 PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
 AUTHORS = ROOT / "ml-agents" / "tests" / "authors"  # trainers in a file of their own
@@ -162,7 +166,9 @@ def main() -> int:
     """Train, print the table, draw; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--plugin", action="store_true", help="train A2C, DQN and a SAC in a file instead")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--plugin", action="store_true", help="train A2C, DQN and a SAC in a file instead of PPO")
+    others.add_argument("--sac", action="store_true", help="train SAC instead of PPO")
     parser.add_argument("--tasks", nargs="+", metavar="NAME", help="only these environments or trainers")
     parser.add_argument("--places", nargs="+", choices=PLACES, help="where to train (default: process)")
     parser.add_argument("--players", type=int, metavar="N", help="of our own, at once; alone: --places kept")
@@ -176,7 +182,7 @@ def main() -> int:
     flags.places = flags.places or (["kept"] if flags.players else ["process"])
     if "official" in flags.places and not flags.peer:
         parser.error("--places official needs --peer, the mlagents-learn of Unity's own packages")
-    tasks = chosen(PLUGIN_TASKS if flags.plugin else TASKS, flags.tasks)
+    tasks = chosen(PLUGIN_TASKS if flags.plugin else SAC_TASKS if flags.sac else TASKS, flags.tasks)
     if flags.budget:
         tasks = [replace(task, budget=flags.budget) for task in tasks]
     with tempfile.TemporaryDirectory() as folder:

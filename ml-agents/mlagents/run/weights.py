@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from mlagents.collect.behavior import Behavior
 from mlagents.run.checkpoints import Checkpoints, State, load_checkpoint, whole_ones
@@ -13,6 +15,7 @@ from mlagents.run.errors import CheckpointError
 from mlagents.run.settings import CheckpointSettings
 
 Explain = Callable[[Path, State, State], str]  # path, its state, ours -> in which settings the two networks differ
+SHOWN = 3  # names in a sentence
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +34,7 @@ def begin_with(
         return
     path = first_weights(settings, init_path, checkpoints.behavior)
     if path is not None:
-        load_weights(behavior, path, explain, keep_step=False)
+        load_what_fits(behavior, path, explain)
         log.info(f"Initializing from {path}.")
         log.info(f"Starting training from step 0 and saving to {checkpoints.folder}.")
 
@@ -62,6 +65,53 @@ def load_weights(behavior: Behavior, path: Path, explain: Explain, *, keep_step:
             "Take the settings back, or begin anew under another --run-id."
         ) from error
     return state
+
+
+def load_what_fits(behavior: Behavior, path: Path, explain: Explain) -> None:
+    """Load the tensors of a checkpoint that have a place here, by name and shape; a warning names the rest.
+
+    An optimizer is taken as a whole, or begins anew. Raises CheckpointError if not one weight fits.
+    """
+    state, own = load_checkpoint(path), behavior.state_dict()
+    try:
+        behavior.load_state_dict(state, keep_step=False)
+        return
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+        pass  # not all of it
+    mixed, taken, left = mix(state, own)
+    if not taken:
+        raise CheckpointError(
+            f"{path} holds another kind of network than the settings describe: {explain(path, state, own)}. "
+            "Take the settings back, or leave --initialize-from away."
+        )
+    behavior.load_state_dict(mixed, keep_step=False)
+    names = ", ".join(left[:SHOWN]) + (f" and {len(left) - SHOWN} more" if len(left) > SHOWN else "")
+    log.warning(f"{path} fits in {len(taken)} tensors; these begin anew: {names} ({explain(path, state, own)}).")
+
+
+def mix(state: State, own: State) -> tuple[State, list[str], list[str]]:
+    """Return our state with every tensor of the other that fits, and the names of those that were taken, and were not.
+
+    Optimizers stay our own.
+    """
+    mixed = dict(own)
+    taken: list[str] = []
+    left: list[str] = []
+    for module, tensors in own.items():
+        theirs = state.get(module)
+        if module in ("rng", "global_step", "replay") or not _is_network(tensors):
+            continue
+        mixed[module] = {}
+        for name, tensor in tensors.items():
+            other = theirs.get(name) if isinstance(theirs, Mapping) else None
+            fits = isinstance(other, Tensor) and other.shape == tensor.shape
+            mixed[module][name] = other if fits else tensor
+            (taken if fits else left).append(f"{module}.{name}")
+    return mixed, taken, left
+
+
+def _is_network(state: Any) -> bool:
+    return isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())
 
 
 def restore_rng(behavior: Behavior, state: State, path: Path) -> None:

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from mlagents.algorithms.settings import POCASettings, PPOSettings, SACSettings
-from mlagents.demonstrations.settings import DemonstrationSettings, SourceSettings
 from mlagents.nn.settings import MemorySettings, NetworkSettings
-from mlagents.schema import LenientSettings
+from mlagents.schema import LenientSettings, Settings
 from mlagents.settings.mistakes import Mistake, near, number, shorten
-from mlagents.settings.options import BehavioralCloningSettings, SelfPlaySettings, TrainerSettings
+from mlagents.settings.options import TrainerSettings
 from mlagents.settings.yaml_file import Document, Path_
 
 Section = TypeVar("Section", bound=BaseModel)
-_SECTIONS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {  # sections inside sections, read key by key
-    NetworkSettings: {"memory": MemorySettings},
-    TrainerSettings: {
-        "network_settings": NetworkSettings,
-        "self_play": SelfPlaySettings,
-        "behavioral_cloning": BehavioralCloningSettings,
-        "demonstrations": DemonstrationSettings,
-    },
-}
 _HYPERPARAMETERS = (SACSettings, POCASettings, PPOSettings)
 _HOMES: dict[str, str] = {  # key -> where it belongs in a behavior
     "gamma": "reward_signals.extrinsic",
@@ -35,7 +27,6 @@ _HOMES: dict[str, str] = {  # key -> where it belongs in a behavior
     **{key: "hyperparameters" for kind in _HYPERPARAMETERS for key in kind.model_fields},
     **{key: "the behavior itself" for key in TrainerSettings.model_fields},
 }
-_LISTS: dict[type[BaseModel], dict[str, type[BaseModel]]] = {DemonstrationSettings: {"sources": SourceSettings}}
 
 
 class SectionReader:
@@ -54,10 +45,10 @@ class SectionReader:
         """Return a checked section, or None after noting what is wrong with it."""
         raw, before = dict(raw), len(self.mistakes)
         self.drop_unknown(raw, kind.model_fields, path, lenient=issubclass(kind, LenientSettings))
-        for name, below in _SECTIONS.get(kind, {}).items():
+        for name, below in sections_of(kind).items():
             if isinstance(raw.get(name), dict):
                 raw[name] = self.section(below, raw[name], (*path, name))
-        for name, below in _LISTS.get(kind, {}).items():
+        for name, below in lists_of(kind).items():
             if isinstance(raw.get(name), list):
                 places = [(*path, name, str(number)) for number in range(len(raw[name]))]
                 given = [self.mapping(entry, place) for entry, place in zip(raw[name], places, strict=True)]
@@ -120,6 +111,30 @@ class SectionReader:
             place = place[:-1]
         line, column = places.get(place, (0, 0))
         return Mistake(line, column, self.document.file, ".".join(path), message)
+
+
+def sections_of(kind: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the sections inside a section, as its annotations have them: `X`, or `X | None`."""
+    return _below(kind, listed=False)
+
+
+def lists_of(kind: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the lists of sections inside a section: `list[X]`."""
+    return _below(kind, listed=True)
+
+
+@cache
+def _below(kind: type[BaseModel], *, listed: bool) -> dict[str, type[BaseModel]]:
+    found: dict[str, type[BaseModel]] = {}
+    for name, field in kind.model_fields.items():
+        union = get_origin(field.annotation) in (UnionType, Union)
+        choices = get_args(field.annotation) if union else (field.annotation,)
+        for choice in choices:
+            inner = get_args(choice)[:1] if get_origin(choice) is list else ()
+            below = inner[0] if listed and inner else choice if not listed else None
+            if isinstance(below, type) and issubclass(below, Settings):
+                found[name] = below
+    return found
 
 
 def explain(problem: Any) -> str:

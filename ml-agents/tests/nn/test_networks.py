@@ -13,7 +13,7 @@ from mlagents.nn.body import NetworkBody
 from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.normalize import Normalizer
 from mlagents.nn.policy import Actor
-from mlagents.nn.settings import MemorySettings, NetworkSettings
+from mlagents.nn.settings import NetworkSettings
 from mlagents.nn.values import Critic
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.examples.example import vector_sensor
@@ -195,8 +195,6 @@ def test_what_cannot_be_encoded_is_refused_by_name():
         Actor(BehaviorSpec([matrix], ActionSpec.create_continuous(1)), NetworkSettings())
     with pytest.raises(UnsupportedNetwork, match="see nothing"):
         Actor(BehaviorSpec([], ActionSpec.create_continuous(1)), NetworkSettings())
-    with pytest.raises(UnsupportedNetwork, match="recurrent"):
-        actor(ActionSpec.create_continuous(1), memory=MemorySettings())
     with pytest.raises(UnsupportedNetwork, match="takes no actions"):
         actor(ActionSpec(0, ()))
 

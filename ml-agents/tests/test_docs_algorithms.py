@@ -1,0 +1,56 @@
+"""The pages about SAC and memory hold to the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mlagents.algorithms.settings import SACSettings
+from mlagents.learn import main
+from mlagents.nn.settings import MemorySettings
+
+DOCS = Path(__file__).parents[2] / "docs"
+SAC, MEMORY = ((DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("sac", "memory"))
+
+
+def blocks(page):
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+
+
+def section(page, title):
+    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_settings_and_defaults_of_sac_are_those_of_the_page():
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", section(SAC, "Settings"), re.MULTILINE)
+    defaults = {name: field.default for name, field in SACSettings.model_fields.items()}
+    assert len(rows) == 6
+    for name, default in rows[:5]:
+        assert float(default) == defaults[name]
+    assert {name for name, _ in rows} <= defaults.keys()
+
+
+def test_settings_and_defaults_of_memory_are_those_of_the_page():
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", MEMORY, re.MULTILINE)
+    assert {name: yaml.safe_load(default) for name, default in rows} == {
+        name: field.default for name, field in MemorySettings.model_fields.items()
+    }
+    (block,) = blocks(MEMORY)
+    assert MemorySettings.model_validate(block["network_settings"]["memory"]) == MemorySettings()
+
+
+@pytest.mark.parametrize(("scene", "absent"), [("3DBall", "Discrete"), ("Basic", "Continuous")])
+def test_every_curve_of_the_page_is_written(scene, absent, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(SAC)
+    behavior = block["behaviors"]["3DBall"] | {"max_steps": 300, "summary_freq": 100}
+    behavior["hyperparameters"]["batch_size"] = 16
+    Path("sac.yaml").write_text(yaml.safe_dump({"behaviors": {scene: behavior}}), encoding="utf-8")
+    assert main(["sac.yaml", "--env", f"builtin:{scene}", "--run-id", "run"]) == 0
+    events = EventAccumulator(f"results/run/{scene}")
+    events.Reload()
+    tags = set(re.findall(r"`((?:Losses|Policy)/[^`]+)`", section(SAC, "Curves")))
+    assert len(tags) == 7
+    assert tags - set(events.Tags()["scalars"]) == {f"Policy/{absent} Entropy Coeff"}
