@@ -146,10 +146,10 @@ def test_nobody_and_one_agent_can_ask():
     actor = made(spec(3, 2)).policy
     for n in (0, 1):
         mask = torch.ones(n, 5, dtype=torch.bool)
-        said = actor.act(PolicyInput((torch.zeros(n, 2),), mask, torch.zeros(n, 0)))
-        assert said.action.discrete.shape == (n, 2)
-        assert said.log_prob.shape == (n, 2)
-        assert said.entropy.shape == (n,)
+        output = actor.act(PolicyInput((torch.zeros(n, 2),), mask, torch.zeros(n, 0)))
+        assert output.action.discrete.shape == (n, 2)
+        assert output.log_prob.shape == (n, 2)
+        assert output.entropy.shape == (n,)
 
 
 def test_nothing_is_explored_without_explore_when_deterministic_or_in_play():
@@ -308,8 +308,8 @@ def test_both_outputs_of_an_exported_model_are_the_best_choice_every_time(opset,
     feeds = {"obs_0": input.obs[0].numpy(), "action_masks": mask.numpy().astype(np.float32)}
     best = actor.act(input, explore=False).action.discrete.numpy()
     for _ in range(3):
-        for said in session.run(["discrete_actions", "deterministic_discrete_actions"], feeds):
-            assert np.array_equal(said, best)
+        for output in session.run(["discrete_actions", "deterministic_discrete_actions"], feeds):
+            assert np.array_equal(output, best)
 
 
 def test_a_resumed_trainer_equals_one_that_never_stopped():
@@ -341,17 +341,17 @@ def test_two_behaviors_learn_side_by_side_as_each_alone():
 
 def test_its_configuration_is_sound():
     yaml = pytest.importorskip("yaml")
-    said = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["behaviors"]["Basic"]
-    assert said["trainer_type"] == "dqn"
-    DQNSettings(**said["hyperparameters"])
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["behaviors"]["Basic"]
+    assert config["trainer_type"] == "dqn"
+    DQNSettings(**config["hyperparameters"])
 
 
 def test_it_walks_to_the_large_goal():
     yaml = pytest.importorskip("yaml")
-    said = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["behaviors"]["Basic"]
-    network = NetworkSettings(**said["network_settings"])
-    setup = TrainerSetup(Basic.SPEC, network, [Extrinsic(**said["reward_signals"]["extrinsic"])], said["max_steps"])
-    behavior = Behavior(DQNTrainer(setup, DQNSettings(**said["hyperparameters"])), time_horizon=said["time_horizon"])
+    config = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["behaviors"]["Basic"]
+    network = NetworkSettings(**config["network_settings"])
+    setup = TrainerSetup(Basic.SPEC, network, [Extrinsic(**config["reward_signals"]["extrinsic"])], config["max_steps"])
+    behavior = Behavior(DQNTrainer(setup, DQNSettings(**config["hyperparameters"])), time_horizon=config["time_horizon"])
     pool = LocalPool(Basic(seed=1))
     pool.reset({})
     while behavior.step < 8000 and (behavior.mean_return or 0.0) < 0.9:

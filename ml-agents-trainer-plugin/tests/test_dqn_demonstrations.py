@@ -61,5 +61,5 @@ def test_the_steps_before_the_first_own_row_already_play_what_was_shown(walk):
         trainer.learn(0)
     assert trainer.updates == 0
     seen = torch.eye(20)[10:17]
-    told = trainer.policy.act(PolicyInput((seen,), torch.ones(7, 3).bool(), torch.zeros(7, 0)), explore=False)
-    assert told.action.discrete.flatten().tolist() == [2] * 7
+    output = trainer.policy.act(PolicyInput((seen,), torch.ones(7, 3).bool(), torch.zeros(7, 0)), explore=False)
+    assert output.action.discrete.flatten().tolist() == [2] * 7

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from torch import nn
 
 from mlagents.export.graph import Graph, numbers
-from mlagents.nn.attention import ABSENT, EMBEDDING, EPSILON, FORBIDDEN, HEADS, EntityEncoder, ResidualSelfAttention
+from mlagents.nn.attention import ABSENT, EPSILON, FORBIDDEN, EntityEncoder, ResidualSelfAttention
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.conditioning import GoalLayer
 from mlagents.nn.encoders import ResidualBlock
@@ -103,7 +103,7 @@ def _entities(graph: Graph, encoder: EntityEncoder, own: str | None, seen: Seque
         x = graph.linear(f"entity_{i}", entities, encoder.entity[i])  # type: ignore[arg-type]  # a Linear
         if own is not None:
             beside = graph.linear(f"beside_{i}", own, encoder.beside[i])  # type: ignore[arg-type]  # likewise
-            x = graph.add("Add", [x, graph.reshape(beside, -1, 1, EMBEDDING)])
+            x = graph.add("Add", [x, graph.reshape(beside, -1, 1, encoder.width)])
         embedded.append(graph.swish(x))
         squares = graph.add("Mul", [entities, entities])
         length = graph.add("MatMul", [squares, graph.constant(f"ones_{size}", np.ones((size, 1), np.float32))])
@@ -114,23 +114,23 @@ def _entities(graph: Graph, encoder: EntityEncoder, own: str | None, seen: Seque
 
 
 def _attention(graph: Graph, layer: ResidualSelfAttention, x: str, absent: str, many: int) -> str:
-    """Write the attention of (n, many, EMBEDDING) and its mean; absent: (n, many, 1), 1 for who is not there."""
+    """Write the attention of (n, many, width) and its mean; absent: (n, many, 1), 1 for who is not there."""
     x = graph.layer_norm(x)
-    heads = {}
+    width, heads = layer.width, {}
     for name, axes in (("query", [0, 2, 1, 3]), ("key", [0, 2, 3, 1]), ("value", [0, 2, 1, 3])):
-        split = graph.reshape(graph.linear(name, x, getattr(layer, name)), -1, many, HEADS, EMBEDDING // HEADS)
+        split = graph.reshape(graph.linear(name, x, getattr(layer, name)), -1, many, layer.heads, width // layer.heads)
         heads[name] = graph.add("Transpose", [split], perm=axes)
     present = graph.add("Add", [graph.add("Mul", [absent, graph.number(-1.0)]), graph.number(1.0)])
     logits = graph.add("MatMul", [heads["query"], heads["key"]])
-    logits = graph.add("Div", [logits, graph.number(math.sqrt(EMBEDDING))])
+    logits = graph.add("Div", [logits, graph.number(math.sqrt(width))])
     kept = graph.add("Mul", [logits, graph.reshape(present, -1, 1, 1, many)])
     forbidden = graph.add("Mul", [graph.reshape(absent, -1, 1, 1, many), graph.number(FORBIDDEN)])
     share = graph.add("Softmax", [graph.add("Add", [kept, forbidden])], axis=3)
-    said = graph.add("Transpose", [graph.add("MatMul", [share, heads["value"]])], perm=[0, 2, 1, 3])
-    said = graph.linear("out", graph.reshape(said, -1, many, EMBEDDING), layer.out)
-    y = graph.layer_norm(graph.add("Add", [said, x]))
+    mixed = graph.add("Transpose", [graph.add("MatMul", [share, heads["value"]])], perm=[0, 2, 1, 3])
+    mixed = graph.linear("out", graph.reshape(mixed, -1, many, width), layer.out)
+    y = graph.layer_norm(graph.add("Add", [mixed, x]))
     row = graph.reshape(present, -1, 1, many)
-    total = graph.reshape(graph.add("MatMul", [row, y]), -1, EMBEDDING)
+    total = graph.reshape(graph.add("MatMul", [row, y]), -1, width)
     ones = graph.constant(f"ones_{many}", np.ones((many, 1), np.float32))
     number = graph.reshape(graph.add("MatMul", [row, ones]), -1, 1)
     return graph.add("Div", [total, graph.add("Add", [number, graph.number(EPSILON)])])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mlagents.nn.layers import is_traced, layer_norm, linear
 
-EMBEDDING = 128  # numbers that stand for an entity
+EMBEDDING = 128  # width of an entity's embedding
 HEADS = 4
 ABSENT = 0.01  # an entity whose squares sum to less is not there
 FORBIDDEN = -1e6  # logit of what is not there
@@ -18,39 +18,41 @@ EPSILON = 1e-7  # as Unity's trainers have it; where nobody is there, the mean i
 
 
 class EntityEncoder(nn.Module):
-    """Entities as the agent sees them look at each other; the mean of those that are there is what is said."""
+    """Embeds each entity beside the agent's own encoding; they attend to each other, and those present are averaged."""
 
-    def __init__(self, beside: int, sizes: Sequence[int]) -> None:
-        """beside: how many numbers are known of the agent itself; sizes: numbers of an entity, of each sensor."""
+    def __init__(self, beside: int, sizes: Sequence[int], *, width: int = EMBEDDING, heads: int = HEADS) -> None:
+        """beside: size of the agent's own encoding; sizes: of an entity, for each sensor; width: of the embeddings."""
         super().__init__()
-        self.own = _linear(beside) if beside else None
-        self.entity = nn.ModuleList(_linear(size) for size in sizes)
-        self.beside = nn.ModuleList(_linear(EMBEDDING, bias=False) for _ in sizes if beside)
-        self.attention = ResidualSelfAttention()
+        self.width = width
+        self.own = _linear(beside, width) if beside else None
+        self.entity = nn.ModuleList(_linear(size, width) for size in sizes)
+        self.beside = nn.ModuleList(_linear(width, width, bias=False) for _ in sizes if beside)
+        self.attention = ResidualSelfAttention(width, heads)
 
     def forward(self, known: Tensor, entities: Sequence[Tensor]) -> Tensor:
-        """Return (n, EMBEDDING); known: (n, beside) of the agent; entities: (n, E, size), zeros where there is none."""
+        """Return (n, width); known: (n, beside) of the agent; entities: (n, E, size), zeros where there is none."""
         own = nn.functional.silu(self.own(known)) if self.own is not None else None
         seen, present = zip(*(_trimmed(each) for each in entities), strict=True)
         embedded = []
         for i, each in enumerate(seen):
-            x = self.entity[i](each)  # the layer of an entity beside the agent, in two parts: the agent's is said once
+            x = self.entity[i](each)  # one layer of (agent, entity) in two parts: the agent's is computed once
             embedded.append(nn.functional.silu(x if own is None else x + self.beside[i](own)[:, None]))
-        said: Tensor = self.attention(torch.cat(embedded, 1), torch.cat(present, 1))
-        return said
+        pooled: Tensor = self.attention(torch.cat(embedded, 1), torch.cat(present, 1))
+        return pooled
 
 
 class ResidualSelfAttention(nn.Module):
-    """Each looks at all, and the mean is taken. Vaswani et al. 2017, arXiv:1706.03762."""
+    """Self-attention over a set, with its input added, averaged. Vaswani et al. 2017, arXiv:1706.03762."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = EMBEDDING, heads: int = HEADS) -> None:
         super().__init__()
-        self.query, self.key, self.value, self.out = (_linear(EMBEDDING) for _ in range(4))
+        self.width, self.heads = width, heads
+        self.query, self.key, self.value, self.out = (_linear(width, width) for _ in range(4))
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """Return (n, EMBEDDING); x: (n, E, EMBEDDING), present: (n, E) bool."""
+        """Return (n, width); x: (n, E, width), present: (n, E) bool."""
         x = layer_norm(x)
-        y = self.out(attend(self.query(x), self.key(x), self.value(x), present, heads=HEADS)) + x
+        y = self.out(attend(self.query(x), self.key(x), self.value(x), present, heads=self.heads)) + x
         weight = present.to(x.dtype)
         return torch.einsum("ne,neh->nh", weight, layer_norm(y)) / (weight.sum(1, keepdim=True) + EPSILON)
 
@@ -78,9 +80,9 @@ def _trimmed(entities: Tensor) -> tuple[Tensor, Tensor]:
     return (entities, present) if used.all() else (entities[:, used], present[:, used])
 
 
-def _linear(inputs: int, *, bias: bool = True) -> nn.Linear:
-    """Return a layer with weights of deviation sqrt(0.125 / EMBEDDING), whatever its inputs."""
-    layer = linear(inputs, EMBEDDING, math.sqrt(0.125 / EMBEDDING * inputs))
+def _linear(inputs: int, width: int, *, bias: bool = True) -> nn.Linear:
+    """Return a layer with weights of deviation sqrt(0.125 / width), whatever its inputs."""
+    layer = linear(inputs, width, math.sqrt(0.125 / width * inputs))
     if not bias:
         layer.register_parameter("bias", None)
     return layer

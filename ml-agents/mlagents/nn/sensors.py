@@ -1,4 +1,4 @@
-"""Which kinds of observations there are, told by the properties of their axes."""
+"""Which kind of observation a sensor gives, by the properties of its axes."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _kind(kinds: Kinds, sensor: ObservationSpec) -> list[int]:
     for kind, known in zip(kinds, (VECTORS, IMAGES, ENTITIES), strict=True):
         if axes in known and len(axes) == len(sensor.shape):
             return kind
-    said = ", ".join(str(DimensionProperty(axis).name) for axis in axes) or "nothing"
+    properties = ", ".join(str(DimensionProperty(axis).name) for axis in axes) or "nothing"
     raise UnsupportedNetwork(
-        f"sensor '{sensor.name}' has shape {tuple(sensor.shape)}, and its axes say {said}: nothing encodes that; make "
-        "it a vector (NONE), an image (NONE, TRANSLATIONAL_EQUIVARIANCE twice) or a buffer (VARIABLE_SIZE, NONE)"
+        f"sensor '{sensor.name}' has shape {tuple(sensor.shape)}, and its axes say {properties}: nothing encodes that; "
+        "make it a vector (NONE), an image (NONE, TRANSLATIONAL_EQUIVARIANCE twice) or a buffer (VARIABLE_SIZE, NONE)"
     )

@@ -153,7 +153,7 @@ def _limits(kind: type[BaseModel], key: str) -> Schema:
 
 def _tolerant(part: Schema) -> Schema:
     """Return a value's schema that lets numbers be text, as one list of types where that says it all."""
-    part = {_LIMITS.get(word, word): said for word, said in part.items()}
+    part = {_LIMITS.get(word, word): value for word, value in part.items()}
     match part.get("allOf"):
         case [{"$ref": _} as reference]:  # as older pydantic puts words beside a reference
             del part["allOf"]
@@ -261,7 +261,7 @@ def _write_source(parts: _Parts) -> None:
 class _Need:
     """What every behavior must say, unless default_settings says it."""
 
-    said: Schema  # fits a section that says it
+    given: Schema  # fits a section that has the key
     must: Schema  # fits a section that needs not say it or does
 
 
@@ -306,7 +306,7 @@ def _file(parts: _Parts, hyperparameters: Mapping[str, Schema], needs: Sequence[
         "allOf": [
             *inherits,
             {"if": _default(_OWN_TRAINER), "else": builtin},
-            *({"if": _default(need.said), "else": _every_behavior(need.must)} for need in needs),
+            *({"if": _default(need.given), "else": _every_behavior(need.must)} for need in needs),
         ],
         "$defs": parts.definitions,
     }

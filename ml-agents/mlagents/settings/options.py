@@ -96,7 +96,7 @@ class RunOptions(Settings):
     engine_settings: EngineSettings = EngineSettings()
     """The Unity build's engine."""
     environment_parameters: dict[str, ParameterSettings] | None = None
-    """What the environment is told about itself."""
+    """Environment parameters, constant, sampled, or by lessons."""
     checkpoint_settings: CheckpointSettings = CheckpointSettings()
     """Where results go, and what a run begins from."""
     torch_settings: TorchSettings = TorchSettings()
