@@ -45,6 +45,7 @@ TRAININGS = {
     "Crawler": Training("ppo/Crawler.yaml", 2_000_000, {"Crawler": None}),
     "Worm": Training("ppo/Worm.yaml", 1_000_000, {"Worm": None}),
     "Walker": Training("ppo/Walker.yaml", 1_650_000, {"Walker": None}),
+    "Pyramids": Training("ppo/Pyramids.yaml", 750_000, {"Pyramids": 1.75}),
 }
 
 
