@@ -258,7 +258,7 @@ def test_wrong_use_is_answered_with_a_sentence():
     with pytest.raises(UnityEnvironmentException, match="reset"):
         env.get_steps(env.behavior)
     env.reset()
-    with pytest.raises(UnityActionException, match=r"continuous actions have shape \(3, 2\); 2 agents take \(2, 2\)"):
+    with pytest.raises(UnityActionException, match=r"continuous actions have shape \(3, 2\); 2 agents need \(2, 2\)"):
         env.set_actions(env.behavior, ActionTuple(continuous=np.zeros((3, 2), np.float32)))
     with pytest.raises(UnityActionException, match="has no behavior 'Ball'"):
         env.get_steps("Ball")
