@@ -131,3 +131,4 @@ def test_the_cells_of_the_notebook_run_one_after_another(inside):
         exec(compile("".join(cell["source"]), f"from_python.ipynb: {cell['id']}", "exec"), variables)
     assert variables["earned"] > 0
     assert variables["rows"].obs[0].shape[1:] == (8,)
+    assert variables["score"].mean_return > 0
