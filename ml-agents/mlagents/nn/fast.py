@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from mlagents.nn.layers import is_hooked, is_plain_linear
+from mlagents.nn.layers import LayerWatch, is_plain_linear
 
 Array = NDArray[Any]
 Saved = list[tuple[Array, Array | None]]  # what a walk forward leaves for the walk back
@@ -31,6 +31,7 @@ class Stack:
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         self.layers = tuple(layers)
         self._is_mlp = all(is_plain_linear(layer) for layer in layers)
+        self._watch = LayerWatch(layers)
         self._look()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Stack:
@@ -40,10 +41,10 @@ class Stack:
         """Are these plain layers on the CPU in float32, so that numpy sees their memory, and is nobody hooked in?"""
         if not self._is_mlp or x.device.type != "cpu" or x.dtype is not torch.float32:
             return False
-        for layer in self.layers:
-            if type(layer) is not nn.Linear or is_hooked(layer) or "forward" in vars(layer):
-                return False
-        if [p.data_ptr() for layer in self.layers for p in (layer.weight, layer.bias)] != self._memory:
+        addresses = self._watch.addresses()
+        if addresses is None:
+            return False
+        if addresses != self._memory:
             self._look()  # an author has put other parameters in their place
         return self._on_cpu
 

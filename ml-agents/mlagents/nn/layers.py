@@ -63,10 +63,20 @@ def is_traced() -> bool:
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
-def is_hooked(module: nn.Module) -> bool:
-    """Does somebody want to know when this module is called?"""
-    own = vars(module)
-    return any(own[hooks] for hooks in _HOOKS)
+class LayerWatch:
+    """Notices what an author changes in linear layers whose memory is read by another way than calling them."""
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        self._layers = [(layer, vars(layer), vars(layer)["_parameters"]) for layer in layers]
+
+    def addresses(self) -> list[int] | None:
+        """Return where the parameters lie; None if a layer is no plain one any more: hooked, or of another class."""
+        for layer, own, _ in self._layers:
+            if type(layer) is not nn.Linear or "forward" in own or own["_forward_hooks"] or own["_forward_pre_hooks"]:
+                return None
+            if own["_backward_hooks"] or own["_backward_pre_hooks"]:
+                return None
+        return [p.data_ptr() for _, _, table in self._layers for p in table.values() if p is not None]
 
 
 def is_hooked_parameter(parameter: Tensor) -> bool:
