@@ -14,7 +14,7 @@ import torch
 import yaml
 
 import mlagents
-from mlagents.build import make_session
+from mlagents.learn import main
 from mlagents.run.errors import ResultsError, RunError
 from mlagents.run.outcome import Ended
 from mlagents.settings.mistakes import SettingsError
@@ -258,15 +258,17 @@ def test_a_run_goes_on_where_it_stood():
     assert train(config, results_dir="results", run_id="mine", resume=True).outcome.behaviors["Basic"].step > 900
 
 
-def test_train_and_the_command_make_the_same_run():
-    from mlagents.settings.reading import load
-
+def test_five_seeds_in_a_loop_equal_five_runs_of_the_command():
     Path("basic.yaml").write_text(BASIC.replace("MAX", "600"))
-    flags = {"env_settings": {"env_path": "builtin:Basic", "seed": 1}, "checkpoint_settings": {"run_id": "command"}}
-    make_session(load("basic.yaml", flags)[0]).run()
-    state = torch.load("results/command/Basic/checkpoint.pt", weights_only=True)["Policy"]
-    mine = train("basic.yaml").policy.state_dict()
-    assert all(torch.equal(state[name], mine[name]) for name in state)
+    seen = set()
+    for seed in range(1, 6):
+        flags = ["--env", "builtin:Basic", "--seed", str(seed), "--run-id", f"seed-{seed}"]
+        assert main(["basic.yaml", *flags]) == 0
+        state = torch.load(f"results/seed-{seed}/Basic/checkpoint.pt", weights_only=True)["Policy"]
+        mine = train("basic.yaml", seed=seed).policy.state_dict()
+        assert all(torch.equal(state[name], mine[name]) for name in state)
+        seen.add(float(state["head.weight"].sum()))
+    assert len(seen) == 5
 
 
 def test_importing_it_loads_torch_only_when_it_is_called_for():
