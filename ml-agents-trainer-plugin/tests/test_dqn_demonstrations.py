@@ -50,8 +50,8 @@ def test_only_what_was_demonstrated_is_raised_above_the_rest_by_the_margin(demon
     trainer, rows = made(margin=0.5), batch(demonstrated)
     for _ in range(400):
         trainer.update(rows)
-    worth = trainer.policy.q_values(rows.input)
-    above = worth[:, 1] - worth[:, [0, 2]].amax(1)
+    q_values = trainer.policy.q_values(rows.input)
+    above = q_values[:, 1] - q_values[:, [0, 2]].amax(1)
     assert above.min() > 0.45 if demonstrated else above.max() < 0.4
 
 

@@ -66,8 +66,8 @@ class Distribution(ABC):
         return action
 
 
-class Gaussian(Distribution):
-    """Independent normal distributions, clipped and scaled for the environment."""
+class Normal(Distribution):
+    """Independent normal distributions u ~ N(m, s), of which `_actions` makes actions."""
 
     def __init__(self, mean: Tensor, log_sigma: Tensor) -> None:
         """mean: (n, C); log_sigma: (1, C), or (n, C) where it depends on the state."""
@@ -82,6 +82,14 @@ class Gaussian(Distribution):
 
     def mode(self) -> Actions:
         return self._actions(self.mean)
+
+    @abstractmethod
+    def _actions(self, u: Tensor) -> Actions:
+        """Return the actions of (n, C) values of the normal distributions."""
+
+
+class Gaussian(Normal):
+    """Independent normal distributions, clipped and scaled for the environment."""
 
     def log_prob(self, action: Actions) -> Tensor:
         return gaussian_log_prob(self.mean, self.log_sigma.exp(), action.continuous)
@@ -108,30 +116,20 @@ class Gaussian(Distribution):
     def from_env(action: Actions) -> Actions:
         return Actions(action.continuous * ACTION_CLIP, action.discrete)
 
-    def _actions(self, continuous: Tensor) -> Actions:
-        return Actions(continuous, continuous.new_zeros((len(continuous), 0), dtype=torch.int64))
+    def _actions(self, u: Tensor) -> Actions:
+        return Actions(u, u.new_zeros((len(u), 0), dtype=torch.int64))
 
 
-class SquashedGaussian(Distribution):
+class SquashedGaussian(Normal):
     """tanh of a normal distribution: actions in (-1, 1), as the environment gets them.
 
     log p(a) = log N(u; m, s) - log(1 - tanh(u)^2), a = tanh(u).  Haarnoja et al. 2018, arXiv:1801.01290, appendix C
     """
 
     def __init__(self, mean: Tensor, log_sigma: Tensor) -> None:
-        """mean, log_sigma: (n, C) of u."""
-        self.mean, self.log_sigma = mean, log_sigma
+        """mean, log_sigma: of u."""
+        super().__init__(mean, log_sigma)
         self._drawn: tuple[Tensor, Tensor] | None = None  # the newest sample and its u, which atanh knows less exactly
-
-    def sample(self, generator: torch.Generator | None = None) -> Actions:
-        with torch.no_grad():
-            return self.rsample(generator)
-
-    def rsample(self, generator: torch.Generator | None = None) -> Actions:
-        return self._actions(torch.addcmul(self.mean, self.log_sigma.exp(), _noise(self.mean, generator)))
-
-    def mode(self) -> Actions:
-        return self._actions(self.mean)
 
     def log_prob(self, action: Actions) -> Tensor:
         drawn = self._drawn is not None and self._drawn[0] is action.continuous

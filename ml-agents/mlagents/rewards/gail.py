@@ -80,7 +80,7 @@ class Discriminator(nn.Module):
 
 
 class GAIL(RewardSignal):
-    """-log(1 - D): the more a row looks as if it had been demonstrated, the more it is worth; never negative."""
+    """-log(1 - D): the more a row looks like a demonstrated one, the larger the reward; never negative."""
 
     Settings = GAILSettings
     expert: Experience

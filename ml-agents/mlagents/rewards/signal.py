@@ -1,4 +1,4 @@
-"""Reward signals: what a row is worth to learn from."""
+"""Reward signals: where the rewards of rows come from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What authors get wrong is said in a sentence with the class, the hook and the line, at the start where it can be."""
+"""Mistakes of authors are reported in a sentence with the class, the hook and the line, at the start where possible."""
 
 import inspect
 import logging
@@ -29,7 +29,7 @@ CONTINUOUS_TASK, TASK = CopyTask(CONTINUOUS.actions), CopyTask(ONE_BRANCH.action
 
 
 def fails(kind, task=CONTINUOUS_TASK, rows=400, **options):
-    """Train until a mistake is said, and return the sentence."""
+    """Train until a mistake is reported, and return the sentence."""
     with pytest.raises(TrainerError) as caught:
         train(make(kind, task.spec, **options), task, rows)
     return str(caught.value)
