@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mlagents_envs.compiled import ORDINARY, compiled
+from mlagents_envs.examples.engine.rng_numba import bits
 
 F = np.float32
 DT = F(0.02)
@@ -21,13 +22,8 @@ LIMIT = 5000  # physics steps of an episode
 
 @compiled(inline="always")
 def uniform(rng, i):
-    """Return a number in [-1, 1) from area i's own xorshift64* generator. Vigna 2016, arXiv:1402.6246."""
-    x = rng[i]
-    x ^= x >> np.uint64(12)
-    x ^= x << np.uint64(25)
-    x ^= x >> np.uint64(27)
-    rng[i] = x
-    return F((x * np.uint64(2685821657736338717)) >> np.uint64(40)) * F(2.0 / 16777216.0) - F(1.0)
+    """Return a number in [-1, 1)."""
+    return F(bits(rng, i) >> np.uint64(40)) * F(2.0 / 16777216.0) - F(1.0)
 
 
 @compiled()
