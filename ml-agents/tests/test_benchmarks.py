@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,13 +22,43 @@ def run(program, *flags, status=0):
     return process.stdout
 
 
-def test_learning_is_the_same_in_every_place(tmp_path):
-    picture = tmp_path / "curves.png"
-    flags = ["--tasks", "Basic", "--seeds", "1", "--budget", "4000", "--picture", str(picture)]
-    table = run("learning.py", *flags, "--places", "process", "kept", status=1)  # too few steps to learn it
+def test_learning_is_the_same_in_every_place_and_is_kept(tmp_path):
+    picture, kept = tmp_path / "curves.png", tmp_path / "kept"
+    flags = ["--tasks", "Basic", "--seeds", "1", "--budget", "4000", "--results", str(tmp_path / "runs")]
+    kept_in = ["--picture", str(picture), "--keep", str(kept)]
+    table = run("learning.py", *flags, *kept_in, "--places", "process", "kept", status=1)  # too few steps to learn it
     assert "Basic: curves of process, kept are the same, point by point" in table
     assert "2 missed" in table
     assert picture.stat().st_size > 1000
+    again = run("learning.py", *flags, status=1)  # read, not repeated
+    assert "1 missed" in again and "| nan |" in again
+    rows = run("learning_results.py", str(kept)).splitlines()
+    assert [row.split(" | ")[:3] for row in rows[2:]] == [["| Basic", "kept", "1"], ["| Basic", "process", "1"]]
+    assert rows[3] in table
+    assert (kept / "ppo.png").stat().st_size > 1000
+
+
+@pytest.fixture
+def learning_tasks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("learning_tasks")
+
+
+def test_every_learning_task_has_settings_that_a_run_accepts(learning_tasks, tmp_path):
+    recordings = tmp_path / "recordings"
+    titles = [task.title for task in learning_tasks.TASKS]
+    assert len(titles) == len(set(titles))
+    for task in learning_tasks.TASKS:
+        file = task.write_settings(tmp_path, recordings)
+        assert task.name in yaml.safe_load(file.read_text())["behaviors"]
+        assert "Project/Assets" not in file.read_text()
+
+
+def test_a_control_leaves_out_what_it_controls_for(learning_tasks, tmp_path):
+    task = next(task for task in learning_tasks.TASKS if task.title == "Hallway/no memory")
+    settings = yaml.safe_load(task.write_settings(tmp_path, None).read_text())["behaviors"]["Hallway"]
+    assert "memory" not in settings["network_settings"]
+    assert "memory" in yaml.safe_load(task.config.read_text())["behaviors"]["Hallway"]["network_settings"]
 
 
 def test_every_example_is_measured():
@@ -128,8 +159,9 @@ def test_every_program_is_run_by_a_test():
     assert [name for name in programs if not any(f'"{name}"' in test for test in tests)] == []
 
 
-@pytest.mark.parametrize(
-    "program", sorted(path.name for path in (ROOT / "benchmarks").glob("*.py")),
-)  # fmt: skip
+PROGRAMS = [path.name for path in sorted((ROOT / "benchmarks").glob("*.py")) if "__main__" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_every_program_says_what_it_is_for(program):
     assert "usage:" in run(program, "--help")
