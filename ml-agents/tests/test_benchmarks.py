@@ -153,13 +153,12 @@ def test_docstrings_and_private_accesses_are_counted(structure, tmp_path):
     ]  # fmt: skip
 
 
+PROGRAMS = [path.name for path in sorted((ROOT / "benchmarks").glob("*.py")) if "__main__" in path.read_text("utf-8")]
+
+
 def test_every_program_is_run_by_a_test():
     tests = [path.read_text(encoding="utf-8") for path in ROOT.glob("ml-agents*/tests/test_bench*.py")]
-    programs = [path.name for path in (ROOT / "benchmarks").glob("*.py")]
-    assert [name for name in programs if not any(f'"{name}"' in test for test in tests)] == []
-
-
-PROGRAMS = [path.name for path in sorted((ROOT / "benchmarks").glob("*.py")) if "__main__" in path.read_text("utf-8")]
+    assert [name for name in PROGRAMS if not any(f'"{name}"' in test for test in tests)] == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
