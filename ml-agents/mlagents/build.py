@@ -38,9 +38,10 @@ from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
 from mlagents.run.curriculum import Curriculum
 from mlagents.run.errors import ExportError, RunError
+from mlagents.run.loop import TrainedBehavior, log
 from mlagents.run.recorder import Recorder, StatsWriter
 from mlagents.run.results import ResultsFolder
-from mlagents.run.run import Plan, Run, TrainedBehavior, log
+from mlagents.run.run import Plan, Run
 from mlagents.run.session import Session
 from mlagents.run.status import Status
 from mlagents.run.timers import Timers

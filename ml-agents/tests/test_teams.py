@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mlagents.envs.pool import difference
 from mlagents.learn import main
 from mlagents.run.errors import RunError
-from mlagents.run.run import TrainedBehavior
+from mlagents.run.loop import TrainedBehavior
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.player.executable import make_executable

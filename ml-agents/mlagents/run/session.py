@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from mlagents.envs.pool import EnvLost
 from mlagents.run.atomic import write_text_atomically
 from mlagents.run.console import Display
+from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.outcome import BehaviorOutcome, Ended, Outcome
 from mlagents.run.results import ResultsFolder
-from mlagents.run.run import Run, TrainedBehavior
 from mlagents.run.status import Status
 from mlagents.run.timers import Timers
 
@@ -25,7 +25,7 @@ class Session:
     """A run and what must be put in order when it ends. It runs once; one that is not run must be closed."""
 
     def __init__(
-        self, loop: Run, results: ResultsFolder, timers: Timers, status: Status, display: Display, *,
+        self, loop: Loop, results: ResultsFolder, timers: Timers, status: Status, display: Display, *,
         configuration: str, writes: bool,
     ) -> None:  # fmt: skip
         """configuration: what `configuration.yaml` holds. writes: False leaves everything in the folder as it is."""
@@ -87,7 +87,7 @@ class Session:
             stack.callback(self.results.unlock)
             if self._writes:
                 stack.callback(self._write)
-            stack.callback(self.loop.pool.close)
+            stack.callback(self.loop.close)
             stack.callback(self.loop.recorder.close)
             stack.callback(self.display.close)
             try:
@@ -103,7 +103,7 @@ class Session:
         """Write what is known of the run, if it ever began."""
         if not self.begun:
             return
-        for name, lesson in self.loop.plan.curriculum.lessons.items():
+        for name, lesson in self.loop.lessons.items():
             self.status.set(name, lesson_num=lesson)
         with ExitStack() as stack:  # each of them, whichever fails
             stack.callback(self.status.write)

@@ -15,9 +15,9 @@ from mlagents.envs.pool import EnvPool, MakeWorker
 from mlagents.nn.policy import Policy
 from mlagents.run.atomic import write_atomically
 from mlagents.run.errors import RunError
+from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.metrics import MetricsTable
 from mlagents.run.outcome import Outcome
-from mlagents.run.run import Run, TrainedBehavior
 from mlagents.settings.options import RunOptions
 from mlagents.training.evaluation import Evaluation, evaluate
 from mlagents_envs.base_env import BaseEnv
@@ -30,7 +30,7 @@ class TrainingResult:
     """A run that has ended. Where it trained one behavior, that one need not be named."""
 
     def __init__(
-        self, options: RunOptions, environment: BaseEnv | MakeWorker | None, loop: Run, outcome: Outcome,
+        self, options: RunOptions, environment: BaseEnv | MakeWorker | None, loop: Loop, outcome: Outcome,
         metrics: MetricsTable,
     ) -> None:  # fmt: skip
         """environment: what was trained in, where it is not what the options name."""
