@@ -1,7 +1,7 @@
-"""PPO's walk over a rollout with gradients written by hand, in numpy, on the memory of the torch parameters.
+"""PPO's walk over a rollout with gradients written by hand: matrix products by numpy, what lies between them compiled.
 
-For networks of Unity's usual size autograd costs several times the arithmetic. This does what `PPOTrainer.loss` and
-autograd do, minibatch for minibatch, with the same random order; a test holds the two together.
+For networks of Unity's usual size autograd costs several times the arithmetic. This does what `PPOTrainer.loss`,
+autograd and Adam do, minibatch for minibatch, with the same random order; a test holds the two together.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from mlagents.algorithms.flat import FlatAdam, FlatParameters, is_plain_adam
 from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
-from mlagents.nn import fast
+from mlagents.algorithms.template import TrainerTemplate
 from mlagents.nn.body import NetworkBody
+from mlagents.nn.kernels import kernels
 from mlagents.nn.layers import is_exactly, is_hooked_parameter, is_plain_linear
 from mlagents.nn.policy import Actor
 from mlagents.nn.values import Critic
+from mlagents.nn.walk import Walk
 
-Array = fast.Array
+Array = NDArray[Any]
 REPLACES = ("loss", "evaluate", "values", "take_step")  # of a trainer; where one is an author's, autograd is used
 
 
@@ -31,7 +35,7 @@ class Minibatch(NamedTuple):
     discrete: Array  # (n, B)
     mask: Array  # (n, K)
     old: Array  # (n, C + B) log probabilities when the actions were taken
-    advantage: Array  # (n, 1)
+    advantage: Array  # (n,)
     returns: Array  # (n, S)
 
 
@@ -67,13 +71,31 @@ def descend(trainer: OnPolicyTrainer, batch: Batch, *, value_weight: float) -> d
     """Walk the rollout `num_epoch` times; return the mean of each loss over all minibatches."""
     total = np.zeros(3)
     steps = 0
-    step = _Step(trainer, value_weight)
-    for rows, minibatch in _minibatches(trainer, batch):
-        total += step(minibatch)
-        trainer.step(trainer.optimizer)
-        trainer.update_signals(rows)
-        steps += 1
+    with FlatParameters(_parameters(trainer)) as flat:
+        loss = Losses(trainer, flat, value_weight)
+        own_step = type(trainer).step is not TrainerTemplate.step or "step" in vars(trainer)
+        adam = None
+        if not own_step and is_plain_adam(trainer.optimizer, flat.parameters):
+            adam = FlatAdam(trainer.optimizer, flat, trainer.settings.max_grad_norm)
+        for rows, minibatch in _minibatches(trainer, batch):
+            total += loss(minibatch)
+            if adam is None:
+                trainer.step(trainer.optimizer)
+            else:
+                adam.step()
+            trainer.update_signals(rows)
+            steps += 1
+        if adam is not None:
+            adam.write_back()
     return dict(zip(("policy", "value", "entropy"), (total / max(steps, 1)).tolist(), strict=True))
+
+
+def _parameters(trainer: OnPolicyTrainer) -> list[torch.nn.Parameter]:
+    """Return the weight and bias of each layer of the actor, those of the critic, and log sigma."""
+    actor, critic = trainer.policy, trainer.critic
+    assert isinstance(actor, Actor) and isinstance(critic, Critic)
+    layers: list[Any] = [*actor.body.layers, actor.head, *critic.body.layers, critic.head]
+    return [*(p for layer in layers for p in (layer.weight, layer.bias)), actor.log_sigma]
 
 
 def _minibatches(trainer: OnPolicyTrainer, batch: Batch) -> Iterator[tuple[torch.Tensor, Minibatch]]:
@@ -85,127 +107,79 @@ def _minibatches(trainer: OnPolicyTrainer, batch: Batch) -> Iterator[tuple[torch
         discrete=rows.output.action.discrete.numpy(),
         mask=rows.input.mask.numpy(),
         old=rows.output.log_prob.numpy(),
-        advantage=batch.advantage.numpy()[:, None],
+        advantage=batch.advantage.numpy(),
         returns=batch.returns.numpy(),
     )
     for _ in range(trainer.settings.num_epoch):
         chosen = list(trainer.minibatches(batch))
         order = torch.cat(chosen).numpy()  # all of an epoch at once: gathers of a whole epoch are quicker
-        shuffled, start = Minibatch(*(column[order] for column in everything)), 0
+        shuffled, start = Minibatch(*(column.take(order, 0) for column in everything)), 0
         for indices in chosen:
             stop = start + len(indices)
             yield indices, Minibatch(*(column[start:stop] for column in shuffled))
             start = stop
 
 
-class _Step:
+class Losses:
     """Sets the gradient of every parameter for one minibatch."""
 
-    def __init__(self, trainer: OnPolicyTrainer, value_weight: float) -> None:
+    def __init__(self, trainer: OnPolicyTrainer, flat: FlatParameters, value_weight: float) -> None:
         actor, critic = trainer.policy, trainer.critic
         assert isinstance(actor, Actor) and isinstance(critic, Critic)
-        self.size, self.branches = actor.continuous, actor.branches
-        self.epsilon, self.beta = trainer.now["epsilon"], trainer.now["beta"]
+        self.size, self.branches = actor.continuous, np.array(actor.branches, np.int64)
+        self.epsilon, self.beta = np.float32(trainer.now["epsilon"]), np.float32(trainer.now["beta"])
         self.value_weight = value_weight
-        self.actor = _parameters(actor.body.layers, actor.head)
-        self.critic = _parameters(critic.body.layers, critic.head)
-        self.log_sigma = actor.log_sigma
-        self.sigma_seen = actor.log_sigma.detach().numpy()
-        self.actor_seen = [p.detach().numpy() for p in self.actor]
-        self.critic_seen = [p.detach().numpy() for p in self.critic]
+        self.kernels = kernels()
+        values, gradients = flat.views(flat.values), flat.views(flat.gradients)
+        stop = 2 * len(actor.body.layers) + 2
+        self.actor, self.critic = (values[:stop], gradients[:stop]), (values[stop:-1], gradients[stop:-1])
+        self.log_sigma, self.by_log_sigma = values[-1][0], gradients[-1][0]
+        self.outputs = actor.continuous + sum(actor.branches)
+        self.signals = len(critic.signals)
+        self.probs = np.empty(max(self.outputs, 1), np.float32)
+        self.walks: dict[int, Walks] = {}  # by the number of rows
 
     def __call__(self, batch: Minibatch) -> tuple[float, float, float]:
         """Return the losses of policy, value and entropy, weighted as they are added."""
-        policy, entropy = self._policy(batch)
-        return policy, self._value(batch), -self.beta * entropy
+        n = len(batch.x)
+        if n not in self.walks:
+            pulls = (np.empty((n, size), np.float32) for size in (self.outputs, self.signals))
+            self.walks[n] = Walks(Walk(*self.actor, n), Walk(*self.critic, n), *pulls)
+        walks = self.walks[n]
+        policy, entropy = self._policy(batch, walks)
+        return policy, self._value(batch, walks), -float(self.beta) * entropy
 
-    def _value(self, batch: Minibatch) -> float:
-        saved: fast.Saved = []
-        off = fast.forward(batch.x, self.critic_seen, saved) - batch.returns
-        grad_out = off * np.float32(2 * self.value_weight / off.size)
-        _set(self.critic, fast.backward(grad_out, self.critic_seen[::2], saved)[1])
-        return self.value_weight * float(np.vdot(off, off)) / off.size
+    def _value(self, batch: Minibatch, walks: Walks) -> float:
+        value = walks.critic.forward(batch.x)
+        scale = np.float32(2 * self.value_weight / value.size)
+        errors: float = self.kernels.squared_error(value, batch.returns, scale, walks.by_value)
+        walks.critic.backward(walks.by_value)
+        return self.value_weight * errors / value.size
 
-    def _policy(self, batch: Minibatch) -> tuple[float, float]:
-        saved: fast.Saved = []
-        output = fast.forward(batch.x, self.actor_seen, saved)
-        heads: list[Any] = []
-        if self.size:
-            heads.append(_Gaussian(output[:, : self.size], self.sigma_seen, batch.continuous))
-        if self.branches:
-            heads.append(_Branches(output[:, self.size :], self.branches, batch))
-        log_prob = heads[0].log_prob if len(heads) == 1 else np.hstack([head.log_prob for head in heads])
-        loss, grad_out = self._surrogate(log_prob, batch)
-        gradient, start = [], 0
-        for head in heads:
-            stop = start + head.log_prob.shape[1]
-            gradient.append(head.gradient(grad_out[:, start:stop], np.float32(self.beta)))
-            start = stop
-        if self.size:
-            self.log_sigma.grad = torch.from_numpy(heads[0].by_log_sigma)
-        else:
-            self.log_sigma.grad = None
-        together = gradient[0] if len(gradient) == 1 else np.hstack(gradient)
-        _set(self.actor, fast.backward(together, self.actor_seen[::2], saved)[1])
-        return loss, sum(head.entropy for head in heads)
-
-    def _surrogate(self, log_prob: Array, batch: Minibatch) -> tuple[float, Array]:
-        """Return PPO's clipped loss and its (n, D) gradient with respect to the log probabilities."""
-        ratio = np.exp(log_prob - batch.old)
-        gain = ratio * batch.advantage
-        clipped = np.clip(ratio, 1 - self.epsilon, 1 + self.epsilon) * batch.advantage
-        counts = gain <= clipped  # else the clipped ratio is taken, which does not move
-        loss = -float(np.minimum(gain, clipped).mean())
-        gain *= counts
-        gain *= np.float32(-1 / gain.size)
-        return loss, gain
+    def _policy(self, batch: Minibatch, walks: Walks) -> tuple[float, float]:
+        output, pull, size = walks.actor.forward(batch.x), walks.by_output, self.size
+        terms = len(batch.x) * batch.old.shape[1]
+        share, weights = np.float32(1 / terms), (self.epsilon, self.beta)
+        gains, entropy = 0.0, 0.0
+        if size:
+            gains, entropy = self.kernels.clipped_gaussian(
+                output[:, :size], self.log_sigma, batch.continuous, batch.old[:, :size], batch.advantage,
+                *weights, share, pull[:, :size], self.by_log_sigma,
+            )  # fmt: skip
+        if len(self.branches):
+            found = self.kernels.clipped_choices(
+                output[:, size:], self.branches, batch.mask, batch.discrete, batch.old[:, size:], batch.advantage,
+                *weights, share, self.probs, pull[:, size:],
+            )  # fmt: skip
+            gains, entropy = gains + found[0], entropy + found[1]
+        walks.actor.backward(pull)
+        return -gains / terms, entropy
 
 
-class _Gaussian:
-    def __init__(self, mean: Array, log_sigma: Array, action: Array) -> None:
-        self.saved, self.log_prob, entropy = fast.gaussian_forward(mean, log_sigma, action)
-        self.entropy = float(entropy[0])
+class Walks(NamedTuple):
+    """Both networks for n rows, and the gradients of their outputs."""
 
-    def gradient(self, grad_out: Array, beta: np.float32) -> Array:
-        """Return the (n, C) gradient of the means; `by_log_sigma` is the other one."""
-        by_mean, self.by_log_sigma = fast.gaussian_backward(grad_out, -beta, self.saved)
-        return by_mean
-
-
-class _Branches:
-    def __init__(self, logits: Array, branches: tuple[int, ...], batch: Minibatch) -> None:
-        logits = np.where(batch.mask, logits, np.float32(-1e8))
-        self.rows = np.arange(len(logits))
-        self.choice = batch.discrete
-        self.probs, self.logs, start = [], [], 0
-        for size in branches:
-            own = logits[:, start : start + size]
-            probs = np.exp(own - own.max(1, keepdims=True))
-            probs /= probs.sum(1, keepdims=True)
-            self.probs.append(probs)
-            self.logs.append(np.log(probs + fast.EPSILON))
-            start += size
-        taken = [log[self.rows, self.choice[:, i]] for i, log in enumerate(self.logs)]
-        self.log_prob = np.stack(taken, 1)
-        self.entropy = -sum(
-            float((probs * log).sum(1).mean()) for probs, log in zip(self.probs, self.logs, strict=True)
-        )
-
-    def gradient(self, grad_out: Array, beta: np.float32) -> Array:
-        """Return the (n, K) gradient of the logits."""
-        found = []
-        for i, (probs, log) in enumerate(zip(self.probs, self.logs, strict=True)):
-            # first by the probabilities, then through the softmax
-            slope = (beta / len(self.rows)) * (log + probs / (probs + fast.EPSILON))
-            slope[self.rows, self.choice[:, i]] += grad_out[:, i] / (probs[self.rows, self.choice[:, i]] + fast.EPSILON)
-            found.append(probs * (slope - (slope * probs).sum(1, keepdims=True)))
-        return found[0] if len(found) == 1 else np.hstack(found)
-
-
-def _parameters(layers: Any, head: Any) -> list[torch.nn.Parameter]:
-    return [p for layer in (*layers, head) for p in (layer.weight, layer.bias)]
-
-
-def _set(parameters: list[torch.nn.Parameter], gradients: list[Array]) -> None:
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = torch.from_numpy(gradient)
+    actor: Walk
+    critic: Walk
+    by_output: Array  # (n, C + K)
+    by_value: Array  # (n, S)

@@ -1,13 +1,18 @@
+from importlib import import_module
+
+import numpy as np
 import pytest
 import torch
 
-from mlagents.algorithms import fast_ppo
-from mlagents.algorithms.fast_ppo import Minibatch, _Step, applies
+from mlagents.algorithms import fast_ppo, flat
+from mlagents.algorithms.fast_ppo import Losses, Minibatch, _parameters, applies
+from mlagents.algorithms.flat import FlatParameters
 from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import PPOSettings
 from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.data.experience import Experience, PolicyInput
+from mlagents.nn import walk
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
@@ -19,11 +24,12 @@ from mlagents_envs.examples.example import vector_sensor
 NETWORK = NetworkSettings(hidden_units=16, num_layers=2, normalize=True)
 
 
-def trainer(action):
+def trainer(action, signals=1):
     torch.manual_seed(3)
     spec = BehaviorSpec([vector_sensor(5, "seen")], action)
     settings = PPOSettings(batch_size=32, num_epoch=2, learning_rate=1e-2, beta=0.05)
-    return PPOTrainer(TrainerSetup(spec, NETWORK, [Extrinsic(gamma=0.9, strength=1.0)], 1000), settings)
+    rewards = [Extrinsic(gamma=0.9, strength=1.0) for _ in range(signals)]
+    return PPOTrainer(TrainerSetup(spec, NETWORK, rewards, 1000), settings)
 
 
 def batch(made, n=100):
@@ -42,7 +48,7 @@ def batch(made, n=100):
         made.policy.log_sigma += 0.2
     number, flag = torch.zeros(n), torch.zeros(n, dtype=torch.bool)
     rows = Experience(asked, output, number, number.long(), number, flag, flag)
-    return Batch(rows, torch.randn(n), torch.randn(n, 1))
+    return Batch(rows, torch.randn(n), torch.randn(n, len(made.signals)))
 
 
 SPACES = {
@@ -68,23 +74,124 @@ def test_the_walk_by_hand_equals_autograd(space):
         assert torch.allclose(mine, theirs, atol=2e-3)
 
 
+@pytest.fixture(params=["numba", "numpy"])
+def arithmetic(request, monkeypatch):
+    """One and the other implementation of the kernels."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    module = import_module(f"mlagents.nn.kernels_{request.param}")
+    for user in (fast_ppo, flat, walk):
+        monkeypatch.setattr(user, "kernels", lambda: module)
+
+
+def columns(made, rows):
+    action = rows.action
+    return Minibatch(
+        made.policy.body.encode(rows.input.obs).numpy(), action.continuous.numpy(), action.discrete.numpy(),
+        rows.input.mask.numpy(), rows.log_prob.numpy(), rows.advantage.numpy(), rows.returns.numpy(),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("space", SPACES)
-def test_gradients_by_hand_equal_those_of_autograd(space):
-    made = trainer(SPACES[space])
+@pytest.mark.parametrize("signals", [1, 3])
+def test_gradients_by_hand_equal_those_of_autograd(arithmetic, space, signals):
+    made = trainer(SPACES[space], signals)
     rows = batch(made)
-    sum(made.loss(rows).values()).backward()
+    losses = made.loss(rows)
+    sum(losses.values()).backward()
     parameters = [p for p in (*made.policy.parameters(), *made.critic.parameters()) if p.grad is not None]
     want = [p.grad.clone() for p in parameters]
-    action = rows.rows.output.action
-    _Step(made, made.VALUE_WEIGHT)(
-        Minibatch(
-            made.policy.body.encode(rows.rows.input.obs).numpy(), action.continuous.numpy(), action.discrete.numpy(),
-            rows.rows.input.mask.numpy(), rows.rows.output.log_prob.numpy(), rows.advantage.numpy()[:, None],
-            rows.returns.numpy(),
-        )
-    )  # fmt: skip
-    for parameter, gradient in zip(parameters, want, strict=True):
-        assert torch.allclose(parameter.grad, gradient, atol=1e-5, rtol=1e-3)
+    with FlatParameters(_parameters(made)) as memory:
+        got = Losses(made, memory, made.VALUE_WEIGHT)(columns(made, rows))
+        for parameter, gradient in zip(parameters, want, strict=True):
+            assert torch.allclose(parameter.grad, gradient, atol=1e-5, rtol=1e-3)
+    assert got == pytest.approx([loss.item() for loss in losses.values()], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("part", ["x", "old", "advantage", "returns"])
+@pytest.mark.parametrize("space", ["continuous", "unequal branches"])
+def test_a_number_that_is_none_is_seen_in_the_losses_or_the_gradients(arithmetic, part, space):
+    made = trainer(SPACES[space])
+    whole = columns(made, batch(made))
+    broken = getattr(whole, part).copy()
+    broken.flat[7] = np.nan
+    with FlatParameters(_parameters(made)) as memory:
+        losses = Losses(made, memory, made.VALUE_WEIGHT)(whole._replace(**{part: broken}))
+        assert not (np.isfinite(losses).all() and np.isfinite(memory.gradients).all())
+
+
+def test_parameters_have_memory_of_their_own_again_after_the_walk():
+    made = trainer(ActionSpec.create_hybrid(2, (3, 2)))
+    rows, owned = batch(made), [p.data_ptr() for p in made.policy.parameters()]
+    before = made.policy.act(rows.input, explore=False).action.continuous
+    made.descend(rows)
+    assert [p.data_ptr() for p in made.policy.parameters()] == owned
+    assert all(p.grad is None for p in made.policy.parameters())
+    assert not torch.equal(made.policy.act(rows.input, explore=False).action.continuous, before)
+
+
+def test_parameters_are_whole_after_an_authors_error():
+    made = trainer(ActionSpec.create_continuous(3))
+    rows, owned = batch(made), [p.data_ptr() for p in made.critic.parameters()]
+    made.update_signals = lambda chosen: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        made.descend(rows)
+    assert [p.data_ptr() for p in made.critic.parameters()] == owned
+
+
+def amsgrad(made):
+    made.optimizer = torch.optim.Adam(made.optimizer.param_groups[0]["params"], lr=1e-2, amsgrad=True)
+
+
+def decayed(made):
+    made.optimizer.param_groups[0]["weight_decay"] = 0.1
+
+
+def gradient_descent(made):
+    made.optimizer = torch.optim.SGD(made.optimizer.param_groups[0]["params"], lr=1e-2)
+
+
+def half_a_step(made):
+    usual = made.step
+    made.step = lambda optimizer: (made.policy.head.weight.grad.mul_(0.5), usual(optimizer))
+
+
+def hooked_optimizer(made):
+    def nothing(*given):
+        made.critic.head.weight.grad.zero_()
+
+    made.optimizer.register_step_pre_hook(nothing)
+
+
+@pytest.mark.parametrize("change", [amsgrad, decayed, gradient_descent, half_a_step, hooked_optimizer])
+def test_an_optimizer_of_an_authors_takes_its_own_steps(change, monkeypatch):
+    (made, rows), (reference, same_rows) = made_twice(change=change)
+    assert applies(made)
+    monkeypatch.setattr(fast_ppo, "FlatAdam", None)  # must not be made
+    torch.manual_seed(7)
+    made.descend(rows)
+    torch.manual_seed(7)
+    OnPolicyTrainer.descend(reference, same_rows)
+    for mine, theirs in zip(made.critic.parameters(), reference.critic.parameters(), strict=True):
+        assert torch.allclose(mine, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("norm", [0.0, 0.1])
+def test_steps_and_moments_are_those_of_torch(arithmetic, norm):
+    (made, rows), (reference, same_rows) = made_twice()
+    for one in (made, reference):
+        one.settings = one.settings.model_copy(update={"max_grad_norm": norm})
+    for seed in (7, 8):  # the second begins with moments
+        torch.manual_seed(seed)
+        made.descend(rows)
+        torch.manual_seed(seed)
+        OnPolicyTrainer.descend(reference, same_rows)
+    mine, theirs = made.optimizer.state_dict()["state"], reference.optimizer.state_dict()["state"]
+    assert mine.keys() == theirs.keys()
+    for number in mine:
+        assert mine[number]["step"] == theirs[number]["step"] == 12
+        for moment in ("exp_avg", "exp_avg_sq"):
+            assert torch.allclose(mine[number][moment], theirs[number][moment], atol=1e-4, rtol=0.05)
 
 
 class Smooth(PPOTrainer):
