@@ -119,7 +119,39 @@ class Model:
         rows = (action["continuous"], action["discrete"], action.get("memory", remembered))
         return ModelOutput(*(column[0] for column in rows)) if single else ModelOutput(*rows)
 
+    def check_fits(self, spec: BehaviorSpec, behavior: str) -> None:
+        """Raise UnityPolicyException unless agents of a behavior see what the model takes and do what it answers."""
+        for mismatch in (self._observation_mismatch(spec), self._action_mismatch(spec.action_spec)):
+            if mismatch:
+                raise UnityPolicyException(
+                    f"{self.path} does not fit {behavior}: {mismatch}; it was trained for another"
+                )
+
     # what the model offers
+
+    def _observation_mismatch(self, spec: BehaviorSpec) -> str:
+        """Return how the model's observations differ from the spec, empty if they do not."""
+        takes = self.spec.observation_specs
+        if self.joined:
+            size, there = takes[0].shape[0], flat_size(spec)
+            return f"it takes {size} numbers, and there are {there}" if size != there else ""
+        if len(takes) != len(spec.observation_specs):
+            return f"it takes {len(takes)} observations, and there are {len(spec.observation_specs)}"
+        for one, sensor in zip(takes, spec.observation_specs, strict=True):
+            if not fits(one.shape, sensor.shape):
+                return f"its {one.name} has shape {one.shape}, and '{sensor.name}' has {tuple(sensor.shape)}"
+        return ""
+
+    def _action_mismatch(self, spec: ActionSpec) -> str:
+        """Return how the model's actions differ from the spec, empty if they do not."""
+        takes = self.spec.action_spec
+        for kind, its, here in (
+            ("continuous", (takes.continuous_size,), (spec.continuous_size,)),
+            ("discrete", tuple(takes.discrete_branches), tuple(spec.discrete_branches)),
+        ):
+            if its != here:
+                return f"its {kind} actions are {_sizes(its)}, and the scene's {_sizes(here)}"
+        return ""
 
     @property
     def _early(self) -> bool:
@@ -297,6 +329,10 @@ def fits(takes: Sequence[int], shape: Sequence[int]) -> bool:
 def flat_size(spec: BehaviorSpec) -> int:
     """Return how many numbers all sensors see together."""
     return sum(math.prod(sensor.shape) for sensor in spec.observation_specs)
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    return str(sizes) if any(sizes) else "none"
 
 
 def _is_array(given: Any) -> bool:

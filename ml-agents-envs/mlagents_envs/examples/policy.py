@@ -9,8 +9,7 @@ import numpy as np
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.drawing import Array
-from mlagents_envs.exception import UnityPolicyException
-from mlagents_envs.model import Model, fits, flat_size
+from mlagents_envs.model import Model
 from mlagents_envs.ticks import order_ends
 
 
@@ -42,9 +41,7 @@ class ModelPolicy:
         self._model = Model(path)
         self._spec = spec.action_spec
         self._sensors = len(spec.observation_specs)  # agents may have more after them
-        for mismatch in (self._observation_mismatch(spec), self._action_mismatch(spec.action_spec)):
-            if mismatch:
-                raise UnityPolicyException(f"{path} does not fit {behavior}: {mismatch}; it was trained for another")
+        self._model.check_fits(spec, behavior)
         self._initial_memory = np.zeros(self._model.memory_size, np.float32)
         self._memories: dict[int, Array] = {}  # of each agent in its running episode
 
@@ -73,31 +70,3 @@ class ModelPolicy:
         if self._model.memory_size:
             self._memories.update(zip(agents, output.memory, strict=True))  # agents without a decision keep theirs
         return output.action
-
-    def _observation_mismatch(self, spec: BehaviorSpec) -> str:
-        """Return how the model's observations differ from the spec, empty if they do not."""
-        takes = self._model.spec.observation_specs
-        if self._model.joined:
-            size, there = takes[0].shape[0], flat_size(spec)
-            return f"it takes {size} numbers, and there are {there}" if size != there else ""
-        if len(takes) != len(spec.observation_specs):
-            return f"it takes {len(takes)} observations, and there are {len(spec.observation_specs)}"
-        for one, sensor in zip(takes, spec.observation_specs, strict=True):
-            if not fits(one.shape, sensor.shape):
-                return f"its {one.name} has shape {one.shape}, and '{sensor.name}' has {tuple(sensor.shape)}"
-        return ""
-
-    def _action_mismatch(self, spec: ActionSpec) -> str:
-        """Return how the model's actions differ from the spec, empty if they do not."""
-        takes = self._model.spec.action_spec
-        for kind, its, here in (
-            ("continuous", (takes.continuous_size,), (spec.continuous_size,)),
-            ("discrete", tuple(takes.discrete_branches), tuple(spec.discrete_branches)),
-        ):
-            if its != here:
-                return f"its {kind} actions are {_sizes(its)}, and the scene's {_sizes(here)}"
-        return ""
-
-
-def _sizes(sizes: tuple[int, ...]) -> str:
-    return str(sizes) if any(sizes) else "none"
