@@ -13,7 +13,7 @@ from mlagents.collect.answers import Answers, Waiting
 from mlagents.collect.lanes import FreeLanes, Lanes
 from mlagents.data.experience import Experience, PolicyInput, PolicyOutput
 from mlagents.data.rollout import Tick
-from mlagents.envs.steps import Array, StepBatch
+from mlagents.envs.steps import Array, StepBatch, last_of_each
 from mlagents_envs.base_env import ActionTuple
 
 SILENCE = 1000  # ticks of its environment after which a silent agent counts as gone
@@ -122,7 +122,7 @@ class Collector:
         """Handle a tick in which agents come, go, or stay silent."""
         done, asks = step.done, ~step.done
         live = asks if not len(step.stale) else asks & ~step.stale
-        live &= _last_of_each(step.agent, live)
+        live = live & last_of_each(step.agent, live)  # a new array: `asks` stays
         lane = self._lanes.find(step.agent)
         begins = live & (np.isin(step.agent, step.agent[done]) | (lane < 0))  # the first question of an episode
         reported = np.flatnonzero(self._waiting.waits(lane) & (done | (live & ~begins)))
@@ -197,14 +197,6 @@ class Collector:
 
 _NO_EPISODES = Episodes(np.empty(0, np.float32), np.empty(0, np.int64))
 _NO_LANES = torch.zeros(0, dtype=torch.int64, device="cpu")
-
-
-def _last_of_each(agent: Array, among: Array) -> Array:
-    """Return (n,) bool: is this the last of the agent's rows `among` these? No player should ask twice for one."""
-    last = np.zeros(len(agent), bool)
-    rows = np.flatnonzero(among)[::-1]
-    last[rows[np.unique(agent[rows], return_index=True)[1]]] = True
-    return last
 
 
 def _rows(step: StepBatch, rows: Array) -> StepBatch:

@@ -59,6 +59,14 @@ def step_batch(decision: DecisionSteps, terminal: TerminalSteps, action: ActionS
     return batch
 
 
+def last_of_each(agent: Array, among: Array) -> Array:
+    """Return (n,) bool: is this the last of the agent's rows `among` these? No player should ask twice for one."""
+    last = np.zeros(len(agent), bool)
+    rows = np.flatnonzero(among)[::-1]
+    last[rows[np.unique(agent[rows], return_index=True)[1]]] = True
+    return last
+
+
 def _once_each(batch: StepBatch, stale: Array) -> StepBatch:
     """Return a batch in which each agent ends once; the loop turns once per agent that ended.
 

@@ -127,6 +127,15 @@ def test_one_agent_that_ends_and_asks_again_under_its_id_comes_home_once_with_it
     assert tick.rows.input.memory.tolist() == [[0.0]]
 
 
+def test_an_agent_that_asks_twice_in_a_message_gets_two_answers_and_one_row():
+    collector = Collector(memory_size=1, horizon=9)
+    for number in (10.0, 20.0):
+        tick, _ = collector.receive(batch([Info(5, False, 0.0, number), Info(6, False, 0.0, 1.0), Info(5, False, 0.5, number + 1)]))
+        actions, _ = collector.act(Counter())
+        assert actions.continuous[:, 0].tolist() == [number, 1.0, number + 1]
+    assert tick.rows.input.obs[0][:, 0].tolist() == [1.0, 11.0]
+
+
 def test_two_environments_may_have_agents_of_the_same_id():
     collector = Collector(memory_size=1, horizon=9)
     for infos, environment in (([Info(5, False, 0.0, 10.0)], 0), ([Info(5, False, 0.0, 20.0)], 1)):
