@@ -40,6 +40,19 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @compiled(fastmath=FUSED)
+def scaled(x, mean, inverse, limit, out):  # type: ignore[no-untyped-def]
+    """Set out to (x - mean) * inverse, cut at ±limit; x, out: (n, size), mean, inverse: (size,)."""
+    for row in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            value = (x[row, j] - mean[j]) * inverse[j]
+            if value > limit:
+                value = limit
+            elif value < -limit:
+                value = -limit
+            out[row, j] = value
+
+
+@compiled(fastmath=FUSED)
 def swish(z, bias):  # type: ignore[no-untyped-def]
     """Add (H,) bias to (n, H) z, and replace the sum x by x s(x), s the logistic function."""
     for row in range(z.shape[0]):
@@ -176,3 +189,49 @@ def squared_error(value, returns, scale, pull):  # type: ignore[no-untyped-def]
             total += off * off
             pull[row, s] = off * scale
     return total
+
+
+@compiled(fastmath=FUSED)
+def answer_gaussian(mean, log_sigma, noise, action, log_prob):  # type: ignore[no-untyped-def]
+    """Draw action = mean + sigma noise, all (n, C), and its log density; log_sigma: (C,). Returns the entropy."""
+    entropy = 0.0
+    for c in range(mean.shape[1]):
+        sigma = np.exp(log_sigma[c])
+        variance = sigma * sigma
+        width = TWO * variance + EPSILON
+        constant = np.log(sigma + EPSILON) + HALF_LOG_TWO_PI
+        entropy += HALF * np.log(TWO_PI_E * variance + EPSILON)
+        for row in range(mean.shape[0]):
+            drawn = mean[row, c] + sigma * noise[row, c]
+            off = drawn - mean[row, c]
+            action[row, c] = drawn
+            log_prob[row, c] = -(off * off) / width - constant
+    return entropy / mean.shape[1]
+
+
+@compiled(fastmath=FUSED)
+def answer_choices(logits, sizes, mask, noise, choice, log_prob, entropy):  # type: ignore[no-untyped-def]
+    """Draw a choice in each branch: the largest p / noise, noise exponential, or the most probable where it is 1.
+
+    logits, mask, noise: (n, K); sizes: (B,); choice, log_prob: (n, B); entropy: (n,) is added to.
+    """
+    for row in range(logits.shape[0]):
+        start = 0
+        for b in range(sizes.size):
+            stop = start + sizes[b]
+            largest = F(-np.inf)
+            for k in range(start, stop):
+                largest = max(largest, logits[row, k] if mask[row, k] else MASKED)
+            total = ZERO
+            for k in range(start, stop):
+                logits[row, k] = np.exp((logits[row, k] if mask[row, k] else MASKED) - largest)
+                total += logits[row, k]
+            best, chosen = F(-1), start
+            for k in range(start, stop):
+                p = logits[row, k] / total
+                entropy[row] -= p * np.log(p + EPSILON)
+                if p / noise[row, k] > best:
+                    best, chosen = p / noise[row, k], k
+            choice[row, b] = chosen - start
+            log_prob[row, b] = np.log(logits[row, chosen] / total + EPSILON)
+            start = stop

@@ -16,6 +16,13 @@ HALF_LOG_TWO_PI = F(0.5 * math.log(2 * math.pi))
 MASKED = F(-1e8)
 
 
+def scaled(x: Array, mean: Array, inverse: Array, limit: F, out: Array) -> None:
+    """Set out to the scaled and cut x."""
+    np.subtract(x, mean, out=out)
+    out *= inverse
+    np.minimum(np.maximum(out, -limit, out=out), limit, out=out)
+
+
 def swish(z: Array, bias: Array) -> None:
     """Add the bias to z, and replace the sum x by x s(x)."""
     z += bias
@@ -125,3 +132,29 @@ def squared_error(value: Array, returns: Array, scale: F, pull: Array) -> float:
     total = float(np.vdot(pull, pull))
     pull *= scale
     return total
+
+
+def answer_gaussian(mean: Array, log_sigma: Array, noise: Array, action: Array, log_prob: Array) -> float:
+    """Draw continuous actions and return the entropy."""
+    sigma = np.exp(log_sigma)
+    np.multiply(sigma, noise, out=action)
+    action += mean
+    off = action - mean
+    log_prob[:] = -(off * off) / (2 * sigma * sigma + EPSILON) - (np.log(sigma + EPSILON) + HALF_LOG_TWO_PI)
+    return float(np.mean(np.log(TWO_PI_E * sigma * sigma + EPSILON))) / 2
+
+
+def answer_choices(
+    logits: Array, sizes: Array, mask: Array, noise: Array, choice: Array, log_prob: Array, entropy: Array
+) -> None:
+    """Draw a choice in each branch, and add the entropies."""
+    rows, start = np.arange(len(logits)), 0
+    for branch, size in enumerate(sizes.tolist()):
+        columns = slice(start, start + size)
+        probs = np.where(mask[:, columns], logits[:, columns], MASKED)
+        probs = np.exp(probs - probs.max(1, keepdims=True))
+        probs /= probs.sum(1, keepdims=True)
+        entropy -= (probs * np.log(probs + EPSILON)).sum(1)
+        choice[:, branch] = taken = (probs / noise[:, columns]).argmax(1)
+        log_prob[:, branch] = np.log(probs[rows, taken] + EPSILON)
+        start += size

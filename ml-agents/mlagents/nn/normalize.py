@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mlagents.nn.kernels import kernels
 from mlagents.nn.layers import is_traced
 
 Array = NDArray[Any]
@@ -33,11 +34,12 @@ class Normalizer(nn.Module):
         """Return (n, size) rows, less the mean, over the deviation, and clipped."""
         # A dozen rows: numpy has them before torch has begun.
         if x.device.type == "cpu" and not x.requires_grad and not is_traced():
-            out = x.numpy() - self.running_mean.numpy()
             if self._inverse is None:
                 self._inverse = 1 / self.deviation().numpy()
-            out *= self._inverse
-            return torch.from_numpy(np.minimum(np.maximum(out, -LIMIT, out=out), LIMIT, out=out))
+            rows = x.numpy()
+            out = np.empty_like(rows)
+            kernels().scaled(rows, self.running_mean.numpy(), self._inverse, np.float32(LIMIT), out)
+            return torch.from_numpy(out)
         return ((x - self.running_mean) / self.deviation()).clamp(-LIMIT, LIMIT)
 
     def deviation(self) -> Tensor:

@@ -14,6 +14,7 @@ from mlagents.data.experience import Actions, PolicyInput, PolicyOutput
 from mlagents.data.minibatches import steps_of
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.distributions import Categorical, Distribution, Gaussian, Hybrid
+from mlagents.nn.fast_actor import FastActor
 from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.settings import NetworkSettings
 from mlagents_envs.base_env import BehaviorSpec
@@ -132,6 +133,16 @@ class Actor(Policy):
         self.memory_size = self.body.memory.size if self.body.memory is not None else 0
         self.head = self._make_head()
         self.log_sigma = nn.Parameter(torch.zeros(1, self.continuous))
+        self._fast: FastActor | None = None  # made when the first agents are answered
+
+    @torch.no_grad()
+    def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
+        if type(self) is Actor:
+            if self._fast is None:
+                self._fast = FastActor(self)
+            if self._fast.applies(input):
+                return self._fast.act(input, explore=explore and not self.deterministic)
+        return super().act(input, explore=explore)
 
     def _make_head(self) -> nn.Linear:
         head = linear(self.body.width, self.continuous + sum(self.branches), 0.1)
