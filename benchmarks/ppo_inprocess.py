@@ -15,6 +15,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import argparse
+import gc
 import statistics
 import time
 from importlib.util import find_spec
@@ -75,6 +76,7 @@ def measure(agents: int, slices: int) -> None:
     torch.manual_seed(1)
     ours, peer = Ours(agents), stable_baselines(agents) if find_spec("stable_baselines3") else None
     ours.slice()  # compiles the physics
+    gc.freeze()  # as a run does; it spares both
     rows = ROLLOUT // agents * agents
     speed: dict[str, list[float]] = {"ours": []} if peer is None else {"ours": [], "stable-baselines3": []}
     for _ in range(slices):

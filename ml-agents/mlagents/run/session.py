@@ -5,6 +5,7 @@ Nothing here prints, handles signals or ends the process: a program may have sev
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -52,7 +53,7 @@ class Session:
         Raises RunError or UnityException with a sentence.
         """
         ended, why = Ended.FINISHED, ""
-        with self._order(), self.timers.time("TrainerController.start_learning"):
+        with self._order(), frozen_objects(), self.timers.time("TrainerController.start_learning"):
             try:
                 self.loop.run()
             except EnvLost as lost:
@@ -109,3 +110,13 @@ class Session:
             stack.callback(self.status.write)
             stack.callback(self.timers.write, self.results.timers)
             stack.callback(write_text_atomically, self.results.configuration, self._configuration)
+
+
+@contextmanager
+def frozen_objects() -> Iterator[None]:
+    """Spare the garbage collector the objects that are there already: libraries' 400,000, at every full collection."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

@@ -1,5 +1,6 @@
 """A run as a value: begun from options, ended with its files in order, and several of them in one process."""
 
+import gc
 import sys
 import threading
 from pathlib import Path
@@ -43,6 +44,18 @@ def test_a_session_returns_what_became_of_it(options):
     assert basic.model == Path("results/run/Basic.onnx") and basic.model.is_file()
     assert outcome.folder == Path("results/run") and outcome.settings.is_file()
     assert not Path("results/run/.lock").exists()
+
+
+def test_the_garbage_collector_is_spared_what_is_there_while_it_runs_and_as_it_was_afterwards(options):
+    frozen = []
+
+    class Look(Callback):
+        def on_summary(self, progress):
+            frozen.append(gc.get_freeze_count())
+
+    make_session(options(), callbacks=[Look()]).run()
+    assert frozen and min(frozen) > 10_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_nothing_is_printed_and_no_signal_handler_is_touched(options, capsys):
