@@ -212,10 +212,10 @@ def _box(space: spaces.Box) -> tuple[Callable[[Any], Array], tuple[int, ...]]:
     pixels = space.dtype == np.uint8 and rank >= 2
     if rank == 3:
         last = shape[-1] <= shape[0]  # the shorter of the outer axes has the channels
-        scale = np.float32(1 / 255 if pixels else 1)
+        most = np.float32(255 if pixels else 1)
 
         def encode(value: Any) -> Array:
-            image = _numbers(value) * scale
+            image = _numbers(value) / most
             return np.ascontiguousarray(np.moveaxis(image, -1, 0)) if last and image.ndim == 3 else image
 
         return encode, (shape[-1], *shape[:-1]) if last else shape

@@ -69,7 +69,7 @@ class OffPolicyTrainer(TrainerTemplate):
             ignores_done=[signal.ignores_done for signal in self.signals],
             device=self.device,
         )
-        self._waiting = returns()
+        self._waiting = returns(frames=self.memory.frames)
         self._looked = False  # was the first batch looked at for shapes that are stretched?
         self.demonstrations: DemonstrationBuffer | None = None
         self._imitations = 0  # gradient steps of imitation to take
@@ -80,12 +80,13 @@ class OffPolicyTrainer(TrainerTemplate):
             self._imitations = given.bc_init_steps
             with naming_the_key("demonstrations"):
                 sources = [make_source(source, setup.spec) for source in given.sources]
+            shown = ReplayBuffer(None if given.protect else settings.buffer_size, self.generator)
             self.demonstrations = DemonstrationBuffer(
                 sources,
-                ReplayBuffer(None if given.protect else settings.buffer_size, self.generator),
+                shown,
                 from_env_action=self.policy.from_env_action,
                 reward=self._reward,
-                returns=partial(returns, demonstrated=True),
+                returns=partial(returns, demonstrated=True, frames=shown.frames),
                 device=self.device,
             )
 

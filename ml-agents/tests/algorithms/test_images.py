@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mlagents.algorithms.ppo import PPOTrainer
-from mlagents.algorithms.settings import PPOSettings
+from mlagents.algorithms.sac import SACTrainer
+from mlagents.algorithms.settings import PPOSettings, SACSettings
 from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.conformance.persistence import difference
@@ -167,6 +168,19 @@ def test_a_resumed_trainer_equals_one_that_never_stopped(kind):
     for own in (behavior, fresh):
         own.generator.manual_seed(3)
         train(own, WORLDS[kind](seed=5), 1_000)
+    assert difference(behavior.state_dict(), fresh.state_dict()) is None
+
+
+def test_sac_resumed_with_its_pictures_equals_one_that_never_stopped():
+    settings = SACSettings(**{**OFF_POLICY, "buffer_size": 150}, save_replay_buffer=True)
+    behavior, fresh = (make(SACTrainer, Picture(), settings, vis_encode_type="fully_connected") for _ in "ab")
+    train(behavior, Picture(), 300)
+    behavior.drop()
+    fresh.load_state_dict(saved(behavior), keep_step=True)
+    for own in (behavior, fresh):
+        own.generator.manual_seed(3)
+        train(own, Picture(seed=5), 300)
+    assert behavior.trainer.updates == fresh.trainer.updates > 50
     assert difference(behavior.state_dict(), fresh.state_dict()) is None
 
 

@@ -173,6 +173,14 @@ def test_images_come_channels_first_between_zero_and_one(shape, sensor):
         assert image[1, 5, 7] == pytest.approx(value[5, 7, 1] / 255)
 
 
+@pytest.mark.parametrize("shape", [(16, 16), (16, 8, 3), (3, 16, 16)])
+def test_pixels_become_the_same_parts_of_255_as_in_a_png(shape):
+    space = spaces.Box(0, 255, shape, np.uint8)
+    value = np.arange(np.prod(shape)).astype(np.uint8).reshape(shape)
+    (image,) = encode_observation(sensors(space, "here"), value, "here")
+    assert set(image.ravel()) == set(np.arange(256, dtype=np.float32) / np.float32(255))
+
+
 def test_parts_of_an_observation_are_named_by_their_keys():
     space = spaces.Dict({"eye": spaces.Box(0, 255, (8, 8, 3), np.uint8), "in": spaces.Tuple([spaces.Discrete(2)])})
     env = one(Scripted(space))
