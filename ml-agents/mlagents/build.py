@@ -103,7 +103,7 @@ def make_session(
         parameters = options.environment_parameters or {}
         curriculum = Curriculum(
             parameters, seed=options.env_settings.seed, begun=status.lessons(parameters),
-            note=lambda name, lesson: status.set(name, lesson_num=lesson),
+            note=lambda name, values: status.set(name, **values),
         )  # fmt: skip
         pool = make_pool(options, results, environment)
         undo.callback(pool.close)

@@ -102,6 +102,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--schema", dest="schema", action="store_true",
         help="print what CONFIG.yaml may say, plug-ins included, as a JSON Schema for editors, and end",
     )  # fmt: skip
+    parser.add_argument(
+        "--explain-lessons", dest="explain_lessons", metavar="RUN-ID",
+        help="say what the lessons of a run wait for, also while it trains, and end",
+    )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     for title, flags in _GROUPS.items():
         group = parser.add_argument_group(title)
@@ -116,6 +120,14 @@ def asked_for_schema(argv: Sequence[str] | None = None) -> list[str] | None:
     given = vars(make_parser().parse_args(argv))
     plugins: list[str] = given.get("plugins", [])
     return plugins if "schema" in given else None
+
+
+def asked_to_explain(argv: Sequence[str] | None = None) -> tuple[str, str] | None:
+    """Return the folder of all runs and the run whose lessons are to be explained, or None if none are."""
+    given = vars(make_parser().parse_args(argv))
+    if "explain_lessons" not in given:
+        return None
+    return given.get("checkpoint_settings.results_dir", "results"), given["explain_lessons"]
 
 
 def parse_command_line(argv: Sequence[str] | None = None) -> tuple[RunOptions, list[str]]:

@@ -9,9 +9,10 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlagents.cli import asked_for_schema, parse_command_line
+from mlagents.cli import asked_for_schema, asked_to_explain, parse_command_line
 from mlagents.settings.mistakes import SettingsError
 from mlagents_envs import system_errors
 from mlagents_envs.output import command
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         plugins = asked_for_schema(argv)
         if plugins is not None:
             return print_schema(plugins)
+        if (asked := asked_to_explain(argv)) is not None:
+            return explain_lessons(*asked)
         try:
             options, warnings = parse_command_line(argv)
         except SettingsError as error:
@@ -65,6 +68,20 @@ def warn(warnings: Sequence[str]) -> None:
     """Print warnings about the settings: at the start of a run and at its end, since a run scrolls past."""
     for warning in warnings:
         print(f"[WARNING] {warning}", file=sys.stderr, flush=True)
+
+
+def explain_lessons(results_dir: str, run_id: str) -> int:
+    """Print what the lessons of a run wait for; return the exit status."""
+    from mlagents.run.errors import RunError
+    from mlagents.run.lessons import explain
+
+    try:
+        for sentence in explain(Path(results_dir), run_id):
+            print(sentence)
+    except RunError as error:
+        print(error, file=sys.stderr)
+        return MISTAKE
+    return 0
 
 
 def print_schema(plugins: Sequence[str]) -> int:

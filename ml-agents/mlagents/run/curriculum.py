@@ -6,13 +6,16 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlagents.envs.parameters import in_words, lesson_values
 from mlagents.envs.settings import CompletionCriteria, ParameterSettings
+from mlagents.run.lessons import KEY, Standing
 from mlagents_envs.samplers import Sampler
 
 SMOOTHING = 0.25  # weight of the last value in a smoothed mean, as Unity's trainers have it
 Value = float | Sampler
+Note = Callable[[str, Mapping[str, Any]], None]  # takes a parameter and what is to be kept of it
 log = logging.getLogger(__name__)
 
 
@@ -36,11 +39,11 @@ class Curriculum:
 
     def __init__(
         self, parameters: Mapping[str, ParameterSettings] | None = None, *, seed: int = 0,
-        begun: Mapping[str, int] | None = None, note: Callable[[str, int], None] = lambda name, lesson: None,
+        begun: Mapping[str, int] | None = None, note: Note = lambda name, values: None,
     ) -> None:  # fmt: skip
         """seed: of samplers that have none. begun: the lessons that a resumed run was in, by parameter.
 
-        note: is called with every parameter that is in a new lesson, and the lesson's number.
+        note: is called with the number of a parameter's lesson, and how far its end is.
         """
         self._settings = dict(parameters or {})
         self._values = lesson_values(self._settings, seed)
@@ -88,23 +91,50 @@ class Curriculum:
         changed = {name: self._values[name][self._lessons[name]] for name in ended}
         return Changes(changed, must_reset=any(criteria.require_reset for criteria in ended.values()))
 
+    def standings(self, progress: Mapping[str, float]) -> list[Standing]:
+        """Return how far the lesson of each parameter is from its end, and note it; those in their last are left out.
+
+        progress: as of `advance`, which it leaves as it is.
+        """
+        found = []
+        for name in self._settings:
+            if (criteria := self._criteria(name)) is not None:
+                found.append(self._standing(name, criteria, progress))
+                self._note(name, {"lesson_num": self._lessons[name], KEY: found[-1].to_json()})
+        return found
+
+    def _standing(self, name: str, criteria: CompletionCriteria, progress: Mapping[str, float]) -> Standing:
+        lessons, lesson = self._settings[name].curriculum, self._lessons[name]
+        episodes = len(self._returns.get(criteria.behavior, ()))
+        value = self._measured(criteria, progress)
+        smoothed = criteria.signal_smoothing and criteria.measure == "reward" and episodes >= criteria.min_lesson_length
+        return Standing(
+            name, lesson, len(lessons), lessons[lesson].name, criteria.behavior, criteria.measure, criteria.threshold,
+            self._smoothed[name] if smoothed and value is not None else value, smoothed, episodes,
+            criteria.min_lesson_length, criteria.behavior in progress,
+        )  # fmt: skip
+
     def _criteria(self, name: str) -> CompletionCriteria | None:
         """Return when the present lesson of a parameter ends; None if another does not follow."""
         lessons, at = self._settings[name].curriculum, self._lessons[name]
         return lessons[at].completion_criteria if at + 1 < len(lessons) else None
 
     def _is_learnt(self, name: str, criteria: CompletionCriteria, progress: Mapping[str, float]) -> bool:
-        returns = self._returns.get(criteria.behavior, ())
-        if criteria.behavior not in progress or len(returns) < criteria.min_lesson_length:
+        value = self._measured(criteria, progress)
+        if value is None or len(self._returns.get(criteria.behavior, ())) < criteria.min_lesson_length:
             return False
+        if criteria.measure == "reward" and criteria.signal_smoothing:
+            value = self._smoothed[name] = SMOOTHING * self._smoothed[name] + (1 - SMOOTHING) * value
+        return value > criteria.threshold
+
+    def _measured(self, criteria: CompletionCriteria, progress: Mapping[str, float]) -> float | None:
+        """Return what is compared with the threshold, before it is smoothed; None where there is nothing yet."""
+        if criteria.behavior not in progress:
+            return None
         if criteria.measure == "progress":
-            return progress[criteria.behavior] > criteria.threshold
-        if not returns:
-            return False
-        mean = sum(returns) / len(returns)
-        if criteria.signal_smoothing:
-            mean = self._smoothed[name] = SMOOTHING * self._smoothed[name] + (1 - SMOOTHING) * mean
-        return mean > criteria.threshold
+            return progress[criteria.behavior]
+        returns = self._returns.get(criteria.behavior, ())
+        return sum(returns) / len(returns) if returns else None
 
     def _begin_next(self, name: str) -> None:
         self._lessons[name] += 1
@@ -112,7 +142,7 @@ class Curriculum:
         lesson = self._lessons[name]
         title, value = self._settings[name].curriculum[lesson].name, in_words(self._values[name][lesson])
         log.info(f"Parameter '{name}' is in lesson '{title}' and has value '{value}'.")
-        self._note(name, lesson)
+        self._note(name, {"lesson_num": lesson})
 
 
 def _within(name: str, lesson: int, parameter: ParameterSettings) -> int:

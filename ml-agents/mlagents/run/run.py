@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +19,8 @@ from mlagents.run.errors import NonFiniteError
 from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.recorder import Aggregation, Recorder
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -135,11 +138,27 @@ class Run(Loop):
         curriculum = self.plan.curriculum
         if curriculum.finished or not self.plan.train:
             return
-        changes = curriculum.advance({name: t.behavior.step / t.max_steps for name, t in self.behaviors.items()})
+        changes = curriculum.advance(self._progress())
         if changes.must_reset:
             self.reset(changes.parameters)
         elif changes.parameters:
             self.pool.set_parameters(changes.parameters)
+
+    def record_summary(self, trained: TrainedBehavior) -> None:
+        if self.plan.train:
+            self.explain_lessons(trained)
+        super().record_summary(trained)
+
+    def explain_lessons(self, trained: TrainedBehavior) -> None:
+        """Record and log how far lessons that wait for this behavior, or for one that is not there, are from their ends."""
+        for standing in self.plan.curriculum.standings(self._progress()):
+            if standing.behavior == trained.name or not standing.appeared:
+                self.recorder.add(trained.name, standing.metrics(), Aggregation.MOST_RECENT)
+                log.info(f"Parameter {standing}.")
+
+    def _progress(self) -> dict[str, float]:
+        """Return which share of its max_steps each behavior has taken."""
+        return {name: trained.behavior.step / trained.max_steps for name, trained in self.behaviors.items()}
 
     def reset(self, parameters: Mapping[str, Any]) -> None:
         """Begin new episodes everywhere, with these parameters; what is unfinished is dropped, not learnt from."""

@@ -115,7 +115,7 @@ def test_a_new_lesson_is_logged_in_the_words_of_unitys_trainers_and_noted(caplog
         changes = course.advance({"B": 0.5})
     assert changes.parameters == {"p": Uniform(1, 2, 5)}  # the constant before it has 4
     assert caplog.messages == ["Parameter 'p' is in lesson 'wide' and has value 'Uniform sampler: min=1.0, max=2.0'."]
-    assert noted == [("p", 1)]
+    assert noted == [("p", {"lesson_num": 1})]
 
 
 @pytest.mark.parametrize(("kept", "lesson", "warned"), [(1, 1, False), (7, 2, True), (-1, 2, True)])
@@ -242,7 +242,7 @@ def test_the_next_lesson_reaches_every_worker(num_envs):
 def test_a_run_goes_on_in_the_lesson_that_it_was_in(caplog):
     mlagents.train(config(), Shows, seed=1, run_id="run")
     status = Path("results/run/run_logs/training_status.json")
-    assert json.loads(status.read_text())["level"] == {"lesson_num": 1}
+    assert json.loads(status.read_text())["level"]["lesson_num"] == 1
     levels = []
 
     def make():
