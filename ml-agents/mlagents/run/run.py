@@ -150,7 +150,7 @@ class Run(Loop):
         super().record_summary(trained)
 
     def explain_lessons(self, trained: TrainedBehavior) -> None:
-        """Record and log how far lessons that wait for this behavior, or for one that is not there, are from their ends."""
+        """Record and log how far the lessons are from their ends that wait for this behavior, or for an unknown one."""
         for standing in self.plan.curriculum.standings(self._progress()):
             if standing.behavior == trained.name or not standing.appeared:
                 self.recorder.add(trained.name, standing.metrics(), Aggregation.MOST_RECENT)
