@@ -61,6 +61,14 @@ def test_a_control_leaves_out_what_it_controls_for(learning_tasks, tmp_path):
     assert "memory" in yaml.safe_load(task.config.read_text())["behaviors"]["Hallway"]["network_settings"]
 
 
+def test_files_of_settings_run_and_their_warnings_are_shown(tmp_path):
+    files = [str(ROOT / "config" / "ppo" / name) for name in ("Basic.yaml", "3DBall_randomize.yaml")]
+    table = run("configs.py", *files, "--steps", "200")
+    assert "| ppo/Basic.yaml | builtin:Basic | 0 | 200 |" in table and "every file runs without a warning" in table
+    (tmp_path / "Basic.yaml").write_text((ROOT / "config/ppo/Basic.yaml").read_text().replace("ppo", "pppo"))
+    assert "1 fail or warn" in run("configs.py", str(tmp_path / "Basic.yaml"), "--steps", "200", status=1)
+
+
 def test_every_example_is_measured():
     assert "every bound is met" in run("examples.py", "Basic", "--areas", "4", "--seconds", "0.05")
 
