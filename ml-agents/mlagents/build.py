@@ -28,6 +28,7 @@ from mlagents.envs.workers import WorkerPool
 from mlagents.export.export import dry_run, export
 from mlagents.nn.layers import UnsupportedNetwork
 from mlagents.nn.policy import Actor, Policy
+from mlagents.nn.sensors import critic_only
 from mlagents.plugins.catalog import Catalog, writers
 from mlagents.plugins.signals import find_signal
 from mlagents.rewards.settings import RewardSignalSettings
@@ -232,8 +233,11 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
     shown, cloned = (None, None) if playing else (settings.demonstrations, settings.behavioral_cloning)
     generator = generator_of(options.env_settings.seed, name)
     try:
-        signals = [make_signal(catalog, given, SignalSetup(signal, spec, CPU, generator, training=not playing)) for
-                   signal, given in settings.reward_signals.items()]  # fmt: skip
+        privileged = critic_only(spec.observation_specs, settings.network_settings)
+        signals = []
+        for signal, given in settings.reward_signals.items():
+            asked = SignalSetup(signal, spec, CPU, generator, training=not playing, critic_only=privileged)
+            signals.append(make_signal(catalog, given, asked))
         setup = TrainerSetup(
             spec, settings.network_settings, signals, settings.max_steps, shown, generator=generator, cloning=cloned
         )

@@ -67,7 +67,9 @@ class DQNTrainer(ml.OffPolicyTrainer):
     """All branches on one body, with one target for all of them. Tavakoli et al. 2018, arXiv:1711.08946, eq. 5."""
 
     Settings = DQNSettings
-    capabilities = ml.Capabilities(continuous=False, hybrid=False, several_signals=False, demonstrations=True)
+    capabilities = ml.Capabilities(
+        continuous=False, hybrid=False, several_signals=False, demonstrations=True, asymmetric=False
+    )
     policy: QNetwork
 
     def __init__(self, setup: ml.TrainerSetup, settings: Any) -> None:

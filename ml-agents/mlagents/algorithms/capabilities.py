@@ -16,6 +16,7 @@ class Needs:
     memory: bool = False
     demonstrations: bool = False
     several_signals: bool = False
+    asymmetric: bool = False
 
     @classmethod
     def of_actions(cls, actions: ActionSpec) -> Needs:
@@ -41,6 +42,8 @@ class Capabilities:
     """What others did, in line with what its own agents did."""
     several_signals: bool = True
     """More than one reward signal."""
+    asymmetric: bool = True
+    """Sensors that only a critic sees."""
 
     def lacks(self, needs: Needs) -> str | None:
         """Return what is asked and cannot be done, in words; None if all of it can."""
@@ -51,6 +54,7 @@ class Capabilities:
             "discrete actions": needs.discrete and not both and not self.discrete,
             "recurrent networks": needs.memory and not self.memory,
             "demonstrations": needs.demonstrations and not self.demonstrations,
+            "sensors for the critic only": needs.asymmetric and not self.asymmetric,
             "several reward signals": needs.several_signals and not self.several_signals,
         }
         return next((words for words, refused in asked.items() if refused), None)

@@ -6,7 +6,8 @@ autograd and Adam do, minibatch for minibatch, with the same random order; a tes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,12 @@ class Minibatch(NamedTuple):
     old: Array  # (n, C + B) log probabilities when the actions were taken
     advantage: Array  # (n,)
     returns: Array  # (n, S)
+    critic_x: Array | None = None  # (n, inputs) encoded for the critic; None where it sees what the policy does
+
+    def each(self, change: Callable[[Array], Array]) -> Minibatch:
+        """Return what a function makes of every column."""
+        columns: Any = (column if column is None else change(column) for column in self)
+        return Minibatch(*columns)
 
 
 def applies(trainer: OnPolicyTrainer) -> bool:
@@ -57,8 +64,7 @@ def applies(trainer: OnPolicyTrainer) -> bool:
         return False
     if critic.body is actor.body or actor.body.extra or critic.body.extra:
         return False
-    same_view = critic.body.normalizer is actor.body.normalizer and critic.body.kinds == actor.body.kinds
-    if not same_view or actor.log_sigma.shape != (1, actor.continuous):
+    if actor.log_sigma.shape != (1, actor.continuous):
         return False
     return all(_ordinary(p) for p in (*actor.parameters(), *critic.parameters()))
 
@@ -99,25 +105,27 @@ def _parameters(trainer: OnPolicyTrainer) -> list[torch.nn.Parameter]:
 
 
 def _minibatches(trainer: OnPolicyTrainer, batch: Batch) -> Iterator[tuple[torch.Tensor, Minibatch]]:
-    rows, actor = batch.rows, trainer.policy
-    assert isinstance(actor, Actor)
+    rows, actor, critic = batch.rows, trainer.policy, trainer.critic
+    assert isinstance(actor, Actor) and isinstance(critic, Critic)
+    same = critic.body.normalizer is actor.body.normalizer and critic.body.kinds == actor.body.kinds
     everything = Minibatch(
-        x=actor.body.encode(rows.input.obs).numpy(),  # the normalizer rests while we learn
+        x=actor.body.encode(rows.input.obs).numpy(),  # normalizers rest while we learn
         continuous=rows.output.action.continuous.numpy(),
         discrete=rows.output.action.discrete.numpy(),
         mask=rows.input.mask.numpy(),
         old=rows.output.log_prob.numpy(),
         advantage=batch.advantage.numpy(),
         returns=batch.returns.numpy(),
+        critic_x=None if same else critic.body.encode(rows.input.obs).numpy(),
     )
     for _ in range(trainer.settings.num_epoch):
         chosen = list(trainer.minibatches(batch))
         order = torch.cat(chosen).numpy()  # all of an epoch at once: gathers of a whole epoch are quicker
-        shuffled, start = Minibatch(*(column.take(order, 0) for column in everything)), 0
+        shuffled, start = everything.each(lambda column: column.take(order, 0)), 0
         for indices in chosen:
-            stop = start + len(indices)
-            yield indices, Minibatch(*(column[start:stop] for column in shuffled))
-            start = stop
+            part = slice(start, start + len(indices))
+            yield indices, shuffled.each(itemgetter(part))
+            start = part.stop
 
 
 class Losses:
@@ -150,7 +158,7 @@ class Losses:
         return policy, self._value(batch, walks), -float(self.beta) * entropy
 
     def _value(self, batch: Minibatch, walks: Walks) -> float:
-        value = walks.critic.forward(batch.x)
+        value = walks.critic.forward(batch.x if batch.critic_x is None else batch.critic_x)
         scale = np.float32(2 * self.value_weight / value.size)
         errors: float = self.kernels.squared_error(value, batch.returns, scale, walks.by_value)
         walks.critic.backward(walks.by_value)

@@ -24,6 +24,7 @@ from mlagents.data.rollout import Tick
 from mlagents.demonstrations.buffer import DemonstrationBuffer
 from mlagents.demonstrations.recorded import naming_the_key
 from mlagents.demonstrations.sources import make_source
+from mlagents.nn.normalize import Normalizer
 
 IMITATED_AT_ONCE = 100  # gradient steps of imitation between two steps of the environment
 Network = TypeVar("Network", bound=nn.Module)
@@ -110,9 +111,8 @@ class OffPolicyTrainer(TrainerTemplate):
     # what a subclass calls
 
     def make_target(self, network: Network) -> Network:
-        """Return a copy that follows only by `soft_update`; both see rows through the same normalizer."""
-        body = getattr(self.policy, "body", None)
-        shared = [getattr(body, "normalizer", None), self.generator]
+        """Return a copy that follows only by `soft_update`; both see rows through the same normalizers."""
+        shared = [self.generator, *(part for part in network.modules() if isinstance(part, Normalizer))]
         return copy.deepcopy(network, {id(part): part for part in shared})
 
     @staticmethod
@@ -139,8 +139,7 @@ class OffPolicyTrainer(TrainerTemplate):
         if len(ended):
             self._ended.append(ended)
         self._remember(self._waiting.take(tick, reward))
-        if self.policy.normalizes:
-            self.policy.observe(tick.rows.input.obs)
+        self._observe(tick.rows.input.obs)
         self._seen += rows
         warm = max(self.settings.buffer_init_steps, self.settings.batch_size)
         new = min(rows, max(self._seen - warm, 0))
@@ -152,7 +151,7 @@ class OffPolicyTrainer(TrainerTemplate):
         self._advance_schedules(step)
         if self.demonstrations is not None:
             if unseen := self.demonstrations.poll():
-                self.policy.observe(tuple(torch.cat(column) for column in zip(*unseen, strict=True)))
+                self._observe(tuple(torch.cat(column) for column in zip(*unseen, strict=True)))
             if self.imitated < self._imitations and len(self.demonstrations):
                 return self._imitate(self.demonstrations)
         enough = min(self.settings.batch_size, self.settings.buffer_size)

@@ -75,8 +75,6 @@ class OnPolicyTrainer(TrainerTemplate):
         if type(self).loss is OnPolicyTrainer.loss and type(self).descend is OnPolicyTrainer.descend:
             raise TrainerError(f"{type(self).__name__} has no loss: an OnPolicyTrainer writes loss(batch)")
         self.critic = self.make_critic(setup)
-        networks: tuple[Any, ...] = (self.policy, self.critic)
-        self._normalizing = [network for network in networks if getattr(network, "normalizes", False)]
         self.memory = Rollout()
         self._episodes = EpisodeSums(len(self.signals), self.device)
         self._unseen: list[tuple[Tensor, ...]] = []  # observations that the normalizer has not seen
@@ -264,9 +262,7 @@ class OnPolicyTrainer(TrainerTemplate):
     def _normalize(self) -> None:
         """Let the normalizer see the rows that came since it last looked."""
         if self._unseen:
-            obs = tuple(torch.cat(column) for column in zip(*self._unseen, strict=True))
-            for network in self._normalizing:
-                network.observe(obs)
+            self._observe(tuple(torch.cat(column) for column in zip(*self._unseen, strict=True)))
             self._unseen.clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,32 @@ def check_policy(policy: Policy) -> None:
         log_prob, entropy = distribution.evaluate(action)
         check_rows(f"{name}: {kind}.log_prob", log_prob, (n, policy.continuous + len(policy.branches)))
         check_rows(f"{name}: {kind}.entropy", entropy, (n,))
+
+
+def check_unseen(policy: Policy) -> None:
+    """Raise TrainerError for a policy that looks at a sensor which is for the critic only.
+
+    It is asked twice, with random observations of which those of one sensor change in between.
+    """
+    if not policy.unseen:
+        return
+    blank = policy.blank_input(ROWS)
+    rng = torch.Generator(blank.memory.device).manual_seed(0)
+    obs, others = (tuple(torch.empty_like(x).normal_(generator=rng) for x in blank.obs) for _ in range(2))
+    with _asking(policy):
+        answer, memory = policy(replace(blank, obs=obs))
+        action = answer.mode()
+        before = (*answer.evaluate(action), memory)
+        for i, sensor in enumerate(policy.spec.observation_specs):
+            if sensor.name not in policy.unseen:
+                continue
+            answer, memory = policy(replace(blank, obs=(*obs[:i], others[i], *obs[i + 1 :])))
+            after = (*answer.evaluate(action), memory)
+            if not all(torch.allclose(*pair, equal_nan=True) for pair in zip(before, after, strict=True)):
+                raise TrainerError(
+                    f"{type(policy).__name__} looks at the sensor '{sensor.name}', which is for the critic only "
+                    "(network_settings.critic_only); make its network with NetworkBody(..., unseen=setup.critic_only)"
+                )
 
 
 def check_critic(critic: nn.Module, input: PolicyInput, signals: int) -> None:

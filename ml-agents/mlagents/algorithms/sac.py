@@ -21,7 +21,7 @@ from mlagents.nn.body import NetworkBody
 from mlagents.nn.distributions import EPSILON, Categorical, Distribution, Hybrid, SquashedGaussian
 from mlagents.nn.layers import linear
 from mlagents.nn.policy import Actor
-from mlagents.nn.values import Critic, value_head
+from mlagents.nn.values import Critic, critic_body, value_head
 
 LOG_SIGMA = (-20.0, 2.0)  # the range of log sigma
 DISCRETE_TARGET = 0.2  # share of a branch's largest entropy that is aimed at
@@ -59,8 +59,8 @@ class QNetwork(nn.Module):
         super().__init__()
         actions = setup.spec.action_spec
         self.signals, self.choices = len(setup.signals), sum(actions.discrete_branches)
-        self.body = NetworkBody(
-            setup.spec.observation_specs, setup.network, beside.normalizer, extra=actions.continuous_size
+        self.body = critic_body(
+            setup.spec.observation_specs, setup.network, beside, extra=actions.continuous_size
         )
         self.head = value_head(self.body.width, self.signals * max(self.choices, 1))
 
@@ -89,8 +89,10 @@ class SACTrainer(OffPolicyTrainer):
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         super().__init__(setup, settings)
         body, branches = self.policy.body, self.policy.branches
-        self.q1, self.q2 = QNetwork(setup, body), QNetwork(setup, body)
-        self.value = Critic(setup.spec, setup.network, [signal.name for signal in self.signals], beside=body)
+        self.q1 = QNetwork(setup, body)
+        self.q2 = QNetwork(setup, self.q1.body)  # what critics alone see, they normalize together
+        names = [signal.name for signal in self.signals]
+        self.value = Critic(setup.spec, setup.network, names, beside=self.q1.body)
         self.target = self.make_target(self.value)
         start = math.log(max(settings.init_entcoef, EPSILON))
         self.log_temperature = nn.Parameter(torch.full((1 + len(branches),), start, device=self.device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -12,12 +13,13 @@ from mlagents.algorithms.author import TrainerError, check_loss, check_metrics, 
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.imitation import BehavioralCloning
 from mlagents.algorithms.modules import Module, load_state, lost, modules_of, state_of
-from mlagents.algorithms.parts import check_policy
+from mlagents.algorithms.parts import check_policy, check_unseen
 from mlagents.algorithms.schedules import AnySchedule, Schedule
 from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.experience import Experience, PolicyInput
 from mlagents.data.finite import check_losses, check_parameters
+from mlagents.nn.body import NetworkBody
 from mlagents.nn.policy import Actor, Policy
 from mlagents.rewards.signal import RewardSignal, SignalBatch
 
@@ -47,6 +49,7 @@ class TrainerTemplate:
                 f"{type(self).__name__}.make_policy must return a Policy, but returned {type(self.policy).__name__}"
             )
         self.policy.generator = setup.generator
+        self.policy.unseen = setup.critic_only
         self.schedules = self.make_schedules(setup.max_steps)
         self.now = {name: schedule(0) for name, schedule in self.schedules.items()}
         self._recorded: dict[str, list[float]] = {}
@@ -131,6 +134,7 @@ class TrainerTemplate:
                 raise TrainerError(f"{type(signal).__name__} has no evaluate: a RewardSignal writes evaluate(batch)")
         self._advance_schedules(0)
         check_policy(self.policy)
+        check_unseen(self.policy)
 
     def _advance_schedules(self, step: int) -> None:
         """Bring `now` and the learning rates of every optimizer to this step."""
@@ -151,6 +155,23 @@ class TrainerTemplate:
             loss = self.cloning.update(step)
             check_losses({"pretraining": loss})
             self.record("Losses/Pretraining Loss", loss)
+
+    @cached_property
+    def _normalizing(self) -> list[Any]:
+        """What scales by what it has seen: the policy, and every body whose normalizer none of the others has."""
+        found: list[Any] = [self.policy] if self.policy.normalizes else []
+        known = {id(part) for network in found for part in network.modules()}
+        for module in modules_of(self).values():
+            for part in module.modules() if isinstance(module, nn.Module) else ():
+                if isinstance(part, NetworkBody) and part.normalizer is not None and id(part.normalizer) not in known:
+                    known.add(id(part.normalizer))
+                    found.append(part)
+        return found
+
+    def _observe(self, obs: tuple[Tensor, ...]) -> None:
+        """Let every normalizer see more rows; obs: one (n, *shape) per sensor."""
+        for network in self._normalizing:
+            network.observe(obs)
 
     def _take_recorded(self) -> dict[str, float]:
         recorded, self._recorded = self._recorded, {}

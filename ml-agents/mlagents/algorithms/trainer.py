@@ -15,6 +15,7 @@ from mlagents.algorithms.settings import BehavioralCloningSettings, HyperparamSe
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.nn.policy import Policy
+from mlagents.nn.sensors import critic_only
 from mlagents.nn.settings import NetworkSettings
 from mlagents.rewards.signal import RewardSignal
 from mlagents_envs.base_env import BehaviorSpec
@@ -71,3 +72,8 @@ class TrainerSetup:
     device: torch.device = CPU  # where networks and rows lie
     generator: torch.Generator = field(default_factory=torch.Generator)  # of what is drawn while it acts and learns
     cloning: BehavioralCloningSettings | None = None  # what is imitated beside learning from reward
+
+    @property
+    def critic_only(self) -> tuple[str, ...]:
+        """The names of sensors that only a critic sees; raises UnsupportedNetwork for settings that fit no sensor."""
+        return critic_only(self.spec.observation_specs, self.network)

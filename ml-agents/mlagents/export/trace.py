@@ -29,12 +29,14 @@ class Inference(nn.Module):
     def __init__(self, policy: Policy) -> None:
         super().__init__()
         self.policy = policy
-        self.sensors = len(policy.spec.observation_specs)
+        sensors = policy.spec.observation_specs
+        self.sensors = len(sensors)
+        self.seen = next(i for i, sensor in enumerate(sensors) if sensor.name not in policy.unseen)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Return `output_names` of `input_names`."""
         policy, obs, rest = self.policy, inputs[: self.sensors], list(inputs[self.sensors :])
-        n = obs[0].shape[0]
+        n = obs[self.seen].shape[0]
         mask = rest.pop(0) > 0.5 if policy.branches else torch.ones((n, 0), dtype=torch.bool, device=obs[0].device)
         memory = rest.pop(0)[:, 0] if policy.memory_size else obs[0].new_zeros((n, 0))
         distribution, after = policy(PolicyInput(tuple(obs), mask, memory))
@@ -83,7 +85,7 @@ def trace(policy: Policy, *, version: float) -> onnx.ModelProto:
         except Exception as error:  # torch has errors of many kinds
             reason = " ".join(str(error).split("\n", 1)[0].split())[:300] or type(error).__name__
             continue
-        return _with_constants(model, policy, version)
+        return _with_unseen(_with_constants(model, policy, version), policy)
     raise ExportError(f"torch cannot trace {type(policy).__name__} for ONNX: {reason}")
 
 
@@ -112,4 +114,15 @@ def _with_constants(model: onnx.ModelProto, policy: Policy, version: float) -> o
         model.graph.node.append(helper.make_node("Identity", [f"{name}.value"], [name]))
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, list(value.shape)))
     model.producer_name = "mlagents"
+    return model
+
+
+def _with_unseen(model: onnx.ModelProto, policy: Policy) -> onnx.ModelProto:
+    """Return the model with an input for every sensor that the policy does not see: Unity counts them."""
+    kept = {value.name: value for value in model.graph.input}
+    for i, sensor in enumerate(policy.spec.observation_specs):
+        if sensor.name in policy.unseen and (name := f"obs_{i}") not in kept:
+            kept[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *sensor.shape])
+    del model.graph.input[:]
+    model.graph.input.extend(kept[name] for name in input_names(policy) if name in kept)
     return model

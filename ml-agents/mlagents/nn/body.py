@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -30,16 +30,17 @@ class NetworkBody(nn.Module):
 
     def __init__(
         self, sensors: Sequence[ObservationSpec], settings: NetworkSettings, normalizer: Normalizer | None = None, *,
-        extra: int = 0, remembers: bool = False,
+        extra: int = 0, remembers: bool = False, unseen: Collection[str] = (),
     ) -> None:  # fmt: skip
         """normalizer: another body's, which sees the same rows; extra: size of further inputs beside observations.
 
-        remembers: put the recurrent cell of `settings.memory`, if any, behind the layers. Raises UnsupportedNetwork
-        where there is no encoder for a sensor.
+        remembers: put the recurrent cell of `settings.memory`, if any, behind the layers. unseen: names of sensors that
+        it does not look at. Raises UnsupportedNetwork where there is no encoder for a sensor.
         """
         super().__init__()
         hidden = settings.hidden_units
-        self.kinds = by_kind(sensors)
+        self.kinds = by_kind(sensors, unseen)
+        self.unseen = tuple(unseen)
         sizes = {i: sensors[i].shape[0] for i in self.kinds.vectors}  # what each sensor is encoded as, in order
         size = sum(sizes.values())
         if settings.normalize and size and normalizer is None:

@@ -16,6 +16,7 @@ from mlagents.nn.body import NetworkBody
 from mlagents.nn.distributions import Categorical, Distribution, Gaussian, Hybrid
 from mlagents.nn.fast_actor import FastActor
 from mlagents.nn.layers import UnsupportedNetwork, linear
+from mlagents.nn.sensors import critic_only
 from mlagents.nn.settings import NetworkSettings
 from mlagents_envs.base_env import BehaviorSpec
 
@@ -40,6 +41,7 @@ class Policy(nn.Module):
         self.continuous = spec.action_spec.continuous_size
         self.branches = tuple(spec.action_spec.discrete_branches)
         self.deterministic = deterministic
+        self.unseen: tuple[str, ...] = ()  # names of sensors that only the critic sees
         self.generator: torch.Generator | None = None  # of samples; None: torch's global one
         self._action_space: type[Distribution] | None = None
 
@@ -123,13 +125,15 @@ class Policy(nn.Module):
 class Actor(Policy):
     """A Gaussian for continuous actions and one categorical per discrete branch, on one body and one head.
 
-    The head's outputs are the means first, then the logits of each branch. A subclass that reads them otherwise writes
+    The head's outputs are the means first, then the logits of each branch. Sensors that are for the critic only are not
+    looked at. A subclass that reads them otherwise writes
     `from_output`; one with networks of its own extends `Policy`.
     """
 
     def __init__(self, spec: BehaviorSpec, settings: NetworkSettings) -> None:
         super().__init__(spec, deterministic=settings.deterministic)
-        self.body = NetworkBody(spec.observation_specs, settings, remembers=True)
+        self.unseen = critic_only(spec.observation_specs, settings)
+        self.body = NetworkBody(spec.observation_specs, settings, remembers=True, unseen=self.unseen)
         self.memory_size = self.body.memory.size if self.body.memory is not None else 0
         self.head = self._make_head()
         self.log_sigma = nn.Parameter(torch.zeros(1, self.continuous))

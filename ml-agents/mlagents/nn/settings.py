@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field
 
 from mlagents.schema import UNITS, Int, LenientSettings
+
+PRIVILEGED = "privileged_"  # how the names of sensors begin that only a critic sees
+_STACK = re.compile(r"StackingSensor_size\d+_")  # what Unity puts before the name of a sensor that it stacks
 
 
 class MemorySettings(LenientSettings):
@@ -37,3 +41,14 @@ class NetworkSettings(LenientSettings):
     """How goal signals steer the network."""
     deterministic: bool = False
     """Always take the most probable action."""
+    critic_only: list[str] = []
+    """Names of sensors that only a critic sees, beside those that begin with `privileged_`."""
+
+    def is_critic_only(self, sensor: str) -> bool:
+        """Does only a critic see the sensor of this name?"""
+        return any(name in self.critic_only or name.startswith(PRIVILEGED) for name in names_of(sensor))
+
+
+def names_of(sensor: str) -> set[str]:
+    """Return the names by which a sensor may be called: its own, and that of the sensor that it stacks."""
+    return {sensor, _STACK.sub("", sensor, count=1)}

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from mlagents.data.experience import Actions, PolicyInput
 from mlagents.nn.body import NetworkBody
-from mlagents.nn.layers import flat_action
+from mlagents.nn.layers import UnsupportedNetwork, flat_action
+from mlagents.nn.sensors import by_kind
 from mlagents.nn.settings import NetworkSettings
-from mlagents_envs.base_env import BehaviorSpec
+from mlagents_envs.base_env import BehaviorSpec, ObservationSpec
 
 
 class NetworkSetup(Protocol):
@@ -31,6 +32,17 @@ class NetworkSetup(Protocol):
         """The reward signals."""
 
 
+def critic_body(
+    sensors: Sequence[ObservationSpec], settings: NetworkSettings, beside: NetworkBody | None, *, extra: int = 0
+) -> NetworkBody:
+    """Return a body that sees every sensor, also those that are for the critic only; extra: as of `NetworkBody`.
+
+    beside: the actor's body, or that of another critic, whose normalizer is shared where both see the same vectors.
+    """
+    same = beside is not None and beside.kinds.vectors == by_kind(sensors).vectors
+    return NetworkBody(sensors, settings, beside.normalizer if beside is not None and same else None, extra=extra)
+
+
 class Critic(nn.Module):
     """V(s) with one head per reward signal; S is their number."""
 
@@ -38,18 +50,22 @@ class Critic(nn.Module):
         self, spec: BehaviorSpec, settings: NetworkSettings, signals: Sequence[str], *,
         beside: NetworkBody | None = None, shares_body: bool = False, memory_size: int = 0,
     ) -> None:  # fmt: skip
-        """beside: the actor's body, which sees the same rows, so they share a normalizer; without it, it has its own.
+        """beside: the actor's body, whose normalizer is shared where both see the same vectors.
 
-        shares_body: sit on that body. memory_size: of the policy's memory, which the critic sees too.
+        shares_body: sit on that body; raises UnsupportedNetwork where the critic is to see more. memory_size: of the
+        policy's memory, which the critic sees too.
         """
         super().__init__()
         self.signals = tuple(signals)
-        shared = beside.normalizer if beside is not None else None
         if beside is not None and shares_body:
+            if beside.unseen:
+                raise UnsupportedNetwork(
+                    f"hyperparameters.shared_critic: the critic cannot sit on the policy's body, for it alone sees "
+                    f"{', '.join(beside.unseen)}; set shared_critic to false, or let the policy see them too"
+                )
             self.body = beside
         else:
-            self.body = NetworkBody(spec.observation_specs, settings, shared, extra=memory_size)
-        self.normalizes = shared is None and self.body.normalizer is not None
+            self.body = critic_body(spec.observation_specs, settings, beside, extra=memory_size)
         self.head = value_head(self.body.width, len(self.signals))
 
     def forward(self, input: PolicyInput) -> Tensor:
@@ -57,7 +73,7 @@ class Critic(nn.Module):
         return self.body(input, self.head, input.memory if self.body.extra else None)  # type: ignore[no-any-return]
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
-        """Let a normalizer of its own see more rows."""
+        """Let the normalizer see more rows; a trainer's template does so."""
         self.body.observe(obs)
 
 
@@ -68,12 +84,16 @@ class ActionCritic(nn.Module):
     """
 
     def __init__(self, setup: NetworkSetup, *, beside: NetworkBody, twins: int = 2) -> None:
-        """setup: a `TrainerSetup`; beside: the actor's body, whose normalizer is shared; twins: how many networks."""
+        """setup: a `TrainerSetup`; twins: how many networks.
+
+        beside: the actor's body, whose normalizer is shared where both see the same vectors.
+        """
         super().__init__()
         actions = setup.spec.action_spec
         self.branches = tuple(actions.discrete_branches)
         sensors, extra = setup.spec.observation_specs, actions.continuous_size + sum(self.branches)
-        bodies = [NetworkBody(sensors, setup.network, beside.normalizer, extra=extra) for _ in range(twins)]
+        bodies = [critic_body(sensors, setup.network, beside, extra=extra)]
+        bodies += [critic_body(sensors, setup.network, bodies[0], extra=extra) for _ in range(1, twins)]
         self.bodies = nn.ModuleList(bodies)
         self.heads = nn.ModuleList(value_head(body.width, len(setup.signals)) for body in bodies)
 

@@ -47,7 +47,9 @@ class Discriminator(nn.Module):
         actions = setup.spec.action_spec
         self.branches = tuple(actions.discrete_branches)
         extra = actions.continuous_size + sum(self.branches) + 1 if settings.use_actions else 0
-        self.body = NetworkBody(setup.spec.observation_specs, settings.network_settings, extra=extra)
+        self.body = NetworkBody(  # what the policy cannot see, it cannot imitate
+            setup.spec.observation_specs, settings.network_settings, extra=extra, unseen=setup.critic_only
+        )
         size = self.body.width
         self.mean: nn.Linear | None = None
         if settings.use_vail:

@@ -56,6 +56,7 @@ class SignalSetup:
     device: torch.device
     generator: torch.Generator
     training: bool = True  # False: nothing will be learned, so no demonstration needs to be read
+    critic_only: tuple[str, ...] = ()  # names of sensors that the policy does not see
 
 
 class RewardSignal:

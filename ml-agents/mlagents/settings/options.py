@@ -21,7 +21,7 @@ OURS = {  # keys that Unity's tools do not know, by section
     "env_settings": ("listen", "max_message_mib", "watch"),
     "checkpoint_settings": ("episodes",),
 }
-OURS_IN_BEHAVIORS = {"max_grad_norm": 0.0, "memory_type": "lstm"}  # likewise, in hyperparameters and memory
+OURS_IN_BEHAVIORS = {"max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": []}  # likewise, in their sections
 UNLESS_GIVEN = ("num_areas", "base_port")  # a scene has its own number of areas, and each build takes a free port
 ONE_TIME = ("resume", "load_model", "force", "train_model", "inference")
 
@@ -156,9 +156,10 @@ class RunOptions(Settings):
 
 
 def _networks(behavior: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the memory sections of every network of a dumped behavior."""
+    """Return the sections of every network of a dumped behavior, and of their memories."""
     owners = [behavior, *behavior["reward_signals"].values()]
-    return [owner["network_settings"]["memory"] for owner in owners if owner["network_settings"]["memory"] is not None]
+    networks = [owner["network_settings"] for owner in owners]
+    return [*networks, *(network["memory"] for network in networks if network["memory"] is not None)]
 
 
 def _drop_defaults(section: dict[str, Any]) -> None:

@@ -152,6 +152,11 @@ class Reader(SectionReader):
             if "network_settings" in signal:
                 networks = self.mapping(signal["network_settings"], (*here, "network_settings"))
                 signal["network_settings"] = self.section(NetworkSettings, networks, (*here, "network_settings"))
+                if networks.get("critic_only"):
+                    self.mistake(
+                        (*here, "network_settings", "critic_only"),
+                        "belongs into the behavior's own network_settings: it is the policy that does not see them",
+                    )
                 if name in SIGNALS and networks.get("memory") is not None:
                     self.warn((*here, "network_settings", "memory"), "has no effect: reward signals remember nothing")
             checked = self.section(likely, signal, here) if likely else None
@@ -215,6 +220,13 @@ class Reader(SectionReader):
                 (*path, "network_settings", "memory", "sequence_length"),
                 f"is {memory.sequence_length}; must not be more than batch_size, "
                 f"which is {settings.hyperparameters.batch_size}",
+            )
+        hidden = settings.network_settings.critic_only
+        if hidden and getattr(settings.hyperparameters, "shared_critic", False):
+            self.mistake(
+                (*path, "network_settings", "critic_only"),
+                f"names {', '.join(hidden)}, but hyperparameters.shared_critic is true: a critic on the policy's own "
+                "body sees no more than the policy; set one of them back",
             )
         if settings.init_path is not None and not settings.init_path.endswith(".pt"):
             self.mistake((*path, "init_path"), f"is {quote(settings.init_path)}; must be a checkpoint that ends in .pt")

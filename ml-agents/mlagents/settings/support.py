@@ -57,9 +57,12 @@ def incompatibility(catalog: Catalog, place: str, settings: TrainerSettings, spe
 
 def needs_of(settings: TrainerSettings, spec: BehaviorSpec | None) -> Needs:
     """Return what a behavior and its settings need. spec: None if not known yet."""
+    network = settings.network_settings
+    sensors = [] if spec is None else [sensor.name for sensor in spec.observation_specs]
     return replace(
         Needs() if spec is None else Needs.of_actions(spec.action_spec),
-        memory=settings.network_settings.memory is not None,
+        memory=network.memory is not None,
+        asymmetric=bool(network.critic_only) or any(map(network.is_critic_only, sensors)),
         demonstrations=settings.demonstrations is not None,
         several_signals=len(settings.reward_signals) > 1,
     )

@@ -32,7 +32,7 @@ def trainer(action, signals=1):
     return PPOTrainer(TrainerSetup(spec, NETWORK, rewards, 1000), settings)
 
 
-def batch(made, n=100):
+def batch(made, n=100, sizes=(5,)):
     torch.manual_seed(5)
     size = sum(made.policy.branches)
     mask = torch.rand(n, size) < 0.7
@@ -40,8 +40,8 @@ def batch(made, n=100):
     for branch in made.policy.branches:
         mask[:, first] = True
         first += branch
-    made.policy.observe((torch.randn(50, 5) * 3,))
-    asked = PolicyInput((torch.randn(n, 5) * 3,), mask, torch.zeros(n, 0))
+    made.policy.observe(tuple(torch.randn(50, size) * 3 for size in sizes))
+    asked = PolicyInput(tuple(torch.randn(n, size) * 3 for size in sizes), mask, torch.zeros(n, 0))
     output = made.policy.act(asked)
     with torch.no_grad():  # as if the policy had changed since: some ratios are clipped
         made.policy.head.bias += 0.3 * torch.randn_like(made.policy.head.bias)
@@ -217,12 +217,6 @@ class OwnCritic(PPOTrainer):
         return Doubled(setup.spec, setup.network, ["extrinsic"], beside=self.policy.body)
 
 
-class OwnNormalizer(PPOTrainer):
-    def make_critic(self, setup):
-        beside = NetworkBody(setup.spec.observation_specs, setup.network)
-        return Critic(setup.spec, setup.network, ["extrinsic"], beside=beside)
-
-
 class Wide(Actor):
     def evaluate(self, input, action):
         log_prob, entropy = super().evaluate(input, action)
@@ -284,7 +278,7 @@ PARTS = [
     evaluate_differently, another_actor, another_body, another_layer, another_head, hook_on_a_layer,
     hook_on_the_critic, hook_on_a_gradient, frozen_layer, loss_of_the_moment,
 ]  # fmt: skip
-KINDS = [Smooth, OwnCritic, OwnNormalizer]
+KINDS = [Smooth, OwnCritic]
 
 
 def made_twice(kind=PPOTrainer, change=lambda made: None):
@@ -321,3 +315,31 @@ def test_whatever_an_author_overrides_is_descended_by_autograd(kind, change, mon
 def test_nothing_overridden_is_walked_by_hand():
     (made, _), _ = made_twice()
     assert applies(made)
+
+
+class OwnNormalizer(PPOTrainer):
+    def make_critic(self, setup):
+        return Critic(setup.spec, setup.network, ["extrinsic"])
+
+
+@pytest.mark.parametrize(("kind", "network"), [(PPOTrainer, {"critic_only": ["hidden"]}), (OwnNormalizer, {})])
+def test_a_critic_that_sees_otherwise_than_the_policy_is_walked_by_hand(kind, network, monkeypatch):
+    spec = BehaviorSpec([vector_sensor(3, "seen"), vector_sensor(2, "hidden")], ActionSpec.create_hybrid(2, (3, 2)))
+    made = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        settings = NetworkSettings(hidden_units=16, normalize=True, **network)
+        setup = TrainerSetup(spec, settings, [Extrinsic(gamma=0.9, strength=1.0)], 1000)
+        one = kind(setup, PPOSettings(batch_size=32, num_epoch=2, learning_rate=1e-2, beta=0.05))
+        rows = batch(one, sizes=(3, 2))
+        one.critic.observe((torch.randn(50, 3) * 3, torch.randn(50, 2) * 3))
+        made.append((one, rows))
+    (hand, rows), (reference, same_rows) = made
+    assert applies(hand)
+    torch.manual_seed(7)
+    got = hand.descend(rows)
+    torch.manual_seed(7)
+    assert got == pytest.approx(OnPolicyTrainer.descend(reference, same_rows), rel=1e-3, abs=1e-5)
+    for network in ("policy", "critic"):
+        pairs = zip(getattr(hand, network).parameters(), getattr(reference, network).parameters(), strict=True)
+        assert all(torch.allclose(mine, theirs, atol=2e-3) for mine, theirs in pairs)
