@@ -80,9 +80,10 @@ def record(path, env, rows):
             recorder.record([after[0].numpy()], 0.0, right.continuous[0].numpy(), right.discrete[0].numpy(), done=True)
 
 
-def signal(kind, spec, name=None, seed=0, **settings):
+def signal(kind, spec, name=None, seed=0, critic_only=(), **settings):
     """Return a reward signal of a class with these settings."""
-    setup = SignalSetup(name or kind.__name__.lower(), spec, CPU, torch.Generator().manual_seed(seed))
+    draws = torch.Generator().manual_seed(seed)
+    setup = SignalSetup(name or kind.__name__.lower(), spec, CPU, draws, critic_only=critic_only)
     return construct(kind, setup, kind.Settings(**settings))
 
 

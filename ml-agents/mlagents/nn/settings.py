@@ -10,7 +10,7 @@ from pydantic import Field
 from mlagents.schema import UNITS, Int, LenientSettings
 
 PRIVILEGED = "privileged_"  # how the names of sensors begin that only a critic sees
-_STACK = re.compile(r"StackingSensor_size\d+_")  # what Unity puts before the name of a sensor that it stacks
+_STACK = re.compile(r"StackingSensor_(size\d+_)?")  # what Unity puts before the name of a sensor that it stacks
 
 
 class MemorySettings(LenientSettings):

@@ -70,6 +70,22 @@ def test_a_change_of_any_sensor_changes_the_reward(demo, kind, settings, sensor)
         assert (made.evaluate(other) - before).abs().max() > 1e-7
 
 
+@pytest.mark.parametrize(("kind", "sees"), [(Curiosity, True), (RND, True), (GAIL, False)])
+@pytest.mark.parametrize("sensor", range(len(SENSORS)))
+def test_what_only_the_critic_sees_is_curious_and_novel_but_cannot_be_imitated(demo, kind, sees, sensor):
+    given = {"demo_path": demo, "use_actions": True} if kind is GAIL else {}
+    made = signal(kind, SPEC, network_settings=NETWORK, critic_only=(SENSORS[sensor].name,), **given)
+    made.update(rows())
+    other = rows()
+    with torch.no_grad():
+        before = made.evaluate(rows())
+        for input in (other.rows.input, other.next_input):
+            input.obs[sensor].mul_(0.5)
+        assert bool((made.evaluate(other) != before).any()) is sees
+    if not sees:
+        assert all(math.isfinite(value) for value in made.update(other).values())
+
+
 def test_the_penalty_reaches_the_weights_behind_every_sensor(demo):
     gail = signal(GAIL, SPEC, network_settings=NETWORK, demo_path=demo, use_actions=True)
     zeros = (torch.zeros(6, 1), torch.zeros(6, 1, dtype=torch.int64), torch.zeros(6, dtype=torch.bool))
