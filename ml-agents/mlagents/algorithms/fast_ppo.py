@@ -7,6 +7,7 @@ autograd and Adam do, minibatch for minibatch, with the same random order; a tes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -121,7 +122,7 @@ def _minibatches(trainer: OnPolicyTrainer, batch: Batch) -> Iterator[tuple[torch
     for _ in range(trainer.settings.num_epoch):
         chosen = list(trainer.minibatches(batch))
         order = torch.cat(chosen).numpy()  # all of an epoch at once: gathers of a whole epoch are quicker
-        shuffled, start = everything.each(lambda column: column.take(order, 0)), 0
+        shuffled, start = everything.each(partial(np.take, indices=order, axis=0)), 0
         for indices in chosen:
             part = slice(start, start + len(indices))
             yield indices, shuffled.each(itemgetter(part))

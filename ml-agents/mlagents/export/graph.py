@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from mlagents.nn.layers import LAYER_NORM_EPSILON
+
 Array = NDArray[Any]
 IR_VERSION = 4  # what Unity's own files say
 
@@ -74,7 +76,7 @@ class Graph:
         centered = self.add("Sub", [x, self.add("ReduceMean", [x], axes=[-1], keepdims=1)])
         squares = self.add("Mul", [centered, centered])
         variance = self.add("ReduceMean", [squares], axes=[-1], keepdims=1)
-        deviation = self.add("Sqrt", [self.add("Add", [variance, self.number(1e-5)])])
+        deviation = self.add("Sqrt", [self.add("Add", [variance, self.number(LAYER_NORM_EPSILON)])])
         return self.add("Div", [centered, deviation])
 
     def reshape(self, x: str, *shape: int) -> str:

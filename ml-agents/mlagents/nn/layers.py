@@ -12,6 +12,7 @@ from mlagents.data.experience import Actions
 
 # Torch has no public way to ask for hooks.
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+LAYER_NORM_EPSILON = 1e-5
 _GRADIENT_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
@@ -29,7 +30,10 @@ def linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
 
 def layer_norm(x: Tensor) -> Tensor:
     """Return x with mean 0 and variance 1 over its last axis; nothing of it is learnt."""
-    return nn.functional.layer_norm(x, x.shape[-1:])
+    if is_traced():  # the oldest opsets have no such operator, and to a tracer a shape is no number
+        centered = x - x.mean(-1, keepdim=True)
+        return centered / (centered.square().mean(-1, keepdim=True) + LAYER_NORM_EPSILON).sqrt()
+    return nn.functional.layer_norm(x, x.shape[-1:], eps=LAYER_NORM_EPSILON)
 
 
 def side_by_side(columns: Sequence[Tensor]) -> Tensor:

@@ -34,10 +34,13 @@ WORLDS = {
     "goal, none": (Wish, {"goal_conditioning_type": "none"}),
 }
 STEPS = 6_000
+GENTLE = {"learning_rate": 5e-4, "init_entcoef": 0.3, "steps_per_update": 16.0}  # else a policy this deep is sure at once
 
 
 def make(trainer, kind, **more):
     kind_of_trainer, settings, network = TRAINERS[trainer]
+    if trainer == "sac" and kind == "resnet":
+        settings = settings.model_copy(update=GENTLE)
     make_world, seen = WORLDS[kind]
     return behavior(kind_of_trainer, make_world(), settings, **{**network, **seen, **more})
 
