@@ -99,6 +99,11 @@ class ExampleEnv(BaseEnv):
         """Return which discrete actions may be taken now, (n, sum of branches) bool, or None for all."""
         return None
 
+    @property
+    def image_stacks(self) -> Mapping[str, int]:
+        """How many frames a sensor has, by its name, for images that are stacks of frames, the oldest first."""
+        return {}
+
     # the low-level API
 
     @property

@@ -44,6 +44,12 @@ class PacedEnv(BaseEnv):
         """The behaviors of the environment."""
         return self._env.behavior_specs
 
+    @property
+    def image_stacks(self) -> Mapping[str, int]:
+        """The frames of image sensors that are stacks, by name, if the environment has any."""
+        stacks: Mapping[str, int] = getattr(self._env, "image_stacks", {})
+        return stacks
+
     def reset(self) -> None:
         """Begin new episodes for all agents."""
         self._env.reset()

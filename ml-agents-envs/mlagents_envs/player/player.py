@@ -61,6 +61,15 @@ class Measured(Protocol):
         """Return (name, value, aggregation) of what was measured since the last call."""
 
 
+@runtime_checkable
+class Stacking(Protocol):
+    """An environment some of whose images are stacks of frames."""
+
+    @property
+    def image_stacks(self) -> Mapping[str, int]:
+        """The frames of each such sensor, by its name."""
+
+
 class Scene:
     """An environment behind the protocol: applies the trainer's messages and reports its agents."""
 
@@ -69,12 +78,14 @@ class Scene:
     ) -> None:  # fmt: skip
         """png: observations of (channels, height, width) are sent as PNG. package: the release that is imitated.
 
-        stacks: name of a sensor -> frames, for images that are stacks of them; that shows in PNGs only.
+        stacks: name of a sensor -> frames, for images that are stacks of them; that shows in PNGs only. If None, the
+        environment's own.
         """
         self._env = env
         self._png = png
         self._package = package
-        self._stacks = stacks or {}
+        its_own = env.image_stacks if isinstance(env, Stacking) else {}
+        self._stacks = its_own if stacks is None else stacks
         self._writers: dict[str, AgentWriter] = {}  # of behaviors that the trainer knows
         self._readers: dict[str, ActionReader] = {}
         self._asking: dict[str, int] = {}  # how many agents of each behavior wait for an action
