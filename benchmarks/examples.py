@@ -17,7 +17,9 @@ from mlagents_envs.base_env import ActionTuple
 from mlagents_envs.examples.catalog import NAMES, make
 from mlagents_envs.examples.example import ExampleEnv
 
-BOUNDS = {"3DBall": 2_000_000, "PushBlock": 250_000, "Hallway": 250_000}
+BOUNDS = {
+    "3DBall": 2_000_000, "PushBlock": 250_000, "Hallway": 250_000, "Visual3DBall": 8_000, "VisualFoodCollector": 4_000,
+}  # fmt: skip
 BOUND = 100_000  # of all others
 FREE = {"Basic", "Crawler", "Walker", "Worm"}  # too small to matter, or simulated by MuJoCo
 TABLES = 64  # tables of random actions that take turns

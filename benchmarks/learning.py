@@ -103,7 +103,8 @@ def play(task: LearningTask, folder: Path, seed: int) -> float:
     model = folder / f"{task.name}.onnx"
     if not model.exists():
         return math.nan
-    return float(scores(task.name, unity_policy(model, task.name), task.decisions, seed=100 + seed).mean())
+    policy = unity_policy(model, task.name)
+    return float(scores(task.name, policy, task.decisions, seed=100 + seed, areas=task.areas).mean())
 
 
 def learn(task: LearningTask, place: str, seed: int, flags: argparse.Namespace, results: Path) -> Result:

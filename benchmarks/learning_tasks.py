@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from mlagents_envs.fidelity.check import AREAS
+
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config"
 PLUGIN = ROOT / "ml-agents-trainer-plugin" / "mlagents_trainer_plugin"
@@ -32,6 +34,7 @@ class LearningTask:
     official: str = "-"  # steps that the official trainer needed
     plugin: Path | None = None  # a file of trainers
     changes: Changes = field(default_factory=dict, hash=False)
+    areas: int = AREAS  # in which its model is played
 
     @property
     def decisions(self) -> int:
@@ -114,6 +117,10 @@ TASKS = (
     LearningTask("Pyramids", PYRAMIDS, 3_000_000, 1.5, "curiosity"),
     LearningTask("Pyramids", CONFIG / "ppo" / "PyramidsRND.yaml", 3_000_000, 1.5, "curiosity", "rnd"),
     LearningTask("Pyramids", PYRAMIDS, 3_000_000, None, "curiosity", "extrinsic alone", changes=NO_CURIOSITY),
+    LearningTask("Visual3DBall", CONFIG / "ppo" / "Visual3DBall.yaml", 400_000, 90.0, "visual", areas=16),
+    LearningTask(
+        "VisualFoodCollector", CONFIG / "ppo" / "VisualFoodCollector.yaml", 3_000_000, 5.0, "visual", areas=4
+    ),
     LearningTask("Pyramids", CONFIG / "imitation" / "Pyramids.yaml", 1_000_000, 1.5, "imitation", "gail+bc"),
 )  # fmt: skip
 

@@ -52,6 +52,7 @@ def test_observations_have_the_shapes_that_are_promised(name):
     [
         ("Basic", 1), ("3DBall", 12), ("3DBallHard", 12), ("FoodCollector", 20), ("GridWorld", 9), ("Hallway", 17),
         ("PushBlock", 32), ("PushBlockCollab", 12), ("Pyramids", 16), ("SoccerTwos", 32), ("Sorter", 8), ("WallJump", 24),
+        ("Visual3DBall", 8), ("VisualFoodCollector", 10),
         *((name, 10) for name in ("Crawler", "Walker", "Worm") if name in INSTALLED),
     ],
 )  # fmt: skip
@@ -278,7 +279,7 @@ def test_the_names_are_known_without_loading_physics():
 
 @pytest.mark.parametrize(
     ("name", "needs", "extra"),
-    [("Hallway", "numba", "examples"), ("PushBlock", "numba", "examples"), ("Worm", "mujoco", "locomotion")],
+    [("Hallway", "numba", "examples"), ("Visual3DBall", "numba", "examples"), ("PushBlock", "numba", "examples"), ("Worm", "mujoco", "locomotion")],
 )
 def test_an_example_says_which_package_it_needs_where_that_is_missing(name, needs, extra):
     program = f"""

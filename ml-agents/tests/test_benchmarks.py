@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,6 +78,13 @@ def test_the_gallery_keeps_and_draws_a_curve(tmp_path):
     run("gallery.py", "Basic", "--budget", "4000", "--curves", str(tmp_path))
     assert (tmp_path / "Basic.csv").read_text().startswith("behavior,steps,reward\nBasic,2000,")
     assert (tmp_path / "Basic-curve.png").stat().st_size > 1000
+
+
+def test_the_gallery_draws_what_agents_see(tmp_path):
+    pytest.importorskip("numba")
+    run("gallery.py", "--seen", "Visual3DBall", "--curves", str(tmp_path))
+    with Image.open(tmp_path / "Visual3DBall.png") as picture:
+        assert picture.size == (4 * 168 + 3 * 4, 168)
 
 
 def test_learning_in_process_is_measured_without_a_peer_too():

@@ -35,6 +35,7 @@ class Ball3D(ExampleEnv):
         n = self.areas
         self._kernel = choose("ball3d")
         self.state = np.zeros((n, 13), np.float32)  # quaternion w x y z, ball position, velocity, spin
+        self._end_state = np.zeros((n, 13), np.float32)  # in which each area's last episode ended
         self._clock = np.zeros(n, np.int32)  # physics steps of this episode
         self.radius = np.zeros(n, np.float32)  # of the ball in this episode
         self._next_radius = np.zeros(n, np.float32)  # and in the next
@@ -56,12 +57,12 @@ class Ball3D(ExampleEnv):
         last, now = np.zeros((n, 8), np.float32), np.empty((n, 8), np.float32)
         self._kernel.decide(
             self.state, self._rng, self._clock, self.radius, self._next_radius, action.continuous,
-            self._draw("gravity", 1)[0], reward, done, interrupted, last, now,
+            self._draw("gravity", 1)[0], reward, done, interrupted, last, now, self._end_state,
         )  # fmt: skip
         if not done.any():
             return self._see(now, None), reward, done, interrupted, []
         self._next_radius[done] = self._draw_radius(int(done.sum()))
-        ended = self._see_last(last)
+        ended = self._see_last(last, done)
         return self._see(now, done), reward, done, interrupted, ended
 
     def _draw_radius(self, n: int) -> Array:
@@ -74,8 +75,8 @@ class Ball3D(ExampleEnv):
         """Return what agents see; fresh: (n,) bool, whose episode has just begun (None: no agent's)."""
         return [now]
 
-    def _see_last(self, last: Array) -> list[Array]:
-        """Return what agents would see at the end of their episode."""
+    def _see_last(self, last: Array, done: Array) -> list[Array]:
+        """Return what agents see at the end of their episode; only those that are done count."""
         return [last]
 
 
@@ -96,9 +97,12 @@ class Ball3DHard(Ball3D):
         if fresh is not None:
             for frames in self._frames:
                 frames[fresh] = 0.0
-        self._frames = self._see_last(now)
+        self._frames = self._with_frame(now)
         return [frames.copy() for frames in self._frames]
 
-    def _see_last(self, last: Array) -> list[Array]:
+    def _see_last(self, last: Array, done: Array) -> list[Array]:
+        return self._with_frame(last)
+
+    def _with_frame(self, newest: Array) -> list[Array]:
         position, rotation = self._frames
-        return [np.hstack([position[:, 3:], last[:, 2:5]]), np.hstack([rotation[:, 2:], last[:, :2]])]
+        return [np.hstack([position[:, 3:], newest[:, 2:5]]), np.hstack([rotation[:, 2:], newest[:, :2]])]

@@ -111,9 +111,12 @@ def look(s, seen):
 
 @compiled()
 def decide(
-    state, rng, clock, radius, next_radius, action, gravity, reward, done, interrupted, last, now,
+    state, rng, clock, radius, next_radius, action, gravity, reward, done, interrupted, last, now, ended,
 ):  # fmt: skip
-    """Simulate one decision of every agent. Writes all of the last five; `last` only where an episode ended."""
+    """Simulate one decision of every agent. Writes all of the last six; `last` and `ended` only where an episode ended.
+
+    last, now: (n, 8) what agents see; ended: (n, 13) states in which episodes ended.
+    """
     for i in range(len(clock)):
         s = state[i]
         about_z = min(max(action[i, 0], F(-1.0)), F(1.0)) * TURN
@@ -130,6 +133,7 @@ def decide(
                     if lost:
                         reward[i] = F(-1.0)
                     look(s, last[i])
+                    ended[i] = s
                 begin_one(state, rng, clock, radius, next_radius, i)
                 about_z = about_x = F(0.0)  # the new agent has not decided yet
             fall(s, F(gravity), radius[i])

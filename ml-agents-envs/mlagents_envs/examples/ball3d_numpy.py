@@ -96,9 +96,12 @@ def look(state: Array) -> Array:
 
 def decide(
     state: Array, rng: Array, clock: Array, radius: Array, next_radius: Array, action: Array, gravity: float,
-    reward: Array, done: Array, interrupted: Array, last: Array, now: Array,
+    reward: Array, done: Array, interrupted: Array, last: Array, now: Array, ended: Array,
 ) -> None:  # fmt: skip
-    """Simulate one decision of every agent. Writes all of the last five; `last` only where an episode ended."""
+    """Simulate one decision of every agent. Writes all of the last six; `last` and `ended` only where an episode ended.
+
+    last, now: (n, 8) what agents see; ended: (n, 13) states in which episodes ended.
+    """
     about = np.clip(action, F(-1), F(1)) * TURN
     reward[:] = 0.1
     for _ in range(STEPS):
@@ -111,7 +114,7 @@ def decide(
             done |= new
             interrupted[new] = ~lost[new]
             reward[new & lost] = -1.0
-            last[new] = look(state)[new]
+            last[new], ended[new] = look(state)[new], state[new]
             begin_some(state, rng, clock, radius, next_radius, np.flatnonzero(ends))
             about[ends] = 0.0  # the new agent has not decided yet
         fall(state, gravity, radius)

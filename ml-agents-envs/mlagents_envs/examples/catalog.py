@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 _WHERE = {  # name -> module and class
     "3DBall": ("mlagents_envs.examples.ball3d", "Ball3D"),
     "3DBallHard": ("mlagents_envs.examples.ball3d", "Ball3DHard"),
+    "Visual3DBall": ("mlagents_envs.examples.ball3d_visual", "Visual3DBall"),
     "Basic": ("mlagents_envs.examples.basic", "Basic"),
     "FoodCollector": ("mlagents_envs.examples.foodcollector", "FoodCollector"),
+    "VisualFoodCollector": ("mlagents_envs.examples.foodcollector_visual", "VisualFoodCollector"),
     "GridWorld": ("mlagents_envs.examples.gridworld", "GridWorld"),
     "Hallway": ("mlagents_envs.examples.hallway", "Hallway"),
     "Match3": ("mlagents_envs.examples.match3", "Match3"),

@@ -6,12 +6,14 @@ down somewhere else, and as it is a ball of 5 kg that was struck it rolls on fro
 episode of an agent is interrupted; the food stays.
 
 Who shoots is slowed, and freezes the agent that a ball of radius 2, thrown up to 25 m ahead, meets before anything
-else: for 4 s that one does nothing. `laser_length` changes only how a laser looks in Unity, and nothing here.
+else: for 4 s that one does nothing. `laser_length` changes only how a laser looks, to agents that see it.
 
 Simplified: food rolls through other food, and stops where it meets a wall.
 """
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,25 +29,24 @@ WALLS = ((50.5, 0.0, 0.5, 51.0), (-50.5, 0.0, 0.5, 51.0), (0.0, 50.5, 51.0, 0.5)
 FLOOR = 0.5  # height
 
 
-class FoodCollector(PlanarEnv):
-    """Continuous actions: forward, to the right, turn left; each from -1 to 1. Discrete: 1 shoots.
+class FoodField(PlanarEnv):
+    """The field and its rules, whatever agents see.
 
+    Continuous actions: forward, to the right, turn left; each from -1 to 1. Discrete: 1 shoots.
     shooting: (n,) bool, who has shot in the last decision.
+    laser_length: (n,) float32, of each agent's laser in this episode, as a factor.
     """
 
-    NAME = "FoodCollector"
-    AREAS = 4
     PER_AREA = kernel.AGENTS
-    BEHAVIORS = ("GridFoodCollector?team=0",)
-    SPEC = BehaviorSpec([SENSOR.spec], ActionSpec.create_hybrid(3, (2,)))
+    ACTIONS: ClassVar[ActionSpec] = ActionSpec.create_hybrid(3, (2,))
     PARAMETERS = {"laser_length": (1.0, 0.2, 7.0), "agent_scale": (1.0, 0.5, 5.0)}
 
     def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
         super().__init__(bodies(), moving=kernel.AGENTS, areas=areas, seed=seed, renew_ids=renew_ids)
         self._wakes = np.zeros(self.n, np.int32)  # physics step in which a frozen agent acts again
-        self.shooting = np.zeros(self.n, bool)  # who has shot in the last decision
-        self._grid = grid(SENSOR)
-        self._seen = []  # grids are looked at anew
+        self.shooting = np.zeros(self.n, bool)
+        self.laser_length = np.ones(self.n, np.float32)
+        self._seen = []  # agents look anew
 
     def _begin(self) -> list[Array]:
         kernel.scatter(self.state)
@@ -57,10 +58,24 @@ class FoodCollector(PlanarEnv):
         interrupted[:] = done
 
     def _begin_in(self, areas: Array) -> None:
-        scale = self._draw("agent_scale", len(areas) * self.PER_AREA)
-        self._draw("laser_length", len(areas) * self.PER_AREA)  # complains of an impossible one
+        n = len(areas) * self.PER_AREA
+        scale, length = self._draw("agent_scale", n), self._draw("laser_length", n)
         kernel.begin(self.state, areas, scale, self._wakes)
         self.shooting.reshape(self.areas, -1)[areas] = False
+        self.laser_length.reshape(self.areas, -1)[areas] = length.reshape(len(areas), -1)
+
+
+class FoodCollector(FoodField):
+    """Sees a grid of cells around it, which turns with it."""
+
+    NAME = "FoodCollector"
+    AREAS = 4
+    BEHAVIORS = ("GridFoodCollector?team=0",)
+    SPEC = BehaviorSpec([SENSOR.spec], FoodField.ACTIONS)
+
+    def __init__(self, *, areas: int | None = None, seed: int = 0, renew_ids: bool = False) -> None:
+        super().__init__(areas=areas, seed=seed, renew_ids=renew_ids)
+        self._grid = grid(SENSOR)
 
     def _see(self) -> list[Array]:
         seen = np.zeros((self.n, *SENSOR.shape), np.float32)

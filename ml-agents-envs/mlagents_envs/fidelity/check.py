@@ -74,6 +74,8 @@ TRIALS = (
     Trial("BigWallJump", None, "0.8", 801, scene="WallJump", settle=200),
     Trial("Sorter", None, "-", 1001),
     Trial("GridFoodCollector", None, "10", 1001, areas=26, scene="FoodCollector"),
+    Trial("Visual3DBall", None, "100", 1001, areas=16),
+    Trial("VisualFoodCollector", None, "-", 1001, areas=4),
     Trial("Match3VectorObs", None, "38.5", 501, scene="Match3"),
     Trial("Match3VisualObs", None, "39.5", 501, scene="Match3Visual"),
 )

@@ -15,7 +15,7 @@ from mlagents_envs.examples.catalog import NAMES, make
 pytest.importorskip("numba")
 
 IDS = [f"mlagents/{name}-v0" for name in NAMES]
-CROWDED = ("FoodCollector", "PushBlockCollab", "SoccerTwos")
+CROWDED = ("FoodCollector", "PushBlockCollab", "SoccerTwos", "VisualFoodCollector")
 ALONE = [name for name in NAMES if name not in CROWDED]
 ON_MUJOCO = ("Crawler", "Walker", "Worm")
 

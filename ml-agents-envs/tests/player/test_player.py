@@ -289,6 +289,18 @@ def test_only_a_stack_of_images_has_a_mapping():
         assert list(seen.compressed_channel_mapping) == mapping
 
 
+def test_an_example_says_itself_which_of_its_images_are_stacks():
+    pytest.importorskip("numba")
+    trainer = Trainer(order(RESET), order())
+    ServedPlayer(trainer, example("Visual3DBall"), png=True).play()
+    for output, missing in zip(trainer.outputs, (3, 2), strict=True):
+        seen = output.rl_output.agentInfos["Visual3DBall?team=0"].value[0].observations[0]
+        assert list(seen.compressed_channel_mapping) == list(range(12))
+        images = seen.compressed_data.split(b"\x89PNG")[1:]
+        assert len(images) == 4
+        assert len(set(images[:missing])) == 1 and len(set(images)) == 5 - missing
+
+
 def test_an_agent_that_asks_and_then_ends_is_told_in_that_order_and_answered():
     walker, _ = Square.SPECS
 

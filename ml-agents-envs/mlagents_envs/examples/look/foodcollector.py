@@ -6,7 +6,7 @@ import numpy as np
 
 from mlagents_envs.examples.drawing import GREEN, RED, Array, Drawing, about_y, floor, shapes
 from mlagents_envs.examples.drawing import WALL as WALL_COLOR
-from mlagents_envs.examples.foodcollector import FLOOR, FoodCollector
+from mlagents_envs.examples.foodcollector import FLOOR, FoodField
 from mlagents_envs.examples.foodcollector_numba import BAD, EDGE, FROZEN, GOOD, REACH, WALL
 from mlagents_envs.examples.look.look import Look, choose, steer
 from mlagents_envs.examples.look.planar import cut, planar
@@ -17,7 +17,7 @@ COLORS = {GOOD: GREEN, BAD: RED, FROZEN: ICE, WALL: WALL_COLOR}
 THIN = 0.3  # m, edges of a beam; what it meets is up to 2 m off its middle
 
 
-def draw(env: FoodCollector, area: int) -> Drawing:
+def draw(env: FoodField, area: int) -> Drawing:
     """Return an area as it looks now."""
     bodies, rows = env.state.bodies[area], slice(area * env.PER_AREA, (area + 1) * env.PER_AREA)
     agents = bodies[: env.PER_AREA]
