@@ -65,8 +65,8 @@ class Waiting:
         self._left[number] = len(lane)
         self._first[int(answers.agent[0])] = number
 
-    def take_whole(self, agent: Array) -> Answers | None:
-        """Take the answer that was given to exactly these agents in this order; None if there is none."""
+    def given_to(self, agent: Array) -> Answers | None:
+        """Return the answer that exactly these agents, in this order, wait with; None if there is none."""
         self._settle()
         number = self._first.get(int(agent[0])) if len(agent) else None
         if number is None:
@@ -74,9 +74,13 @@ class Waiting:
         answers = self._answers[number]
         if not len(agent) == len(answers.agent) == self._left[number] or not (agent == answers.agent).all():
             return None
+        return answers
+
+    def take_whole(self, answers: Answers) -> None:
+        """Take all of an answer that `given_to` returned."""
+        number = self._first[int(answers.agent[0])]
         del self._answers[number]
         self._taken, self._taken_lane = number, answers.lane
-        return answers
 
     def waits(self, lane: Array) -> Array:
         """Return (n,) bool: does each of these lanes wait with an answer? -1 is no lane."""

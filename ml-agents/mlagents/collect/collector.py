@@ -17,6 +17,7 @@ from mlagents.envs.steps import Array, StepBatch, last_of_each
 from mlagents_envs.base_env import ActionTuple
 
 SILENCE = 1000  # ticks of its environment after which a silent agent counts as gone
+MOST_PAIRS = 10_000  # of agents that are compared one by one; a search costs less for more
 CHECKS = 100  # ticks between two looks for silent agents
 
 
@@ -68,12 +69,17 @@ class Collector:
         self._tick += 1
         obs = tuple(self._tensor(column) for column in step.obs)
         mask = self._tensor(step.mask)
-        if not len(step.stale) and not step.done.any():
-            answers = self._waiting.take_whole(step.agent)
-            if answers is not None:
+        if not len(step.stale):
+            ended = int(np.count_nonzero(step.done))  # their rows come first
+            answers = self._waiting.given_to(step.agent[ended:]) if step.done[:ended].all() else None
+            if answers is not None and not ended:
+                self._waiting.take_whole(answers)
                 input = PolicyInput(obs, mask, answers.output.memory)
                 self._asking = Asking(answers.agent, answers.lane, input, some_stale=False)
                 return self._tick_of(answers.lane, answers.input, answers.output, step, obs), _NO_EPISODES
+            if answers is not None and (place := _places(step.agent[:ended], answers.agent)) is not None:
+                self._waiting.take_whole(answers)
+                return self._receive_again(step, obs, mask, answers, place)
         return self._receive_some(step, obs, mask)
 
     def act(self, policy: Acting, *, explore: bool = True) -> tuple[ActionTuple, Tensor]:
@@ -117,6 +123,27 @@ class Collector:
             self._waiting.forget(lane)
             self._lanes.leave(lane)
         return self._tensor(lane)
+
+    def _receive_again(
+        self, step: StepBatch, obs: tuple[Tensor, ...], mask: Tensor, answers: Answers, place: Array
+    ) -> tuple[Tick, Episodes]:
+        """Handle a tick in which all who were answered ask again, some of them, at `place`, after an end."""
+        ended = len(place)
+        goes_on = np.ones(len(answers.agent), bool)
+        goes_on[place] = False
+        going = np.flatnonzero(goes_on)
+        reported, given = np.concatenate([np.arange(ended), going + ended]), np.concatenate([place, going])
+        rows, own = self._tensor(reported), self._tensor(given)
+        lane, after = answers.lane[given], tuple(column[rows] for column in obs)
+        tick = self._tick_of(lane, answers.input[own], answers.output[own], _rows(step, reported), after)
+        memory = answers.output.memory
+        if self.memory_size:
+            memory = memory.clone()
+            memory[self._tensor(place)] = 0
+        input = PolicyInput(tuple(column[ended:] for column in obs), mask[ended:], memory)
+        self._asking = Asking(answers.agent, answers.lane, input, some_stale=False)
+        finished = lane[:ended]
+        return tick, self._end(finished, finished)
 
     def _receive_some(self, step: StepBatch, obs: tuple[Tensor, ...], mask: Tensor) -> tuple[Tick | None, Episodes]:
         """Handle a tick in which agents come, go, or stay silent."""
@@ -174,8 +201,7 @@ class Collector:
         episodes = Episodes(self._total[ended], self._decisions[ended] - 1)
         for column in (self._length, self._total, self._decisions):
             column[ended] = 0
-        leaving = ended[~np.isin(ended, again)]
-        if len(leaving):
+        if again is not ended and len(leaving := ended[~np.isin(ended, again)]):
             self._lanes.leave(leaving)
         return episodes
 
@@ -197,6 +223,17 @@ class Collector:
 
 _NO_EPISODES = Episodes(np.empty(0, np.float32), np.empty(0, np.int64))
 _NO_LANES = torch.zeros(0, dtype=torch.int64, device="cpu")
+
+
+def _places(agent: Array, among: Array) -> Array | None:
+    """Return the (k,) place of each of these agents among others; None if one is not there, or twice here."""
+    if len(agent) * len(among) > MOST_PAIRS:
+        return None
+    found = agent[:, None] == among
+    place: Array = found.argmax(1)
+    if not found.any(1).all() or len(set(place.tolist())) < len(place):
+        return None
+    return place
 
 
 def _rows(step: StepBatch, rows: Array) -> StepBatch:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -110,6 +111,37 @@ def test_a_segment_closes_at_the_horizon_and_at_an_end_and_counts_its_rows(plan)
             if closes:
                 finished += open_rows.pop(lane)
         assert tick.finished == finished
+
+
+def receive_one_by_one(collector, step):
+    with mock.patch.object(collecting, "_places", return_value=None):
+        return collector.receive(step)
+
+
+ends = st.lists(st.lists(st.booleans(), min_size=AGENTS, max_size=AGENTS), min_size=2, max_size=12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ends)
+def test_all_who_were_answered_are_read_at_once_as_if_each_were_looked_for(plan):
+    quick, slow, serial, times = Collector(memory_size=1, horizon=3), Collector(memory_size=1, horizon=3), 0, []
+    with mock.patch.object(quick, "_receive_again", wraps=quick._receive_again) as again:
+        for tick, ended in enumerate(plan):
+            plays = [(agent, ["T", "D"] if end and tick else ["D"]) for agent, end in enumerate(ended)]
+            infos = sorted(message(plays, [0] * 4 * AGENTS, serial), key=lambda info: not info.done)
+            serial += 40
+            (mine, episodes), (theirs, others) = quick.receive(batch(infos)), receive_one_by_one(slow, batch(infos))
+            times.append(tick and any(ended))
+            assert (mine is None) == (theirs is None)
+            if mine is not None:
+                for one, other in zip(mine.rows.columns(), theirs.rows.columns(), strict=True):
+                    assert torch.equal(one, other)
+                assert torch.equal(mine.lane, theirs.lane) and torch.equal(mine.after[0], theirs.after[0])
+                assert torch.equal(mine.closes, theirs.closes) and mine.finished == theirs.finished
+            assert np.array_equal(episodes.total, others.total) and np.array_equal(episodes.length, others.length)
+            answered = [one.act(Counter())[0].continuous for one in (quick, slow)]
+            assert np.array_equal(*answered)
+        assert again.call_count == sum(map(bool, times))
 
 
 def test_one_agent_that_ends_and_asks_again_under_its_id_comes_home_once_with_its_reward():
