@@ -18,38 +18,11 @@ from mlagents.algorithms.trainer import Metrics, TrainerSetup, title
 from mlagents.data.experience import PolicyInput
 from mlagents.data.replay import Transition
 from mlagents.nn.body import NetworkBody
-from mlagents.nn.distributions import EPSILON, Categorical, Distribution, Hybrid, SquashedGaussian
-from mlagents.nn.layers import linear
-from mlagents.nn.policy import Actor
+from mlagents.nn.distributions import EPSILON, Categorical, Distribution, Hybrid
+from mlagents.nn.policy import SquashedActor
 from mlagents.nn.values import Critic, critic_body, value_head
 
-LOG_SIGMA = (-20.0, 2.0)  # the range of log sigma
 DISCRETE_TARGET = 0.2  # share of a branch's largest entropy that is aimed at
-
-
-class SACActor(Actor):
-    """A tanh-squashed Gaussian whose deviation depends on the state, and one categorical per branch.
-
-    The head's outputs are the means, the log deviations, then the logits.
-    """
-
-    def __init__(self, setup: TrainerSetup) -> None:
-        super().__init__(setup.spec, setup.network)
-        del self.log_sigma  # it depends on the state
-        size = self.continuous
-        self.head = linear(self.body.width, 2 * size + sum(self.branches), 0.1)
-        with torch.no_grad():
-            self.head.weight[: 2 * size] *= 2
-
-    def from_output(self, output: Tensor, mask: Tensor) -> Distribution:
-        size = self.continuous
-        mean, log_sigma, logits = output[:, :size], output[:, size : 2 * size], output[:, 2 * size :]
-        discrete = Categorical(logits, mask, self.branches) if self.branches else None
-        if not size:
-            assert discrete is not None
-            return discrete
-        continuous = SquashedGaussian(mean, log_sigma.clamp(*LOG_SIGMA))
-        return continuous if discrete is None else Hybrid(continuous, discrete)
 
 
 class QNetwork(nn.Module):
@@ -59,9 +32,7 @@ class QNetwork(nn.Module):
         super().__init__()
         actions = setup.spec.action_spec
         self.signals, self.choices = len(setup.signals), sum(actions.discrete_branches)
-        self.body = critic_body(
-            setup.spec.observation_specs, setup.network, beside, extra=actions.continuous_size
-        )
+        self.body = critic_body(setup.spec.observation_specs, setup.network, beside, extra=actions.continuous_size)
         self.head = value_head(self.body.width, self.signals * max(self.choices, 1))
 
     def forward(self, input: PolicyInput, continuous: Tensor) -> Tensor:
@@ -84,7 +55,7 @@ class SACTrainer(OffPolicyTrainer):
 
     Settings: ClassVar[type[SACSettings]] = SACSettings
     capabilities: ClassVar[Capabilities] = Capabilities(demonstrations=True)
-    policy: SACActor
+    policy: SquashedActor
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         super().__init__(setup, settings)
@@ -103,8 +74,8 @@ class SACTrainer(OffPolicyTrainer):
         self.value_optimizer = self.make_optimizer(list(dict.fromkeys(critics)))
         self.entropy_optimizer = self.make_optimizer([self.log_temperature])
 
-    def make_policy(self, setup: TrainerSetup) -> SACActor:
-        return SACActor(setup)
+    def make_policy(self, setup: TrainerSetup) -> SquashedActor:
+        return SquashedActor(setup.spec, setup.network)
 
     def update(self, batch: Transition) -> Metrics:
         temperature = self.log_temperature.detach().exp()

@@ -48,7 +48,7 @@ def _vectors(graph: Graph, network: NetworkBody, obs: list[str], sensors: Sequen
             mean, deviation = (numbers(x)[start:stop] for x in (normalizer.running_mean, normalizer.deviation()))
             centered = graph.add("Sub", [name, graph.constant(f"mean_{i}", mean)])
             scaled = graph.add("Div", [centered, graph.constant(f"deviation_{i}", deviation)])
-            name = graph.clip(scaled, LIMIT)
+            name = graph.clip(scaled, -LIMIT, LIMIT)
         parts.append(name)
         start = stop
     return parts

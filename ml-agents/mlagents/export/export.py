@@ -13,22 +13,33 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto
 
 from mlagents.data.experience import PolicyInput
 from mlagents.export.body import body
 from mlagents.export.graph import Array, Graph
 from mlagents.export.heads import write_head
 from mlagents.export.importers import OPSETS, unreadable
+from mlagents.export.memory import write_memory
 from mlagents.export.trace import input_names, trace
 from mlagents.nn.body import NetworkBody
-from mlagents.nn.distributions import Categorical, Distribution, EpsilonGreedy, Gaussian, Hybrid
+from mlagents.nn.distributions import (
+    Categorical,
+    Distribution,
+    EpsilonGreedy,
+    Gaussian,
+    Hybrid,
+    SquashedGaussian,
+)
 from mlagents.nn.layers import is_plain_linear
-from mlagents.nn.policy import Actor, Policy
+from mlagents.nn.memory import Memory
+from mlagents.nn.policy import Actor, Policy, SquashedActor
 from mlagents.run.atomic import void, write_atomically
 from mlagents.run.errors import ExportError
 
 VERSION = 3.0  # of Unity's model format, MLAgents2_0
 TOLERANCE = 1e-4  # between the policy and the exported model
+BUILT_IN = (Gaussian, SquashedGaussian, Categorical, Hybrid)
 
 
 def export(policy: Policy, path: Path, *, opset: int = 9) -> None:
@@ -44,7 +55,7 @@ def dry_run(policy: Policy) -> None:
 
 
 def build(policy: Policy, *, opset: int = 9) -> onnx.ModelProto:
-    """Return the inference graph; opset: of a graph that is written node by node."""
+    """Return the inference graph; opset: of the operators, the least one where the policy is traced."""
     if opset not in OPSETS:
         raise ExportError(f"opset is {opset}; it must be from {OPSETS[0]} to {OPSETS[-1]}")
     if (own := getattr(policy, "inference_graph", None)) is not None:
@@ -52,13 +63,18 @@ def build(policy: Policy, *, opset: int = 9) -> onnx.ModelProto:
         return model
     kind = distribution_of(policy)
     if not isinstance(policy, Actor) or not is_built_in(policy, kind):
-        return trace(policy, version=VERSION)
+        return trace(policy, version=VERSION, opset=opset)
     graph = Graph(opset)
     graph.constant_output("version_number", np.array([VERSION], np.float32))
-    graph.constant_output("memory_size", np.zeros(1, np.float32))
-    features = body(graph, policy.body, policy.spec.observation_specs)
+    graph.constant_output("memory_size", np.array([policy.memory_size], np.float32))
+    features, memory = body(graph, policy.body, policy.spec.observation_specs), ""
+    if policy.body.memory is not None:
+        features, memory = write_memory(graph, policy.body.memory, features)
     write_head(graph, policy, features, samples=not issubclass(kind, EpsilonGreedy))
-    return graph.model()
+    if memory:
+        graph.reshape(memory, -1, 1, policy.memory_size, into="recurrent_out")
+        graph.output("recurrent_out", TensorProto.FLOAT, ["batch", 1, policy.memory_size])
+    return graph.model(input_names(policy))
 
 
 def distribution_of(policy: Policy) -> type[Distribution]:
@@ -71,14 +87,14 @@ def is_built_in(policy: Policy, kind: type[Distribution]) -> bool:
     """Can the graph be written node by node: a built-in body, a linear head, and a distribution read from it?"""
     if not isinstance(policy, Actor) or type(policy.body) is not NetworkBody or not is_plain_linear(policy.head):
         return False
-    if policy.body.memory is not None:
+    if policy.body.memory is not None and type(policy.body.memory) is not Memory:
         return False
     cls = type(policy)
     if cls.forward is not Actor.forward or {"forward", "from_output"} & vars(policy).keys():
         return False
     if kind is EpsilonGreedy:  # whatever it does to the values, the check would notice
         return True
-    return cls.from_output is Actor.from_output and kind in (Gaussian, Categorical, Hybrid)
+    return cls.from_output in (Actor.from_output, SquashedActor.from_output) and kind in BUILT_IN
 
 
 def check(policy: Policy, model: onnx.ModelProto, *, rows: int = 7) -> None:

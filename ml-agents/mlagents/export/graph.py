@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,22 +80,20 @@ class Graph:
         deviation = self.add("Sqrt", [self.add("Add", [variance, self.number(LAYER_NORM_EPSILON)])])
         return self.add("Div", [centered, deviation])
 
-    def reshape(self, x: str, *shape: int) -> str:
+    def reshape(self, x: str, *shape: int, into: str = "") -> str:
         """Give x another shape; -1 is what is left for the batch."""
         name = "shape_" + "_".join(map(str, shape))
-        return self.add("Reshape", [x, self.constant(name, np.array(shape, np.int64))])
+        return self.add("Reshape", [x, self.constant(name, np.array(shape, np.int64))], into=into)
 
     def concat(self, parts: list[str], axis: int = 1) -> str:
         """Put parts side by side."""
         return parts[0] if len(parts) == 1 else self.add("Concat", parts, axis=axis)
 
-    def clip(self, x: str, limit: float) -> str:
-        """Cut at a limit and its negative."""
+    def clip(self, x: str, low: float, high: float) -> str:
+        """Cut at two limits."""
         if self.opset < 11:
-            return self.add("Clip", [x], min=-limit, max=limit)
-        bounds = [self.constant(f"{sign}{limit:g}", np.array(value, np.float32))
-                  for sign, value in (("-", -limit), ("+", limit))]  # fmt: skip
-        return self.add("Clip", [x, *bounds])
+            return self.add("Clip", [x], min=low, max=high)
+        return self.add("Clip", [x, self.number(low), self.number(high)])
 
     def slice(self, x: str, start: int, stop: int) -> str:
         """Take some columns of (n, columns)."""
@@ -103,9 +102,10 @@ class Graph:
         places = [self.constant(f"place_{value}", np.array([value], np.int64)) for value in (start, stop, 1)]
         return self.add("Slice", [x, *places])
 
-    def model(self) -> onnx.ModelProto:
-        """Return all of it."""
-        graph = helper.make_graph(self.nodes, "policy", self.inputs, self.outputs, list(self.constants.values()))
+    def model(self, inputs: Sequence[str]) -> onnx.ModelProto:
+        """Return all of it; inputs: their names, in order."""
+        ordered = sorted(self.inputs, key=lambda value: inputs.index(value.name))
+        graph = helper.make_graph(self.nodes, "policy", ordered, self.outputs, list(self.constants.values()))
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
         model.ir_version = IR_VERSION if self.opset < 11 else 8
         model.producer_name = "mlagents"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from onnx import TensorProto
 
 from mlagents.export.graph import Array, Graph, numbers
 from mlagents.nn.distributions import ACTION_CLIP
-from mlagents.nn.policy import Actor
+from mlagents.nn.policy import LOG_SIGMA, Actor, SquashedActor
 
 BLOCKED = 1e8  # subtracted from the logits of forbidden choices
 
@@ -15,26 +17,49 @@ BLOCKED = 1e8  # subtracted from the logits of forbidden choices
 def write_head(graph: Graph, actor: Actor, features: str, *, samples: bool) -> None:
     """Write the head and its distribution; samples: False where the best choice is both outputs, as of values."""
     weight, bias = numbers(actor.head.weight), numbers(actor.head.bias)
-    size = actor.continuous
+    size, start = actor.continuous, actor.continuous
     if size:
         mean = graph.gemm("mean", features, weight[:size], bias[:size])
-        _continuous(graph, mean, numbers(actor.log_sigma), size)
+        if isinstance(actor, SquashedActor):
+            start += size
+            log_sigma = graph.gemm("log_sigma", features, weight[size:start], bias[size:start])
+            _squashed(graph, mean, log_sigma, size)
+        else:
+            _continuous(graph, mean, numbers(actor.log_sigma), size)
     if actor.branches:
-        logits = graph.gemm("logits", features, weight[size:], bias[size:])
+        logits = graph.gemm("logits", features, weight[start:], bias[start:])
         _discrete(graph, logits, actor.branches, samples=samples)
 
 
 def _continuous(graph: Graph, mean: str, log_sigma: Array, size: int) -> None:
     """Write the Gaussian: a sample and the mean, clipped and scaled as the environment gets them."""
+    sample = _sample(graph, mean, graph.constant("sigma", np.exp(log_sigma)))
+    scale = graph.number(ACTION_CLIP)
+
+    def to_env(x: str, name: str) -> None:
+        graph.add("Div", [graph.clip(x, -ACTION_CLIP, ACTION_CLIP), scale], into=name)
+
+    _both(graph, sample, mean, size, to_env)
+
+
+def _squashed(graph: Graph, mean: str, log_sigma: str, size: int) -> None:
+    """Write the Gaussian behind a tanh, whose deviation is computed: a sample and the mean."""
+    sample = _sample(graph, mean, graph.add("Exp", [graph.clip(log_sigma, *LOG_SIGMA)]))
+    _both(graph, sample, mean, size, lambda x, name: graph.add("Tanh", [x], into=name))
+
+
+def _sample(graph: Graph, mean: str, sigma: str) -> str:
     noise = graph.add("RandomNormalLike", [mean], dtype=TensorProto.FLOAT)
-    spread = graph.add("Mul", [noise, graph.constant("sigma", np.exp(log_sigma))])
-    scale = graph.constant("scale", np.array(ACTION_CLIP, np.float32))
-    for source, name in ((graph.add("Add", [mean, spread]), "continuous_actions"),
-                         (mean, "deterministic_continuous_actions")):  # fmt: skip
-        if name.startswith("det"):
-            graph.constant_output("continuous_action_output_shape", np.array([size], np.float32))
-        graph.add("Div", [graph.clip(source, ACTION_CLIP), scale], into=name)
+    return graph.add("Add", [mean, graph.add("Mul", [noise, sigma])])
+
+
+def _both(graph: Graph, sample: str, mean: str, size: int, to_env: Callable[[str, str], object]) -> None:
+    """Write both outputs of continuous actions, and their number between them; to_env: writes one of this name."""
+    for x, name in ((sample, "continuous_actions"), (mean, "deterministic_continuous_actions")):
+        to_env(x, name)
         graph.output(name, TensorProto.FLOAT, ["batch", size])
+        if x is sample:
+            graph.constant_output("continuous_action_output_shape", np.array([size], np.float32))
 
 
 def _discrete(graph: Graph, logits: str, branches: tuple[int, ...], *, samples: bool) -> None:

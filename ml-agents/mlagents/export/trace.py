@@ -19,7 +19,7 @@ from mlagents.nn.distributions import Distribution, EpsilonGreedy
 from mlagents.nn.policy import Policy
 from mlagents.run.errors import ExportError
 
-VERSIONS = (9, 11, 13, 15)  # opsets that are tried in turn: Unity's own files have 9, and its importer ends at 15
+VERSIONS = (9, 11, 13, 15)  # opsets that are tried in turn: Unity's importer ends at 15
 ROWS = 3  # of the input that is traced; the graph takes any number
 
 
@@ -67,10 +67,10 @@ def output_names(policy: Policy) -> list[str]:
     return names + ["recurrent_out"] * bool(policy.memory_size)
 
 
-def trace(policy: Policy, *, version: float) -> onnx.ModelProto:
-    """Return the inference graph, in the oldest opset that can say it; raises ExportError with torch's reason.
+def trace(policy: Policy, *, version: float, opset: int) -> onnx.ModelProto:
+    """Return the inference graph; raises ExportError with torch's reason.
 
-    version: of Unity's model format.
+    version: of Unity's model format; opset: where torch cannot say it in this one, a newer one is taken.
     """
     policy = copy.deepcopy(policy).to("cpu").eval()
     policy.generator = None  # noise that is drawn by the graph
@@ -79,9 +79,9 @@ def trace(policy: Policy, *, version: float) -> onnx.ModelProto:
     inputs = [*input.obs, *([input.mask.float()] if policy.branches else [])]
     inputs += [input.memory[:, None]] if policy.memory_size else []
     reason = ""
-    for opset in VERSIONS:
+    for number in (opset, *(newer for newer in VERSIONS if newer > opset)):
         try:
-            model = _traced(policy, tuple(inputs), opset)
+            model = _traced(policy, tuple(inputs), number)
         except Exception as error:  # torch has errors of many kinds
             reason = " ".join(str(error).split("\n", 1)[0].split())[:300] or type(error).__name__
             continue

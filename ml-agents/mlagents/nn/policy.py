@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from mlagents.data.experience import Actions, PolicyInput, PolicyOutput
 from mlagents.data.minibatches import steps_of
 from mlagents.nn.body import NetworkBody
-from mlagents.nn.distributions import Categorical, Distribution, Gaussian, Hybrid
+from mlagents.nn.distributions import Categorical, Distribution, Gaussian, Hybrid, SquashedGaussian
 from mlagents.nn.fast_actor import FastActor
 from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.sensors import critic_only
 from mlagents.nn.settings import NetworkSettings
 from mlagents_envs.base_env import BehaviorSpec
+
+LOG_SIGMA = (-20.0, 2.0)  # the range of log sigma where it depends on the state
 
 
 class Policy(nn.Module):
@@ -188,3 +190,28 @@ class Actor(Policy):
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
         self.body.observe(obs)
+
+
+class SquashedActor(Actor):
+    """A tanh-squashed Gaussian whose deviation depends on the state, and one categorical per branch.
+
+    The head's outputs are the means, the log deviations, then the logits.
+    """
+
+    def __init__(self, spec: BehaviorSpec, settings: NetworkSettings) -> None:
+        super().__init__(spec, settings)
+        del self.log_sigma  # it depends on the state
+        size = self.continuous
+        self.head = linear(self.body.width, 2 * size + sum(self.branches), 0.1)
+        with torch.no_grad():
+            self.head.weight[: 2 * size] *= 2
+
+    def from_output(self, output: Tensor, mask: Tensor) -> Distribution:
+        size = self.continuous
+        mean, log_sigma, logits = output[:, :size], output[:, size : 2 * size], output[:, 2 * size :]
+        discrete = Categorical(logits, mask, self.branches) if self.branches else None
+        if not size:
+            assert discrete is not None
+            return discrete
+        continuous = SquashedGaussian(mean, log_sigma.clamp(*LOG_SIGMA))
+        return continuous if discrete is None else Hybrid(continuous, discrete)
