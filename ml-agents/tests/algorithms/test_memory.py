@@ -12,7 +12,6 @@ from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.data.experience import PolicyInput
 from mlagents.envs.steps import StepBatch
-from mlagents.export.export import build, check
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.rewards.signal import Extrinsic
@@ -137,18 +136,3 @@ def test_a_resumed_trainer_equals_one_that_never_stopped():
         train(own, Recall(5), 2_000)
     mine, theirs = behavior.state_dict()["Policy"], fresh.state_dict()["Policy"]
     assert all(torch.equal(mine[name], theirs[name]) for name in mine)
-
-
-@pytest.mark.parametrize("kind", ["lstm", "gru"])
-@pytest.mark.parametrize("actions", [ActionSpec.create_continuous(2), ActionSpec(1, (3, 2))], ids=["continuous", "hybrid"])
-def test_a_model_with_memory_equals_the_policy(kind, actions):
-    memory = MemorySettings(memory_size=8, memory_type=kind)
-    spec = BehaviorSpec([vector_sensor(3, "seen")], actions)
-    actor = Actor(spec, NetworkSettings(normalize=True, hidden_units=8, memory=memory))
-    actor.observe((torch.randn(50, 3) * 3 + 1,))
-    model = build(actor)
-    check(actor, model)
-    names = {value.name for value in (*model.graph.input, *model.graph.output)}
-    assert {"recurrent_in", "recurrent_out"} <= names
-    kinds = {node.op_type for node in model.graph.node}
-    assert not kinds & {"GRU", "LSTM", "Loop", "If"}

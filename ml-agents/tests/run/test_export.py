@@ -15,8 +15,6 @@ from mlagents.nn.settings import NetworkSettings
 from mlagents.run.errors import ExportError
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.examples import catalog as examples
-from mlagents_envs.examples.ball3d import Ball3D, Ball3DHard
-from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.example import vector_sensor
 
 REFERENCE = Path(os.environ.get("MLAGENTS_REFERENCE", Path(__file__).parents[4] / "shared" / "reference")) / "onnx"
@@ -81,7 +79,6 @@ SEEING = {
     "Match3Visual": {"vis_encode_type": "match3", "normalize": True},
     "PushBlockCollab": {"normalize": True},
 }
-ENCODERS = ("simple", "nature_cnn", "resnet", "match3", "fully_connected")
 
 
 def shaken(spec, **network):
@@ -104,21 +101,6 @@ def test_a_policy_that_sees_images_goals_and_entities_is_exported(scene, opset):
     assert [shape(i)[1:] for i in model.graph.input][: len(made.spec.observation_specs)] == [
         list(sensor.shape) for sensor in made.spec.observation_specs
     ]
-
-
-@pytest.mark.parametrize("kind", ENCODERS)
-def test_every_encoder_of_images_is_exported(kind):
-    axes = (DimensionProperty.NONE, *2 * (DimensionProperty.TRANSLATIONAL_EQUIVARIANCE,))
-    camera = ObservationSpec((3, 40, 36), axes, ObservationType.DEFAULT, "Camera")
-    made = shaken(BehaviorSpec([camera, vector_sensor(2, "near")], SPACES["hybrid"]), vis_encode_type=kind)
-    check(made, build(made))
-
-
-def test_a_set_of_entities_alone_is_exported():
-    axes = (DimensionProperty.VARIABLE_SIZE, DimensionProperty.NONE)
-    sensors = [ObservationSpec((most, 4), axes, ObservationType.DEFAULT, f"Buffer{most}") for most in (3, 6)]
-    made = shaken(BehaviorSpec(sensors, SPACES["continuous"]))
-    check(made, build(made))
 
 
 def test_a_model_that_sees_another_picture_is_found():
@@ -174,23 +156,6 @@ def test_a_policy_that_is_no_number_is_found_before_it_is_written(tmp_path):
 def test_an_opset_that_unity_does_not_document_is_refused(opset):
     with pytest.raises(ExportError, match=f"opset is {opset}; it must be from 9 to 15"):
         build(actor(SPACES["continuous"]), opset=opset)
-
-
-@pytest.mark.parametrize(("env", "hidden", "layers"), [(Ball3D, 128, 2), (Ball3DHard, 128, 2), (Basic, 20, 1)])
-def test_inputs_and_outputs_are_those_of_unitys_own_files(env, hidden, layers):
-    file = REFERENCE / f"{env.NAME}.onnx"
-    if not file.is_file():
-        pytest.skip("no model made in Unity here")
-    theirs = onnx.load(str(file))
-    ours = build(Actor(env.SPEC, NetworkSettings(hidden_units=hidden, num_layers=layers)))
-    assert [(i.name, shape(i), i.type.tensor_type.elem_type) for i in ours.graph.input] == [
-        (i.name, shape(i), i.type.tensor_type.elem_type) for i in theirs.graph.input
-    ]
-    assert [(o.name, o.type.tensor_type.elem_type, len(shape(o))) for o in ours.graph.output] == [
-        (o.name, o.type.tensor_type.elem_type, len(shape(o))) for o in theirs.graph.output
-    ]
-    assert ours.ir_version == theirs.ir_version
-    assert ours.opset_import[0].version == theirs.opset_import[0].version
 
 
 def test_a_model_made_in_unity_says_the_same_with_our_layers():
