@@ -193,7 +193,7 @@ class OnPolicyTrainer(TrainerTemplate):
     def receive(self, tick: Tick) -> None:
         """Add rows to the rollout."""
         self.memory.append(tick)
-        if self._normalizing:
+        if self._observers:
             self._unseen.append(tick.rows.input.obs)
         if len(self._unseen) * len(tick.lane) >= NORMALIZED_AT_ONCE:
             self._normalize()

@@ -23,6 +23,7 @@ from mlagents.nn.body import NetworkBody
 from mlagents.nn.policy import Actor, Policy
 from mlagents.rewards.signal import RewardSignal, SignalBatch
 
+Observe = Callable[[tuple[Tensor, ...]], None]  # of observations, one (n, *shape) per sensor
 SEQUENCE_LENGTH = 64  # rows that one gradient sees of a memory of an author's own, where the YAML has no `memory`
 
 
@@ -157,21 +158,21 @@ class TrainerTemplate:
             self.record("Losses/Pretraining Loss", loss)
 
     @cached_property
-    def _normalizing(self) -> list[Any]:
-        """What scales by what it has seen: the policy, and every body whose normalizer none of the others has."""
-        found: list[Any] = [self.policy] if self.policy.normalizes else []
-        known = {id(part) for network in found for part in network.modules()}
+    def _observers(self) -> list[Observe]:
+        """The `observe` of the policy, and of every body whose normalizer is not fed by another one."""
+        found: list[Observe] = [self.policy.observe] if self.policy.normalizes else []
+        known = {id(part) for part in self.policy.modules()} if found else set()
         for module in modules_of(self).values():
             for part in module.modules() if isinstance(module, nn.Module) else ():
                 if isinstance(part, NetworkBody) and part.normalizer is not None and id(part.normalizer) not in known:
                     known.add(id(part.normalizer))
-                    found.append(part)
+                    found.append(part.observe)
         return found
 
     def _observe(self, obs: tuple[Tensor, ...]) -> None:
         """Let every normalizer see more rows; obs: one (n, *shape) per sensor."""
-        for network in self._normalizing:
-            network.observe(obs)
+        for observe in self._observers:
+            observe(obs)
 
     def _take_recorded(self) -> dict[str, float]:
         recorded, self._recorded = self._recorded, {}
