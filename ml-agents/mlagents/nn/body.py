@@ -45,6 +45,11 @@ class NetworkBody(nn.Module):
         size = sum(sizes.values())
         if settings.normalize and size and normalizer is None:
             normalizer = Normalizer(size)
+        if normalizer is not None and (known := len(normalizer.running_mean)) != size:
+            raise UnsupportedNetwork(
+                f"the normalizer is of {known} numbers, but this network sees vectors of {size}; "
+                "share one only between networks that see the same sensors: see network_settings.critic_only"
+            )
         self.normalizer = normalizer
         self.images = nn.ModuleList(
             ImageEncoder(sensors[i], settings.vis_encode_type, hidden) for i in self.kinds.images

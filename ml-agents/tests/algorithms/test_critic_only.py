@@ -215,6 +215,18 @@ def test_the_normalizer_of_a_policy_that_does_not_observe_is_fed_all_the_same():
     assert made.trainer.policy.network.normalizer.normalization_steps > 600
 
 
+class SharingTrainer(PPOTrainer):
+    def make_critic(self, setup):
+        self.extra = NetworkBody(setup.spec.observation_specs, setup.network, self.policy.body.normalizer)
+        return super().make_critic(setup)
+
+
+def test_a_normalizer_of_other_sensors_is_not_shared_unnoticed():
+    with pytest.raises(UnsupportedNetwork, match="the normalizer is of 1 numbers, but this network sees vectors of 2"):
+        behavior(SharingTrainer, Secret(), PPO)
+    behavior(SharingTrainer, Secret(name="answer"), PPO)
+
+
 SENSORS = [vector_sensor(1, name) for name in ("near", "far", "privileged_map", "StackingSensor_size3_privileged_wind")]
 
 
