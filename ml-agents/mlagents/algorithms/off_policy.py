@@ -19,7 +19,8 @@ from mlagents.algorithms.settings import OffPolicyHyperparamSettings
 from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of, updated
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_losses
-from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
+from mlagents.data.n_step import NStepReturns
+from mlagents.data.replay import ReplayBuffer, Transition
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations.buffer import DemonstrationBuffer
 from mlagents.demonstrations.recorded import naming_the_key

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mlagents.data.experience import Actions
-from mlagents.data.replay import NStepReturns, ReplayBuffer, Transition
+from mlagents.data.n_step import NStepReturns
+from mlagents.data.replay import ReplayBuffer, Transition
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations.replayed import ReplayedDemonstration
 from mlagents.demonstrations.sources import Piece, Source

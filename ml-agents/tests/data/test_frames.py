@@ -8,7 +8,8 @@ import torch
 
 from mlagents.data.experience import PolicyInput
 from mlagents.data.frames import Frames, as_bytes
-from mlagents.data.replay import NStepReturns, ReplayBuffer
+from mlagents.data.n_step import NStepReturns
+from mlagents.data.replay import ReplayBuffer
 from mlagents.data.rollout import Tick
 
 SHAPE = (1, 2, 3)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mlagents.data.experience import Actions
-from mlagents.data.replay import NStepReturns, Transition
+from mlagents.data.n_step import NStepReturns
+from mlagents.data.replay import Transition
 from mlagents.demonstrations.replayed import ReplayedDemonstration
 
 
