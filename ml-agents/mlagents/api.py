@@ -18,6 +18,7 @@ from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOut
 from mlagents.data.replay import ReplayBuffer, Transition
 from mlagents.data.rollout import Rollout, Segments
 from mlagents.data.rows import Rows
+from mlagents.data.sequence_replay import SequenceBatch
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.distributions import (
     ACTION_CLIP,
@@ -74,6 +75,7 @@ __all__ = [
     "Rows",
     "Schedule",
     "Segments",
+    "SequenceBatch",
     "SignalBatch",
     "SignalSetup",
     "SquashedGaussian",

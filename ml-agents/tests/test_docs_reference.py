@@ -29,7 +29,7 @@ def test_every_name_of_the_api_is_in_the_reference():
         ("What every trainer has", "hook of both templates", api.OffPolicyTrainer, 5),
         ("What every trainer has", "method of both templates", api.OnPolicyTrainer, 4),
         ("OnPolicyTrainer", "", api.OnPolicyTrainer, 13),
-        ("OffPolicyTrainer", "", api.OffPolicyTrainer, 8),
+        ("OffPolicyTrainer", "", api.OffPolicyTrainer, 9),
         ("Policies", "method of `Policy` and `Actor`", api.Actor, 10),
         ("Policies", "method of `Distribution`", api.Distribution, 9),
         ("Reward signals", "", api.RewardSignal, 3),
@@ -59,7 +59,7 @@ def test_every_public_method_is_in_the_reference(kind):
 
 @pytest.mark.parametrize(
     "table",
-    [api.TrainerSetup, api.Batch, api.Segments, api.Transition, api.Experience, api.PolicyInput, api.PolicyOutput,
+    [api.TrainerSetup, api.Batch, api.Segments, api.SequenceBatch, api.Experience, api.PolicyInput, api.PolicyOutput,
      api.Actions, api.Capabilities, api.Schedule, api.SignalSetup],
 )  # fmt: skip
 def test_every_column_is_in_the_reference(table):

@@ -20,8 +20,9 @@ from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of, up
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.finite import check_losses
 from mlagents.data.n_step import NStepReturns
-from mlagents.data.replay import ReplayBuffer, Transition
+from mlagents.data.replay import Complete, ReplayBuffer, Transition
 from mlagents.data.rollout import Tick
+from mlagents.data.sequence_replay import SequenceBatch, SequenceBuffer
 from mlagents.demonstrations.buffer import DemonstrationBuffer
 from mlagents.demonstrations.recorded import naming_the_key
 from mlagents.demonstrations.sources import make_source
@@ -48,7 +49,8 @@ class OffPolicyTrainer(TrainerTemplate):
         super().__init__(setup, settings)
         if type(self).update is OffPolicyTrainer.update:
             raise TrainerError(f"{type(self).__name__} has no update: an OffPolicyTrainer writes update(batch)")
-        self.memory = ReplayBuffer(settings.buffer_size, self.generator)
+        self.memory = self._make_memory(settings.buffer_size)
+        self._write = self.memory.writer()
         self.updates = 0  # gradient steps
         self.imitated = 0  # gradient steps of imitation, before the others
         self._seen = 0  # rows that were received, of which the first are for warm-up
@@ -82,13 +84,14 @@ class OffPolicyTrainer(TrainerTemplate):
             self._imitations = given.bc_init_steps
             with naming_the_key("demonstrations"):
                 sources = [make_source(source, setup.spec) for source in given.sources]
-            shown = ReplayBuffer(None if given.protect else settings.buffer_size, self.generator)
+            shown = self._make_memory(None if given.protect else settings.buffer_size)
             self.demonstrations = DemonstrationBuffer(
                 sources,
                 shown,
                 from_env_action=self.policy.from_env_action,
                 reward=self._reward,
                 returns=partial(returns, demonstrated=True, frames=shown.frames),
+                memory_size=self.policy.memory_size,
                 device=self.device,
             )
 
@@ -104,12 +107,21 @@ class OffPolicyTrainer(TrainerTemplate):
         Here the policy's means are drawn to the actions and its choices made more probable; a policy of another kind
         needs another way.
         """
-        log_prob, _ = self.policy.evaluate(batch.input, batch.action)
+        log_prob, _ = self.evaluate(batch)
         loss = -log_prob.sum(1).mean()
         self.take_step(self._imitator, loss)
         return {"Losses/Imitation Loss": loss.item()}
 
     # what a subclass calls
+
+    def evaluate(self, batch: Transition) -> tuple[Tensor, Tensor]:
+        """Return (n, C + B) log probabilities of the batch's actions and (n,) entropies, with gradients.
+
+        A policy with memory is walked along the batch's sequences.
+        """
+        if isinstance(batch, SequenceBatch):
+            return self.policy.evaluate_sequences(batch.input, batch.action, batch.sequence)
+        return self.policy.evaluate(batch.input, batch.action)
 
     def make_target(self, network: Network) -> Network:
         """Return a copy that follows only by `soft_update`; both see rows through the same normalizers."""
@@ -225,7 +237,7 @@ class OffPolicyTrainer(TrainerTemplate):
         shown = self.demonstrations.share(self.now["demonstration_ratio"], size)
         parts = [self.memory.sample(size - shown)] if shown < size else []
         parts += [self.demonstrations.sample(shown)] if shown else []
-        return self._judged(Transition.concat(parts))
+        return self._judged(_joined(parts))
 
     @torch.no_grad()
     def _judged(self, batch: Transition) -> Transition:
@@ -273,9 +285,15 @@ class OffPolicyTrainer(TrainerTemplate):
         sigma = getattr(self.policy, "log_sigma", None)
         return self.make_optimizer([p for p in self.policy.parameters() if p is not sigma])
 
-    def _remember(self, parts: Sequence[Transition]) -> None:
+    def _make_memory(self, capacity: int | None) -> ReplayBuffer:
+        """Return an empty buffer; that of a policy with memory gives whole sequences."""
+        if self.policy.memory_size:
+            return SequenceBuffer(capacity, self._sequence_length, self.generator)
+        return ReplayBuffer(capacity, self.generator)
+
+    def _remember(self, parts: Sequence[Complete]) -> None:
         for part in parts:  # two at most: rows that were followed, and rows whose episode ended
-            self.memory.append(part)
+            self._write(part)
 
     @torch.no_grad()
     def _reward(self, tick: Tick) -> Tensor:
@@ -290,6 +308,21 @@ class OffPolicyTrainer(TrainerTemplate):
         ended = torch.cat(self._ended)
         self._ended.clear()
         return rewards_of(self.signals, ended)
+
+
+def _joined(parts: Sequence[Transition]) -> Transition:
+    """Return one batch of the rows of several; at least one."""
+    first, *others = parts
+    if not others:
+        return first
+    if isinstance(first, SequenceBatch):  # sequences of one part are numbered after those of the part before
+        numbered = [first]
+        for part in others:
+            assert isinstance(part, SequenceBatch)
+            after = numbered[-1].sequence.max() + 1
+            numbered.append(replace(part, sequence=part.sequence + after))
+        return SequenceBatch.concat(numbered)
+    return Transition.concat(parts)
 
 
 def _means(recorded: Sequence[Metrics]) -> dict[str, Any]:

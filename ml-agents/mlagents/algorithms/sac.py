@@ -6,6 +6,7 @@ n rows, S reward signals, C continuous actions, B branches, K the sum of their s
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -17,28 +18,12 @@ from mlagents.algorithms.settings import SACSettings
 from mlagents.algorithms.trainer import Metrics, TrainerSetup, title
 from mlagents.data.experience import PolicyInput
 from mlagents.data.replay import Transition
-from mlagents.nn.body import NetworkBody
+from mlagents.data.sequence_replay import SequenceBatch
 from mlagents.nn.distributions import EPSILON, Categorical, Distribution, Hybrid
 from mlagents.nn.policy import SquashedActor
-from mlagents.nn.values import Critic, critic_body, value_head
+from mlagents.nn.values import Critic, QNetwork
 
 DISCRETE_TARGET = 0.2  # share of a branch's largest entropy that is aimed at
-
-
-class QNetwork(nn.Module):
-    """Q(s, a): continuous actions are an input; of choices, every one's value is an output."""
-
-    def __init__(self, setup: TrainerSetup, beside: NetworkBody) -> None:
-        super().__init__()
-        actions = setup.spec.action_spec
-        self.signals, self.choices = len(setup.signals), sum(actions.discrete_branches)
-        self.body = critic_body(setup.spec.observation_specs, setup.network, beside, extra=actions.continuous_size)
-        self.head = value_head(self.body.width, self.signals * max(self.choices, 1))
-
-    def forward(self, input: PolicyInput, continuous: Tensor) -> Tensor:
-        """Return (n, S, K) values of every choice, or (n, S, 1) where there are none."""
-        output: Tensor = self.body(input, self.head, continuous if self.body.extra else None)
-        return output.view(len(output), self.signals, -1)
 
 
 class Sample(NamedTuple):
@@ -50,20 +35,35 @@ class Sample(NamedTuple):
     negative_entropy: Tensor  # (n, B) sum_a p log p of each branch
 
 
+class Views(NamedTuple):
+    """What each critic is asked: the inputs of a batch, with what that critic remembers there, if it remembers."""
+
+    q: list[PolicyInput]  # one of n rows per Q network
+    value: PolicyInput  # n rows
+    target: PolicyInput  # n rows, the next inputs
+
+
 class SACTrainer(OffPolicyTrainer):
-    """Twin critics, a value network with its target, and a temperature for continuous actions and for each branch."""
+    """Twin critics, a value network with its target, and a temperature for continuous actions and for each branch.
+
+    A recurrent policy has recurrent critics; all are walked along the sequences of a batch.
+    """
 
     Settings: ClassVar[type[SACSettings]] = SACSettings
-    capabilities: ClassVar[Capabilities] = Capabilities(demonstrations=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(memory=True, demonstrations=True)
     policy: SquashedActor
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         super().__init__(setup, settings)
         body, branches = self.policy.body, self.policy.branches
-        self.q1 = QNetwork(setup, body)
-        self.q2 = QNetwork(setup, self.q1.body)  # what critics alone see, they normalize together
-        names = [signal.name for signal in self.signals]
-        self.value = Critic(setup.spec, setup.network, names, beside=self.q1.body)
+        memory_size = self.policy.memory_size if setup.network.memory is not None else 0
+        self.q1 = QNetwork(setup, body, memory_size)
+        shared = self.q1.body  # what critics alone see, they normalize together
+        self.q2 = QNetwork(setup, shared, memory_size)
+        names, remembers = [signal.name for signal in self.signals], memory_size > 0
+        self.value = Critic(
+            setup.spec, setup.network, names, beside=shared, memory_size=memory_size, remembers=remembers
+        )
         self.target = self.make_target(self.value)
         start = math.log(max(settings.init_entcoef, EPSILON))
         self.log_temperature = nn.Parameter(torch.full((1 + len(branches),), start, device=self.device))
@@ -79,10 +79,11 @@ class SACTrainer(OffPolicyTrainer):
 
     def update(self, batch: Transition) -> Metrics:
         temperature = self.log_temperature.detach().exp()
-        sample = self.sample(batch.input)
-        q1, q2 = (q(batch.input, sample.continuous) for q in (self.q1, self.q2))
+        sample = self.sample(batch.input, batch.sequence if isinstance(batch, SequenceBatch) else None)
+        views = self.views(batch)
+        q1, q2 = (q(_held(view), sample.continuous) for q, view in zip((self.q1, self.q2), views.q, strict=True))
         policy_loss = self.policy_loss(sample, q1, temperature)
-        q_losses, value_loss, value = self.value_losses(batch, sample, (q1.detach(), q2.detach()), temperature)
+        q_losses, value_loss, value = self.value_losses(batch, sample, (q1.detach(), q2.detach()), temperature, views)
         entropy_loss = self.entropy_loss(sample)
         self.take_step(self.policy_optimizer, policy_loss)
         self.take_step(self.value_optimizer, q_losses[0] + q_losses[1] + value_loss)
@@ -102,13 +103,35 @@ class SACTrainer(OffPolicyTrainer):
             **metrics,
         }
 
-    def sample(self, input: PolicyInput) -> Sample:
-        """Return what the policy does in these states now, with gradients."""
-        distribution = self.policy.distribution(input)
+    def views(self, batch: Transition) -> Views:
+        """Return what each critic is asked, with gradients through what Q and V remember along sequences."""
+        if self.value.memory is None or not isinstance(batch, SequenceBatch):
+            return Views([batch.input] * 2, batch.input, batch.next_input)
+        taken, sequence = batch.action.continuous, batch.sequence
+        remembered = [q.along(batch.input, sequence, taken) for q in (self.q1, self.q2)]
+        before, _ = self.value.along(batch.input, sequence)
+        with torch.no_grad():
+            _, after = self.target.along(batch.input, sequence)
+        return Views(
+            [replace(batch.input, memory=memory) for memory, _ in remembered],
+            replace(batch.input, memory=before),
+            replace(batch.next_input, memory=after),
+        )
+
+    def sample(self, input: PolicyInput, sequence: Tensor | None = None) -> Sample:
+        """Return what the policy does in these states now, with gradients; sequence: (n,) of each row, for memory."""
+        if sequence is None:
+            return self._sampled(self.policy.distribution(input), len(input.mask))
+        walked = list(self.policy.along_sequences(input, sequence))
+        parts = [self._sampled(distribution, len(rows)) for rows, distribution in walked]
+        return _in_order(parts, torch.cat([rows for rows, _ in walked]))
+
+    def _sampled(self, distribution: Distribution, n: int) -> Sample:
+        """Return what is drawn from a distribution of n rows."""
         parts: list[Distribution] = [distribution]
         if isinstance(distribution, Hybrid):
             parts = [distribution.continuous, distribution.discrete]
-        n, like = len(input.mask), self.log_temperature
+        like = self.log_temperature
         continuous, log_prob = like.new_zeros((n, 0)), like.new_zeros(n)
         probs: list[Tensor] = []
         negative_entropy = like.new_zeros((n, 0))
@@ -134,24 +157,25 @@ class SACTrainer(OffPolicyTrainer):
         return (loss + (temperature[1:] * sample.negative_entropy).sum(1) - expected).mean()
 
     def value_losses(
-        self, batch: Transition, sample: Sample, now: tuple[Tensor, Tensor], temperature: Tensor
+        self, batch: Transition, sample: Sample, now: tuple[Tensor, Tensor], temperature: Tensor, views: Views
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return the losses of both Q networks and of the value network, and the (n, S) values.
 
-        now: (n, S, K or 1) of each Q network, at the sampled actions.
+        now: (n, S, K or 1) of each Q network, at the sampled actions; views: what the critics are asked.
 
         L_Q = 1/2 mean (r + gamma V'(s') - Q(s, a))^2
         L_V = 1/2 mean (V(s) - (min_j E_pi Q_j(s, .) - sum of alpha log pi))^2
         """
         with torch.no_grad():
-            td_target = batch.returns + batch.discount * self.target(batch.next_input)  # (n, S)
+            td_target = batch.returns + batch.discount * self.target(views.target)  # (n, S)
             soft = torch.minimum(*(self._expected(q, sample) for q in now))
             entropy = temperature[0] * sample.log_prob
             if sample.probs:
                 entropy = entropy + (temperature[1:] * sample.negative_entropy).mean(1)
             soft = soft - entropy[:, None]
-        taken = [self._taken(q(batch.input, batch.action.continuous), batch) for q in (self.q1, self.q2)]
-        value: Tensor = self.value(batch.input)
+        action = batch.action.continuous
+        taken = [self._taken(q(view, action), batch) for q, view in zip((self.q1, self.q2), views.q, strict=True)]
+        value: Tensor = self.value(views.value)
         return [0.5 * (td_target - q).pow(2).mean() for q in taken], 0.5 * (value - soft).pow(2).mean(), value.detach()
 
     def entropy_loss(self, sample: Sample) -> Tensor:
@@ -180,3 +204,22 @@ class SACTrainer(OffPolicyTrainer):
         parts = torch.split_with_sizes(q, self.policy.branches, 2)
         choice = batch.action.discrete[:, None].expand(-1, q.shape[1], -1)  # (n, S, B)
         return torch.cat([part.gather(2, choice[:, :, i, None]) for i, part in enumerate(parts)], 2).mean(2)
+
+
+def _held(view: PolicyInput) -> PolicyInput:
+    """Return the same input, without gradients to what is remembered there."""
+    return replace(view, memory=view.memory.detach()) if view.memory.requires_grad else view
+
+
+def _in_order(parts: list[Sample], rows: Tensor) -> Sample:
+    """Return the samples of parts as one, in the order of a batch; rows: (n,) where each row of the parts is in it."""
+    if len(parts) > 1:
+        columns = zip(*((p.continuous, p.log_prob, p.negative_entropy) for p in parts), strict=True)
+        continuous, log_prob, negative_entropy = map(torch.cat, columns)
+        probs = [torch.cat(branch) for branch in zip(*(p.probs for p in parts), strict=True)]
+        parts = [Sample(continuous, log_prob, probs, negative_entropy)]
+    back, (whole,) = torch.argsort(rows), parts
+    return Sample(
+        whole.continuous[back], whole.log_prob[back], [branch[back] for branch in whole.probs],
+        whole.negative_entropy[back],
+    )  # fmt: skip

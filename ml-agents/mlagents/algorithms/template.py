@@ -49,6 +49,11 @@ class TrainerTemplate:
             raise TrainerError(
                 f"{type(self).__name__}.make_policy must return a Policy, but returned {type(self.policy).__name__}"
             )
+        if setup.network.memory is not None and not self.policy.memory_size:
+            raise TrainerError(
+                f"{type(self).__name__}: network_settings.memory asks for memory, but {type(self.policy).__name__} has "
+                "none; take that section out, or set memory=False in its capabilities, so that it is refused earlier"
+            )
         self.policy.generator = setup.generator
         self.policy.unseen = setup.critic_only
         self.schedules = self.make_schedules(setup.max_steps)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from mlagents.conformance import acting, declarations, exporting, learning, persistence, signals, speed, translating
+from mlagents.conformance import (
+    acting,
+    declarations,
+    exporting,
+    learning,
+    persistence,
+    remembering,
+    signals,
+    speed,
+    translating,
+)
 from mlagents.conformance.check import Check, CheckFunction
 from mlagents.conformance.subject import (
     ANY_SPACE,
@@ -45,6 +55,9 @@ PLAN: list[tuple[CheckFunction, tuple[Space, ...]]] = [
     (learning.nothing_is_learned_from_random_rewards, SIMPLE),
     (learning.an_interruption_is_not_a_termination, SIMPLE),
     (learning.the_value_target_uses_the_next_states_best_action, (ONE_BRANCH,)),
+    (remembering.with_memory_it_learns_what_must_be_remembered, SIMPLE),
+    (remembering.with_memory_a_resumed_trainer_equals_one_that_never_stopped, MAIN_SPACES),
+    (remembering.with_memory_the_exported_output_is_the_greedy_action, MAIN_SPACES),
     (signals.reward_signals_that_learn_are_updated_and_saved, SIMPLE),
     (speed.speed_relative_to_ppo, SIMPLE),
 ]

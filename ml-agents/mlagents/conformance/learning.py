@@ -36,17 +36,17 @@ MAX_DEVIATIONS = 4.5  # standard deviations above 1/2 at which guessed coins are
 
 def it_learns_to_copy_the_observation(subject: Subject, actions: ActionSpec) -> str:
     """Learn to output the action that the observation shows; see CopyTask."""
-    return _require_learned(subject, CopyTask(actions), rows=8000, ticks=4)
+    return require_learned(subject, CopyTask(actions), rows=8000, ticks=4)
 
 
 def it_learns_the_best_allowed_action(subject: Subject, actions: ActionSpec) -> str:
     """Learn the order of four actions of which only some are allowed at a time; see MaskedBandit."""
-    return _require_learned(subject, MaskedBandit(), rows=6000, ticks=16)
+    return require_learned(subject, MaskedBandit(), rows=6000, ticks=16)
 
 
 def it_learns_to_reach_a_target(subject: Subject, actions: ActionSpec) -> str:
     """Learn to walk to the middle of a line in several steps; see ReachTask."""
-    return _require_learned(subject, ReachTask(actions), rows=8000, ticks=ReachTask.STEPS)
+    return require_learned(subject, ReachTask(actions), rows=8000, ticks=ReachTask.STEPS)
 
 
 def nothing_is_learned_from_random_rewards(subject: Subject, actions: ActionSpec) -> str:
@@ -105,7 +105,7 @@ def _largest_luck(tosses: int) -> float:
     return 0.5 + MAX_DEVIATIONS * 0.5 / math.sqrt(tosses)
 
 
-def _require_learned(subject: Subject, task: Task, *, rows: int, ticks: int) -> str:
+def require_learned(subject: Subject, task: Task, *, rows: int, ticks: int) -> str:
     """Raise ConformanceError if a task is not learned within `rows`; ticks: of the evaluation."""
     trainer = trained_trainer(subject, task, rows)
     reward = evaluate(trainer, task, ticks=ticks)

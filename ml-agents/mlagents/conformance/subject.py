@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlagents.algorithms.capabilities import Capabilities, Needs
 from mlagents.algorithms.making import construct
 from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparamSettings
 from mlagents.algorithms.trainer import Trainer, TrainerSetup
+from mlagents.conformance.errors import NotApplicable
 from mlagents.nn.settings import NetworkSettings
 from mlagents.plugins.catalog import Catalog, Kind, is_built
 from mlagents.rewards.signal import Extrinsic, RewardSignal
@@ -27,6 +28,7 @@ OFF_POLICY = {
     "batch_size": 32, "buffer_size": 4000, "buffer_init_steps": 64, "learning_rate": 3e-3, "steps_per_update": 8.0,
     "tau": 0.05,
 }  # fmt: skip
+MEMORY = {"memory_size": 16, "sequence_length": 2}  # sequences that are shorter than the episodes of RecallTask
 MAX_WARM_UP = 3000  # rows that a check waits for the first update
 MAX_STEPS = 40_000  # end of schedules: more than twice the rows of any check, so no learning rate decays to 0
 
@@ -57,6 +59,13 @@ class Subject:
     kind: Kind
     overrides: Mapping[str, Any] = field(default_factory=dict)  # hyperparameters that replace the defaults above
     seed: int = 0
+    recurrent: bool = False  # its networks have `network_settings.memory`
+
+    def with_memory(self) -> Subject:
+        """Return it with recurrent networks; raises NotApplicable if it cannot have them."""
+        if not self.capabilities.memory:
+            raise NotApplicable("its `capabilities` exclude recurrent networks")
+        return replace(self, recurrent=True)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -97,7 +106,9 @@ class Subject:
     ) -> Trainer:  # fmt: skip
         """Return a new trainer. seed: added to the subject's own; signals: instead of the environment's reward."""
         generator = torch.Generator().manual_seed(1000 * self.seed + seed)
-        network = {"hidden_units": 32, "normalize": normalize, "deterministic": deterministic}
+        network: dict[str, Any] = {"hidden_units": 32, "normalize": normalize, "deterministic": deterministic}
+        if self.recurrent:
+            network["memory"] = MEMORY
         if signals is None:
             signals = [Extrinsic(gamma=gamma, strength=1.0)]
         setup = TrainerSetup(spec, NetworkSettings.model_validate(network), signals, MAX_STEPS, generator=generator)

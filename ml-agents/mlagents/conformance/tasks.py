@@ -224,6 +224,34 @@ class TwoStepTask(_Unmasked):
         return Transition(following[:, None], self.REWARDS[place, choice], ~goes_on, np.zeros(len(place), bool))
 
 
+class RecallTask(_Unmasked):
+    """A cue is shown at the first of LENGTH decisions, which earns 1 for the other choice; the later ones for the cue.
+
+    So to go on as one began is wrong. A state holds the cue, 0 or 1, and the number of decisions taken. Without memory,
+    only the first choice can be known: 0.625 in the mean.
+    """
+
+    gamma, best_reward, LENGTH = 0.5, 1.0, 4
+
+    def __init__(self, actions: ActionSpec) -> None:
+        self.spec = BehaviorSpec([vector_sensor(2, "cue")], actions)
+        self.random_reward = 1 / actions.discrete_branches[0] if actions.discrete_branches else 0.5
+
+    def reset(self, n: int, rng: Generator) -> Array:
+        return np.column_stack([rng.integers(2, size=n), np.zeros(n)])
+
+    def observe(self, state: Array) -> tuple[Array, ...]:
+        first = state[:, 1] == 0
+        return (np.column_stack([first * (2 * state[:, 0] - 1), first]).astype(np.float32),)
+
+    def step(self, state: Array, action: ActionTuple, rng: Generator) -> Transition:
+        decisions = state[:, 1] + 1
+        wanted = np.where(state[:, 1] == 0, 1 - state[:, 0], state[:, 0])
+        right = (binary_action(action) == wanted).astype(np.float32)
+        last = decisions == self.LENGTH
+        return Transition(np.column_stack([state[:, 0], decisions]), right, last, np.zeros(len(state), bool))
+
+
 def binary_action(action: ActionTuple) -> Array:
     """Return (n,) 0 or 1: the first branch's action, or whether the first continuous action is above 0."""
     binary: Array = action.discrete[:, 0] if action.discrete.shape[1] else (action.continuous[:, 0] > 0).astype(int)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mlagents.data.experience import Experience, PolicyInput
 from mlagents.data.frames import Frames
-from mlagents.data.replay import Transition
+from mlagents.data.replay import Complete, Transition
 from mlagents.data.rollout import Tick
 
 
@@ -41,7 +41,7 @@ class NStepReturns:
         self._discount = torch.zeros(0, n, len(gamma), device=device)
         self._slot = torch.zeros(0, dtype=torch.int64, device=device)  # (lanes,) where the next row goes, the oldest's
 
-    def take(self, tick: Tick, reward: Tensor) -> list[Transition]:
+    def take(self, tick: Tick, reward: Tensor) -> list[Complete]:
         """Take rows that came home and their (n, S) rewards; return tables of rows that are whole now."""
         lane, n = tick.lane, self.n
         rows = tick.rows if self.frames is None else replace(tick.rows, input=self.frames.put(tick.rows.input))
@@ -51,7 +51,7 @@ class NStepReturns:
         followed = rows.input if complete.all() else rows.input[complete]
         if self.frames is not None:
             self.frames.share(followed)
-        whole = self._leave(held, lane[complete], slot[complete], followed)
+        whole = self._leave(held, lane[complete], slot[complete], followed, closed=False)
         held[lane * n + slot] = rows
         self._waits[lane, slot] = True
         self._returns[lane, slot] = 0.0
@@ -63,7 +63,7 @@ class NStepReturns:
         self._discount[lane[tick.rows.done & ~tick.rows.interrupted]] *= self.beyond
         return [*whole, *self.close(lane[tick.rows.done])]
 
-    def close(self, lane: Tensor) -> list[Transition]:
+    def close(self, lane: Tensor) -> list[Complete]:
         """Return a table of all rows of these (m,) lanes, each lane's oldest first: nothing more will come of them."""
         lane = lane[lane < len(self._waits)]
         if self._rows is None or not len(lane):
@@ -72,19 +72,22 @@ class NStepReturns:
         self._slot[lane] = 0  # as when the lane was new: order in the ring must not depend on earlier agents
         which, turn = torch.nonzero(self._waits[lane[:, None], slots], as_tuple=True)
         slot, lane = slots[which, turn], lane[which]
-        return self._leave(self._rows, lane, slot, self._last_input(lane)) if len(lane) else []
+        return self._leave(self._rows, lane, slot, self._last_input(lane), closed=True) if len(lane) else []
 
-    def clear(self) -> list[Transition]:
+    def clear(self) -> list[Complete]:
         """Close every lane."""
         return self.close(torch.arange(len(self._waits), device=self._waits.device))
 
-    def _leave(self, held: Experience, lane: Tensor, slot: Tensor, next_input: PolicyInput) -> list[Transition]:
+    def _leave(
+        self, held: Experience, lane: Tensor, slot: Tensor, next_input: PolicyInput, *, closed: bool
+    ) -> list[Complete]:
         if not len(lane):
             return []
         self._waits[lane, slot] = False
         rows = held[lane * self.n + slot]
         others = torch.full_like(lane, self.demonstrated, dtype=torch.bool)
-        return [Transition(rows, next_input, self._returns[lane, slot], self._discount[lane, slot], others)]
+        found = Transition(rows, next_input, self._returns[lane, slot], self._discount[lane, slot], others)
+        return [Complete(found, lane, closed)]
 
     def _last_input(self, lane: Tensor) -> PolicyInput:
         """Return what the agents of (m,) lanes, of which some may be the same, saw last."""
@@ -108,12 +111,12 @@ class NStepReturns:
         if self._rows is not None and self._last is not None:
             held[: known * self.n] = self._rows
             last[:known] = self._last
-        self._waits, self._slot = _grown(self._waits, lanes), _grown(self._slot, lanes)
-        self._returns, self._discount = _grown(self._returns, lanes), _grown(self._discount, lanes)
+        self._waits, self._slot = grown(self._waits, lanes), grown(self._slot, lanes)
+        self._returns, self._discount = grown(self._returns, lanes), grown(self._discount, lanes)
         self._rows, self._last = held, last
         return held, last
 
 
-def _grown(column: Tensor, rows: int) -> Tensor:
+def grown(column: Tensor, rows: int) -> Tensor:
     """Return the column with zeros after it, `rows` long."""
     return torch.cat([column, column.new_zeros((rows - len(column), *column.shape[1:]))])

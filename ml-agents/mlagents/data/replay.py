@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +35,14 @@ class Transition(Rows):
         return self.rows.output.action
 
 
+class Complete(NamedTuple):
+    """Transitions of which all is known now."""
+
+    transitions: Transition  # n rows
+    lane: Tensor  # (n,) int64, the lane of each; a lane's rows are together, its oldest first
+    closed: bool  # nothing more will come of the episodes in these lanes
+
+
 class ReplayBuffer:
     """The newest `capacity` rows, or all of them; sampled uniformly, with replacement.
 
@@ -59,28 +67,38 @@ class ReplayBuffer:
         columns = () if self._ring is None else self._ring.columns()
         return self.frames.nbytes + sum(column.numel() * column.element_size() for column in columns)
 
+    def writer(self) -> Callable[[Complete], None]:
+        """Return what appends the rows of one source, whose lanes are its own."""
+        return lambda part: self.append(part.transitions)
+
     def append(self, rows: Transition) -> None:
         """Take more rows; of more than `capacity` rows, the newest stay."""
+        self._put(rows)
+
+    def _put(self, rows: Transition) -> Any:
+        """Take rows with all columns that the ring has, and return the ring."""
         rows = _with_inputs(rows, self.frames.put)
         ring = self._with_room(rows)
-        new = rows[-len(ring) :]
-        skipped = len(rows) - len(new)
-        place = self.seen + skipped + torch.arange(len(new), device=new.returns.device)
-        if not self.frames.empty:
-            self._forget(rows[:skipped])
-            self._forget(ring[place[place - len(ring) >= self.seen - self._held] % len(ring)])
-        ring[place % len(ring)] = new
+        skipped = max(len(rows) - len(ring), 0)
+        number = torch.arange(self.seen + skipped, self.seen + len(rows), device=rows.returns.device)
+        if self.seen + len(rows) > len(ring):
+            self._evict(rows, torch.arange(skipped, device=number.device))
+            self._evict(ring, number[number - len(ring) >= self.seen - self._held] % len(ring))
+        ring[number % len(ring)] = rows[skipped:]
         self.seen += len(rows)
-        self._held = min(self._held + len(new), len(ring))
+        self._held = min(self._held + len(rows), len(ring))
+        return ring
 
     def _oldest_first(self, ring: Transition) -> Tensor:
         """Return the places of all rows that are here."""
         return torch.arange(self.seen - self._held, self.seen, device=ring.returns.device) % len(ring)
 
-    def _forget(self, rows: Transition) -> None:
-        """Let go of the images of rows."""
-        self.frames.drop(rows.input)
-        self.frames.drop(rows.next_input)
+    def _evict(self, table: Transition, place: Tensor) -> None:
+        """Let go of what the rows at these (m,) places of a table hold; they are about to be forgotten."""
+        if not self.frames.empty:
+            rows = table[place]
+            self.frames.drop(rows.input)
+            self.frames.drop(rows.next_input)
 
     def _with_room(self, rows: Transition) -> Transition:
         """Return the ring; one without a capacity grows to twice what it must hold."""
@@ -95,16 +113,24 @@ class ReplayBuffer:
 
     def sample(self, n: int) -> Transition:
         """Return n random rows; raises IndexError if there is none."""
+        ring = self._filled()
+        place = torch.randint(len(self), (n,), generator=self.generator, device=ring.returns.device)
+        return self._images(ring[place])
+
+    def _filled(self) -> Transition:
+        """Return the ring; raises IndexError if nothing is in it."""
         if self._ring is None or not len(self):
             raise IndexError("the replay buffer is empty")
-        device = self._ring.returns.device
-        rows = self._ring[torch.randint(len(self), (n,), generator=self.generator, device=device)]
+        return self._ring
+
+    def _images(self, rows: Transition) -> Transition:
+        """Return rows of the ring with their images."""
         return _with_inputs(rows, self.frames.images)
 
     def clear(self) -> None:
         """Forget every row."""
-        if self._ring is not None and not self.frames.empty:
-            self._forget(self._ring[self._oldest_first(self._ring)])
+        if self._ring is not None:
+            self._evict(self._ring, self._oldest_first(self._ring))
         self.seen = self._held = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -125,10 +151,19 @@ class ReplayBuffer:
         if state["seen"]:
             columns = state["columns"]
             sensors = sum(name.startswith("rows.input.obs.") for name in columns)
-            rows = _empty(sensors).with_columns(columns)
+            rows = self._named(sensors).with_columns(columns)
             rows = _with_inputs(rows, self.frames.load_state_dict(state.get("frames", {}), rows.input))
-            self.seen = state["seen"] - len(rows)  # so that each row finds the place it had
-            self.append(rows)
+            if len(rows) == self.capacity:
+                self.seen = state["seen"] - len(rows)  # so that each row finds the place it had
+            self._put(rows)
+
+    @staticmethod
+    def _named(sensors: int) -> Transition:
+        """Return a table without rows, for the names of the ring's columns."""
+        none = torch.zeros(0, device="cpu")
+        input = PolicyInput((none,) * sensors, none, none)
+        rows = Experience(input, PolicyOutput(Actions(none, none), none, none, none), none, none, none, none, none)
+        return Transition(rows, input, none, none, none)
 
 
 def _with_inputs(rows: Transition, change: Callable[[PolicyInput], PolicyInput]) -> Transition:
@@ -137,11 +172,3 @@ def _with_inputs(rows: Transition, change: Callable[[PolicyInput], PolicyInput])
     if input is rows.input and next_input is rows.next_input:
         return rows
     return replace(rows, rows=replace(rows.rows, input=input), next_input=next_input)
-
-
-def _empty(sensors: int) -> Transition:
-    """Return a table without rows, for the names of its columns."""
-    none = torch.zeros(0, device="cpu")
-    input = PolicyInput((none,) * sensors, none, none)
-    rows = Experience(input, PolicyOutput(Actions(none, none), none, none, none), none, none, none, none, none)
-    return Transition(rows, input, none, none, none)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mlagents.data.experience import Actions
 from mlagents.data.n_step import NStepReturns
-from mlagents.data.replay import ReplayBuffer, Transition
+from mlagents.data.replay import Complete, ReplayBuffer, Transition
 from mlagents.data.rollout import Tick
 from mlagents.demonstrations.replayed import ReplayedDemonstration
 from mlagents.demonstrations.sources import Piece, Source
@@ -19,20 +20,32 @@ from mlagents.demonstrations.sources import Piece, Source
 log = logging.getLogger(__name__)
 
 
+class Take(NamedTuple):
+    """A recording that is being read."""
+
+    replayed: ReplayedDemonstration
+    returns: NStepReturns
+    write: Callable[[Complete], None]  # to the buffer
+
+
 class DemonstrationBuffer:
     """Rows of demonstrations, of every source."""
 
     def __init__(
         self, sources: Iterable[Source], memory: ReplayBuffer, *, from_env_action: Callable[[Actions], Actions],
-        reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns], device: torch.device | str = "cpu",
+        reward: Callable[[Tick], Tensor], returns: Callable[[], NStepReturns], memory_size: int = 0,
+        device: torch.device | str = "cpu",
     ) -> None:  # fmt: skip
-        """memory: where rows go; reward: (n, S) of a tick; returns: makes n-step counters; device: of the rows."""
+        """memory: where rows go; reward: (n, S) of a tick; returns: makes n-step counters; device: of the rows.
+
+        memory_size: of the policy's memory, which is zeros in these rows.
+        """
         self.memory = memory
-        self._device = device
+        self._memory_size, self._device = memory_size, device
         self.rows_of: dict[str, int] = {}  # source -> its rows so far
         self._sources = list(sources)
         self._from_env_action, self._reward, self._returns = from_env_action, reward, returns
-        self._takes: dict[tuple[Path, int], tuple[ReplayedDemonstration, NStepReturns]] = {}
+        self._takes: dict[tuple[Path, int], Take] = {}
         self._observed: dict[str, int] = {}  # file -> rows that the normalizer has seen
         self._read: dict[str, int] = {}  # file -> its rows so far
         self._carry = 0.0  # fraction of a row that is carried over to the next batch
@@ -79,20 +92,19 @@ class DemonstrationBuffer:
         """Put the rows of a piece into memory and yield their observations."""
         take = piece.file, piece.take
         if take not in self._takes:
-            self._takes[take] = ReplayedDemonstration(self._from_env_action, self._device), self._returns()
+            replayed = ReplayedDemonstration(self._from_env_action, self._device, self._memory_size)
+            self._takes[take] = Take(replayed, self._returns(), self.memory.writer())
             log.info(f"Demonstrations: {piece.file} {'is read' if piece.finished else 'is followed as it is made'}.")
-        replayed, returns = self._takes[take]
+        replayed, returns, write = self._takes[take]
         for tick in () if piece.records is None else replayed.ticks(piece.records):
-            self._append(returns.take(tick, self._reward(tick)))
+            for part in returns.take(tick, self._reward(tick)):
+                write(part)
             yield tick.rows.input.obs
         if piece.finished:
-            self._append(returns.clear())
+            for part in returns.clear():
+                write(part)
             del self._takes[take]
             log.info(f"Demonstrations: {piece.file} gave {self._read.get(str(piece.file), 0)} rows.")
-
-    def _append(self, tables: Iterable[Transition]) -> None:
-        for table in tables:
-            self.memory.append(table)
 
     def _unobserved(self, file: str, obs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
         """Yield the rows of a file beyond those that were observed before a resume."""

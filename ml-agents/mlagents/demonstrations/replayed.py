@@ -16,9 +16,14 @@ from mlagents_envs.demonstrations.file import Array, Demonstration, Transitions,
 class ReplayedDemonstration:
     """One demonstration, piece by piece. Its episodes are replayed in parallel, each in its own lane."""
 
-    def __init__(self, from_env_action: Callable[[Actions], Actions], device: torch.device | str = "cpu") -> None:
-        """from_env_action: from actions of the environment to those of the policy; device: where rows go."""
-        self._from_env_action, self._device = from_env_action, device
+    def __init__(
+        self, from_env_action: Callable[[Actions], Actions], device: torch.device | str = "cpu", memory_size: int = 0
+    ) -> None:
+        """from_env_action: from actions of the environment to those of the policy; device: where rows go.
+
+        memory_size: of the memory that rows have, of zeros.
+        """
+        self._from_env_action, self._device, self._memory_size = from_env_action, device, memory_size
         self._last: Demonstration | None = None  # last record of an unfinished episode
         self._lane = 0  # lane of that episode
 
@@ -33,7 +38,7 @@ class ReplayedDemonstration:
         self._lane = 0 if self._last is None else int(lane[-1])
         if not len(rows):
             return
-        table = experience(rows, self._from_env_action, self._device)
+        table = experience(rows, self._from_env_action, self._device, self._memory_size)
         after = tuple(column.to(self._device) for column in _tensors(rows.next_obs))
         place = _places(episode[rows.record])
         for turn in range(int(place.max()) + 1):
@@ -44,19 +49,20 @@ class ReplayedDemonstration:
 
 
 def experience(
-    rows: Transitions, from_env_action: Callable[[Actions], Actions], device: torch.device | str = "cpu"
-) -> Experience:
+    rows: Transitions, from_env_action: Callable[[Actions], Actions], device: torch.device | str = "cpu",
+    memory_size: int = 0,
+) -> Experience:  # fmt: skip
     """Return transitions of a demonstration as rows of our own, with nothing remembered and log probabilities of 0.
 
-    from_env_action, device: as of `ReplayedDemonstration`.
+    from_env_action, device, memory_size: as of `ReplayedDemonstration`.
     """
     reward = torch.from_numpy(rows.reward)
-    n, empty, zeros = len(rows), reward.new_zeros((len(rows), 0)), torch.zeros_like(reward)
+    n, nothing, zeros = len(rows), reward.new_zeros((len(rows), memory_size)), torch.zeros_like(reward)
     action = Actions(torch.from_numpy(rows.action.continuous), torch.from_numpy(rows.action.discrete).long())
     log_prob = reward.new_zeros((n, action.continuous.shape[1] + action.discrete.shape[1]))
     table = Experience(
-        PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), empty),
-        PolicyOutput(from_env_action(action), log_prob, zeros, empty),
+        PolicyInput(_tensors(rows.obs), torch.from_numpy(rows.mask), nothing),
+        PolicyOutput(from_env_action(action), log_prob, zeros, nothing),
         reward=reward,
         group=zeros.long(),
         group_reward=zeros,

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from mlagents.nn.settings import MemorySettings
 
 FORGET_BIAS = 1.0  # in both bias vectors of an LSTM, so that it remembers to begin with
+
+
+class Step(NamedTuple):
+    """One row of each of m sequences."""
+
+    rows: Tensor  # (m,) int64, their numbers
+    before: Tensor  # (m, M) memory
+    features: Tensor  # (m, width)
+    after: Tensor  # (m, M) memory
 
 
 class Memory(nn.Module):
@@ -35,6 +47,16 @@ class Memory(nn.Module):
             return hidden, hidden
         hidden, state = self.cell(x, (memory[:, : self.width], memory[:, self.width :]))
         return hidden, torch.cat([hidden, state], 1)
+
+    def walk(self, x: Tensor, memory: Tensor, steps: Sequence[Tensor]) -> Iterator[Step]:
+        """Yield what comes of (n, inputs) rows along sequences; the loop turns as often as the longest has rows.
+
+        steps: as of `steps_of`; memory: (sequences, M) where each begins, in the order of the first of these.
+        """
+        for rows in steps:
+            before = memory[: len(rows)]
+            features, memory = self(x[rows], before)
+            yield Step(rows, before, features, memory)
 
 
 @torch.no_grad()

@@ -168,10 +168,7 @@ class Actor(Policy):
             yield from super().along_sequences(input, sequence)
             return
         hidden, steps = self.body.hidden(self.body.inputs(input)), steps_of(sequence)  # all rows at once
-        kept, found = input.memory[steps[0]], []
-        for rows in steps:
-            features, kept = memory(hidden[rows], kept[: len(rows)])
-            found.append(features)
+        found = [step.features for step in memory.walk(hidden, input.memory[steps[0]], steps)]
         order = torch.cat(steps)
         yield order, self.from_output(self.head(torch.cat(found)), input.mask[order])
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mlagents.data.experience import Actions, PolicyInput
+from mlagents.data.minibatches import steps_of
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.layers import UnsupportedNetwork, flat_action
 from mlagents.nn.sensors import by_kind
@@ -33,14 +34,47 @@ class NetworkSetup(Protocol):
 
 
 def critic_body(
-    sensors: Sequence[ObservationSpec], settings: NetworkSettings, beside: NetworkBody | None, *, extra: int = 0
-) -> NetworkBody:
-    """Return a body that sees every sensor, also those that are for the critic only; extra: as of `NetworkBody`.
+    sensors: Sequence[ObservationSpec], settings: NetworkSettings, beside: NetworkBody | None, *, extra: int = 0,
+    remembers: bool = False,
+) -> NetworkBody:  # fmt: skip
+    """Return a body that sees every sensor, also those that are for the critic only.
+
+    extra, remembers: as of `NetworkBody`.
 
     beside: the actor's body, or that of another critic, whose normalizer is shared where both see the same vectors.
     """
     same = beside is not None and beside.kinds.vectors == by_kind(sensors).vectors
-    return NetworkBody(sensors, settings, beside.normalizer if beside is not None and same else None, extra=extra)
+    normalizer = beside.normalizer if beside is not None and same else None
+    return NetworkBody(sensors, settings, normalizer, extra=extra, remembers=remembers)
+
+
+class CriticMemory(nn.Module):
+    """Where the recurrent cell of a critic begins a sequence, and what it remembers along it.
+
+    It begins with a linear function of what the policy remembered there, so with zeros at the start of an episode.
+    """
+
+    def __init__(self, body: NetworkBody, memory_size: int) -> None:
+        """body: the critic's, which has a cell; memory_size: of the policy's memory."""
+        super().__init__()
+        assert body.memory is not None
+        self.start = nn.Linear(memory_size, body.memory.size, bias=False)
+        nn.init.orthogonal_(self.start.weight)
+
+    def along(
+        self, body: NetworkBody, input: PolicyInput, sequence: Tensor, extra: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the critic's (n, size) memory before and after each row, with gradients through time.
+
+        input: with the policy's memory; sequence: (n,) the number of each row's sequence; extra: as of the body.
+        """
+        assert body.memory is not None
+        steps = steps_of(sequence)
+        start, hidden = self.start(input.memory[steps[0]]), body.hidden(body.inputs(input, extra))
+        walked = list(body.memory.walk(hidden, start, steps))
+        back = torch.argsort(torch.cat(steps))
+        before, after = (torch.cat(column)[back] for column in zip(*((s.before, s.after) for s in walked), strict=True))
+        return before, after
 
 
 class Critic(nn.Module):
@@ -48,15 +82,17 @@ class Critic(nn.Module):
 
     def __init__(
         self, spec: BehaviorSpec, settings: NetworkSettings, signals: Sequence[str], *,
-        beside: NetworkBody | None = None, shares_body: bool = False, memory_size: int = 0,
+        beside: NetworkBody | None = None, shares_body: bool = False, memory_size: int = 0, remembers: bool = False,
     ) -> None:  # fmt: skip
         """beside: the actor's body, whose normalizer is shared where both see the same vectors.
 
         shares_body: sit on that body; raises UnsupportedNetwork where the critic is to see more. memory_size: of the
-        policy's memory, which the critic sees too.
+        policy's memory, which the critic sees too. remembers: see of it only where a sequence begins, and remember
+        from there on; then `input.memory` is the critic's own.
         """
         super().__init__()
         self.signals = tuple(signals)
+        self.memory: CriticMemory | None = None
         if beside is not None and shares_body:
             if beside.unseen:
                 raise UnsupportedNetwork(
@@ -64,6 +100,9 @@ class Critic(nn.Module):
                     f"{', '.join(beside.unseen)}; set shared_critic to false, or let the policy see them too"
                 )
             self.body = beside
+        elif remembers:
+            self.body = critic_body(spec.observation_specs, settings, beside, remembers=True)
+            self.memory = CriticMemory(self.body, memory_size)
         else:
             self.body = critic_body(spec.observation_specs, settings, beside, extra=memory_size)
         self.head = value_head(self.body.width, len(self.signals))
@@ -72,9 +111,46 @@ class Critic(nn.Module):
         """Return (n, S) values."""
         return self.body(input, self.head, input.memory if self.body.extra else None)  # type: ignore[no-any-return]
 
+    def along(self, input: PolicyInput, sequence: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what it remembers before and after each row, as `CriticMemory.along`; of one that remembers."""
+        assert self.memory is not None
+        return self.memory.along(self.body, input, sequence)
+
     def observe(self, obs: tuple[Tensor, ...]) -> None:
         """Let the normalizer see more rows; a trainer's template does so."""
         self.body.observe(obs)
+
+
+class QNetwork(nn.Module):
+    """Q(s, a): continuous actions are an input; of choices, every one's value is an output.
+
+    With a cell of its own it remembers the actions that were taken; then `input.memory` is this network's. K is the sum
+    of the sizes of branches.
+    """
+
+    def __init__(self, setup: NetworkSetup, beside: NetworkBody, memory_size: int = 0) -> None:
+        """setup, beside: as of `ActionCritic`; memory_size: of the policy's memory, 0 for no cell."""
+        super().__init__()
+        actions, remembers = setup.spec.action_spec, memory_size > 0
+        self.signals, self.choices = len(setup.signals), sum(actions.discrete_branches)
+        self.body = critic_body(
+            setup.spec.observation_specs, setup.network, beside, extra=actions.continuous_size, remembers=remembers
+        )
+        self.memory = CriticMemory(self.body, memory_size) if memory_size else None
+        self.head = value_head(self.body.width, self.signals * max(self.choices, 1))
+
+    def forward(self, input: PolicyInput, continuous: Tensor) -> Tensor:
+        """Return (n, S, K) values of every choice, or (n, S, 1) where there are none."""
+        output: Tensor = self.body(input, self.head, self._extra(continuous))
+        return output.view(len(output), self.signals, -1)
+
+    def along(self, input: PolicyInput, sequence: Tensor, continuous: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what it remembers before and after each row, as `CriticMemory.along`; continuous: (n, C), taken."""
+        assert self.memory is not None
+        return self.memory.along(self.body, input, sequence, self._extra(continuous))
+
+    def _extra(self, continuous: Tensor) -> Tensor | None:
+        return continuous if self.body.extra else None
 
 
 class ActionCritic(nn.Module):

@@ -2,78 +2,24 @@
 
 import io
 
-import numpy as np
 import pytest
 import torch
+from recall import SPEC, Recall, train
 
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.settings import PPOSettings
 from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.data.experience import PolicyInput
-from mlagents.envs.steps import StepBatch
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.rewards.signal import Extrinsic
-from mlagents_envs.base_env import ActionSpec, BehaviorSpec
-from mlagents_envs.examples.example import vector_sensor
-
-AGENTS, LENGTH = 32, 4
-SPEC = BehaviorSpec([vector_sensor(2, "cue")], ActionSpec.create_discrete((2,)))
-
-
-class Recall:
-    """Agents that keep their ids; of (cue, begins), the cue is 0 but at the first step of an episode."""
-
-    spec = SPEC
-
-    def __init__(self, seed=0):
-        self.rng = np.random.default_rng(seed)
-        self.cue = self.rng.choice([-1.0, 1.0], AGENTS)
-        self.turn = np.arange(AGENTS) % LENGTH
-
-    def obs(self):
-        first = self.turn == 0
-        return np.stack([np.where(first, self.cue, 0.0), first], 1).astype(np.float32)
-
-    def begin(self):
-        self.turn[:] = 0
-        return self.batch(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), np.zeros(AGENTS, np.float32))
-
-    def step(self, actions):
-        right = (actions.discrete[:, 0] == (self.cue > 0)).astype(np.float32)
-        ends = np.flatnonzero(self.turn == LENGTH - 1)
-        last, reward = self.obs()[ends], np.zeros(AGENTS, np.float32)
-        ended_reward = right[ends]
-        self.turn = (self.turn + 1) % LENGTH
-        self.cue[ends] = self.rng.choice([-1.0, 1.0], len(ends))
-        return self.batch(ends, last, reward, ended_reward)
-
-    def batch(self, ended, last, reward, ended_reward=()):
-        agent, n = np.concatenate([ended, np.arange(AGENTS)]), len(ended) + AGENTS
-        return StepBatch(
-            agent, (np.concatenate([last, self.obs()]),), np.ones((n, 2), bool),
-            np.concatenate([np.asarray(ended_reward, np.float32), reward]), np.zeros(n, np.int64),
-            np.zeros(n, np.float32), np.arange(n) < len(ended), np.zeros(n, bool),
-        )  # fmt: skip
 
 
 def make(memory, **settings):
     network = NetworkSettings(hidden_units=16, num_layers=1, memory=memory)
     setup = TrainerSetup(SPEC, network, [Extrinsic(gamma=0.9, strength=1.0)], 60_000)
     return PPOTrainer(setup, PPOSettings(**{"batch_size": 128, "buffer_size": 512, "learning_rate": 5e-3, **settings}))
-
-
-def train(behavior, world, steps, since=0.75):
-    returns, step, end = [], world.begin(), behavior.step + steps
-    while behavior.step < end:
-        ended = behavior.receive(step)
-        if ended is not None and behavior.step > end - (1 - since) * steps:
-            returns += ended.total.tolist()
-        behavior.learn()
-        actions, _ = behavior.act()
-        step = world.step(actions)
-    return float(np.mean(returns))
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])

@@ -1,18 +1,21 @@
 """What every trainer inherits that learns from whatever was done before."""
 
 import io
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from mlagents.algorithms.author import TrainerError
+from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
 from mlagents.algorithms.trainer import TrainerSetup
 from mlagents.data.experience import PolicyInput
 from mlagents.data.rollout import Tick
-from mlagents.nn.settings import NetworkSettings
+from mlagents.data.sequence_replay import SequenceBatch
+from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.rewards.signal import Extrinsic
 from mlagents.schema import Int
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
@@ -218,6 +221,41 @@ def test_another_pace_after_a_resume_makes_up_for_nothing(tick):
     resumed.receive(tick([0.0] * 3))
     resumed.learn(57)
     assert resumed.updates == trainer.updates + 3
+
+
+class Remembering(Fitting):
+    """Learns what its policy did, along sequences."""
+
+    capabilities = Capabilities(memory=True)
+
+    def update(self, batch):
+        self.batches.append(batch)
+        log_prob, entropy = self.evaluate(batch)
+        assert log_prob.shape == (len(batch), 1) and entropy.shape == (len(batch),)
+        self.take_step(self.optimizer, -log_prob.mean())
+        return {}
+
+
+def test_an_authors_trainer_that_promises_memory_gets_whole_sequences(experience):
+    network = NetworkSettings(hidden_units=4, memory=MemorySettings(memory_size=6, sequence_length=3))
+    setup = TrainerSetup(SPEC, network, [Extrinsic(gamma=0.5, strength=1.0)], 1000)
+    trainer = Remembering(setup, Stepping(batch_size=6, buffer_size=100, n_step=2))
+    before = trainer.policy.body.memory.cell.weight_hh.clone()
+    for i in range(12):
+        rows = experience([float(i)] * 2, done=[i % 6 == 5] * 2)
+        memory, one = torch.full((2, 6), i / 10), torch.zeros(2, 1)
+        output = replace(rows.output, memory=memory + 0.1, log_prob=one, action=replace(rows.output.action, continuous=one))
+        rows = replace(rows, input=replace(rows.input, memory=memory), output=output)
+        trainer.receive(Tick(rows, torch.arange(2), rows.done, rows.input.obs, 0))
+        trainer.learn(2 * i)
+    batch = trainer.batches[-1]
+    assert isinstance(batch, SequenceBatch)
+    for i in batch.sequence.unique():
+        seen = batch.input.obs[0][batch.sequence == i, 0]
+        assert torch.equal(seen, torch.arange(seen[0], seen[0] + len(seen)))
+        assert len(seen) <= 3
+    assert torch.allclose(batch.input.memory, batch.input.obs[0] / 10)
+    assert not torch.equal(before, trainer.policy.body.memory.cell.weight_hh)
 
 
 def test_a_trainer_without_an_update_says_what_is_missing():

@@ -7,8 +7,17 @@ import pytest
 import torch
 from author_runs import sample
 
+from mlagents.algorithms.sac import SACTrainer
 from mlagents.api import Actor, Gaussian, PPOTrainer
-from mlagents.conformance import ConformanceError, acting, exporting, persistence, signals, translating
+from mlagents.conformance import (
+    ConformanceError,
+    acting,
+    exporting,
+    persistence,
+    signals,
+    translating,
+)
+from mlagents.conformance import remembering as recurrent
 from mlagents.conformance.subject import CONTINUOUS, ONE_BRANCH, TWO_BRANCHES
 
 BOUNDED = translating.the_environments_actions_are_bounded_and_translated_back
@@ -94,6 +103,35 @@ def test_memory_that_leaks_is_seen(ask, kind, question, words):
     with pytest.raises(ConformanceError, match=words):
         ask(remembering(kind), question, TWO_BRANCHES)
     ask(GRUTrainer, question, TWO_BRANCHES)
+
+
+class Forgetting(Actor):
+    def act(self, input, *, explore=True):
+        return super().act(replace(input, memory=torch.zeros_like(input.memory)), explore=explore)
+
+
+class SACOfSingleRows(SACTrainer):
+    def update(self, batch):
+        input = replace(batch.input, memory=torch.zeros_like(batch.input.memory))
+        alone = torch.arange(len(batch.sequence))
+        return super().update(replace(batch, rows=replace(batch.rows, input=input), sequence=alone))
+
+
+@pytest.mark.parametrize("trainer", ["forgetting", SACOfSingleRows])
+def test_memory_that_is_not_used_is_seen(ask, trainer):
+    question = recurrent.with_memory_it_learns_what_must_be_remembered
+    with pytest.raises(ConformanceError, match="within 6000 rows the mean reward must rise 70%"):
+        ask(acting_by(Forgetting) if trainer == "forgetting" else trainer, question, ONE_BRANCH)
+
+
+def test_a_promise_of_memory_without_any_is_seen(ask):
+    class Without(Actor):
+        def __init__(self, setup):
+            super().__init__(setup.spec, setup.network.model_copy(update={"memory": None}))
+
+    question = recurrent.with_memory_it_learns_what_must_be_remembered
+    with pytest.raises(ConformanceError, match=r"asks for memory, but Without has none.*memory=False"):
+        ask(remembering(Without), question, ONE_BRANCH)
 
 
 class Untraceable(Actor):

@@ -91,7 +91,7 @@ class Lanes:
 
     def append(self, parts):
         for part in parts:
-            self.buffer.append(part)
+            self.buffer.append(part.transitions)
 
     def check(self, buffer=None):
         """Are the rows that can be sampled just those of the naive store, which is as large?"""
@@ -145,7 +145,7 @@ def test_a_buffer_of_pictures_of_the_grid_takes_an_eighth_of_what_two_floats_a_p
         seen = seen + 1 / 255 if rows % 200 else torch.zeros(10, *shape)
         seen = (seen * 255).round() / 255
         for part in returns.take(Tick(table, torch.arange(10), table.done, (seen,), 0), table.reward[:, None]):
-            buffer.append(part)
+            buffer.append(part.transitions)
     assert buffer.frames.used <= 2000 * 41 / 40 + 20  # one a row, one an end, and those of rows that wait
     assert buffer.nbytes / 2000 < 16_128 * 2.3  # a block has room for 4096
     state = buffer.state_dict()

@@ -24,7 +24,7 @@ class Lanes:
         self.note(self.returns.take(tick, rows.reward[:, None]))
 
     def note(self, parts):
-        for part in parts:
+        for part, *_ in parts:
             columns = (part.rows.input.obs[0], part.returns, part.discount, part.next_input.obs[0])
             self.out += zip(*(column[:, 0].tolist() for column in columns), strict=True)
 
@@ -108,7 +108,7 @@ def test_what_was_allowed_next_comes_with_a_row(experience):
         rows = experience([float(i)], done=[i == 2])
         rows = replace(rows, input=replace(rows.input, mask=torch.tensor([mask])))
         tick = Tick(rows, torch.tensor([0]), rows.done, (rows.input.obs[0] + 1,), 0)
-        out += [part.next_input.mask.tolist() for part in returns.take(tick, rows.reward[:, None])]
+        out += [part.transitions.next_input.mask.tolist() for part in returns.take(tick, rows.reward[:, None])]
     assert out == [[masks[1]], [masks[2]], [[True, True]]]
 
 

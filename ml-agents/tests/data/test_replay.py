@@ -83,3 +83,13 @@ def test_a_smaller_ring_takes_the_newest_of_a_saved_one(experience):
     empty = ReplayBuffer(2)
     empty.load_state_dict(through_a_file(ReplayBuffer(4).state_dict()))
     assert len(empty) == 0
+
+
+@pytest.mark.parametrize("capacity", [5, 9, None])
+def test_a_larger_ring_takes_all_rows_of_a_saved_one_and_nothing_else(experience, capacity):
+    buffer, larger = ReplayBuffer(3), ReplayBuffer(capacity)
+    buffer.append(transitions(experience, [1.0, 2.0, 3.0, 4.0, 5.0]))
+    larger.load_state_dict(through_a_file(buffer.state_dict()))
+    assert values(larger) == {3, 4, 5}
+    larger.append(transitions(experience, [6.0]))
+    assert values(larger) == {3, 4, 5, 6}

@@ -23,7 +23,7 @@ def rows(*pieces, n=1):
         for tick in replayed.ticks(piece):
             assert len(set(tick.lane.tolist())) == len(tick.lane)
             tables += returns.take(tick, tick.rows.reward[:, None])
-    table = Transition.concat(tables + returns.clear())
+    table = Transition.concat([part.transitions for part in tables + returns.clear()])
     return table[torch.argsort(table.rows.input.obs[0][:, 0])]
 
 
