@@ -51,7 +51,7 @@ def shortened(file: Path, steps: int, demonstrations: Path | None, folder: Path)
     if UNITY_DEMOS in text and demonstrations is None:
         return None
     settings: dict[str, Any] = yaml.safe_load(text)
-    for behavior in settings["behaviors"].values():
+    for behavior in (settings.setdefault("default_settings", {}), *settings["behaviors"].values()):
         behavior["max_steps"] = steps
         behavior["summary_freq"] = max(steps // 4, 1)
         find_recordings(behavior, demonstrations)
