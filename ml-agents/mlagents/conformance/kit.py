@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlagents.conformance import (
     acting,
+    asymmetric,
     declarations,
     exporting,
     learning,
@@ -58,6 +59,7 @@ PLAN: list[tuple[CheckFunction, tuple[Space, ...]]] = [
     (remembering.with_memory_it_learns_what_must_be_remembered, SIMPLE),
     (remembering.with_memory_a_resumed_trainer_equals_one_that_never_stopped, MAIN_SPACES),
     (remembering.with_memory_the_exported_output_is_the_greedy_action, MAIN_SPACES),
+    (asymmetric.what_only_the_critic_sees_is_learned_from, SIMPLE),
     (signals.reward_signals_that_learn_are_updated_and_saved, SIMPLE),
     (speed.speed_relative_to_ppo, SIMPLE),
 ]

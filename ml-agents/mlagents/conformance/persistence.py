@@ -59,13 +59,13 @@ def every_network_that_learns_is_restored(subject: Subject, actions: ActionSpec)
     """Train, save, and look at every network of a trainer and of its signals, private ones too."""
     task = CopyTask(actions, length=EPISODE_LENGTH)
     trainer = subject.trainer(task.spec, normalize=True)
-    before = {name: weight.clone() for name, weight in _weights(trainer)}
+    before = {name: weight.clone() for name, weight in weights_of(trainer)}
     env = TaskEnv(task, 16, seed=2, irregular=True)
     behavior = train(trainer, env, subject.warm_up() + ROWS).behavior
     other = subject.trainer(task.spec, normalize=True, seed=9)
     other.load_state_dict(saved(behavior))
-    restored = dict(_weights(other))
-    for name, weight in _weights(trainer):
+    restored = dict(weights_of(other))
+    for name, weight in weights_of(trainer):
         changed = name not in before or not torch.equal(before[name], weight)
         if changed and (name not in restored or not torch.equal(restored[name], weight)):
             raise ConformanceError(
@@ -74,7 +74,7 @@ def every_network_that_learns_is_restored(subject: Subject, actions: ActionSpec)
             )
 
 
-def _weights(trainer: Trainer) -> Iterator[tuple[str, torch.Tensor]]:
+def weights_of(trainer: Trainer) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield every parameter and buffer of a trainer and its signals, by name."""
     for owner in (trainer, *getattr(trainer, "signals", ())):
         for attribute, value in vars(owner).items():

@@ -8,10 +8,11 @@ import torch
 from author_runs import sample
 
 from mlagents.algorithms.sac import SACTrainer
-from mlagents.api import Actor, Gaussian, PPOTrainer
+from mlagents.api import Actor, Capabilities, Gaussian, NetworkBody, PPOTrainer
 from mlagents.conformance import (
     ConformanceError,
     acting,
+    asymmetric,
     exporting,
     persistence,
     signals,
@@ -240,3 +241,42 @@ def test_a_signal_of_the_trainers_own_is_looked_at_too(ask):
             return [*super().make_signals(setup), own]
 
     assert "novelty" in ask(Trainer, UPDATED, ONE_BRANCH)
+
+
+PRIVILEGED = asymmetric.what_only_the_critic_sees_is_learned_from
+
+
+class BlindCritic(PPOTrainer):
+    def make_critic(self, setup):
+        critic = super().make_critic(setup)
+        sensors = setup.spec.observation_specs
+        critic.body = NetworkBody(sensors, setup.network, self.policy.body.normalizer, unseen=setup.critic_only)
+        return critic
+
+
+class SeeingPolicy(Actor):
+    def __init__(self, setup):
+        super().__init__(setup.spec, setup.network)
+        self.body = NetworkBody(setup.spec.observation_specs, setup.network)
+
+
+class Seeing(PPOTrainer):
+    def make_policy(self, setup):
+        return SeeingPolicy(setup)
+
+
+class Modest(Seeing):
+    capabilities = Capabilities(asymmetric=False)
+
+
+@pytest.mark.parametrize("space", [ONE_BRANCH, CONTINUOUS], ids=str)
+def test_a_critic_that_does_not_see_what_is_its_alone_is_seen(ask, space):
+    with pytest.raises(ConformanceError, match="all weights are the same whatever it shows"):
+        ask(BlindCritic, PRIVILEGED, space)
+    ask(PPOTrainer, PRIVILEGED, space)
+
+
+@pytest.mark.parametrize("kind", [Seeing, Modest])
+def test_a_trainer_that_is_refused_with_such_sensors_is_not_asked_about_them(ask, kind):
+    with pytest.raises(AssertionError, match="the question was not asked"):
+        ask(kind, PRIVILEGED, ONE_BRANCH)

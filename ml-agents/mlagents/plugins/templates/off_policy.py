@@ -44,7 +44,7 @@ class TheNameTrainer(ml.OffPolicyTrainer):
 
     trainer_type = "the-name"  # as the YAML says it
     Settings = TheNameSettings
-    capabilities = ml.Capabilities(continuous=False, hybrid=False, several_signals=False)
+    capabilities = ml.Capabilities(continuous=False, hybrid=False, several_signals=False, asymmetric=False)
     policy: TheNameActor
 
     def __init__(self, setup: ml.TrainerSetup, settings: Any) -> None:
