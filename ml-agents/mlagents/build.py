@@ -38,7 +38,7 @@ from mlagents.run.callbacks import Callback, Callbacks, OnSummary
 from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
 from mlagents.run.curriculum import Curriculum
-from mlagents.run.errors import ExportError, RunError
+from mlagents.run.errors import CheckpointError, ExportError, RunError
 from mlagents.run.loop import TrainedBehavior, log
 from mlagents.run.recorder import Recorder, StatsWriter
 from mlagents.run.results import ResultsFolder
@@ -48,12 +48,16 @@ from mlagents.run.status import Status
 from mlagents.run.timers import Timers
 from mlagents.run.weights import begin_with
 from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, outline
+from mlagents.selfplay.acting import fixed_opponents
+from mlagents.selfplay.ladder import Ladder
+from mlagents.selfplay.league import League
+from mlagents.selfplay.player import Player
 from mlagents.settings.mismatch import mismatch
 from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents.settings.support import incompatibilities, incompatibility
 from mlagents_envs import __version__ as envs_version
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec
-from mlagents_envs.exception import DemonstrationException
+from mlagents_envs.exception import DemonstrationException, UnityPolicyException
 from mlagents_envs.names import nearest
 
 VERSION = envs_version  # the packages are released together
@@ -115,12 +119,14 @@ def make_session(
             log.warning(sentence)
         files = [] if board is None else [board]
         recorder = Recorder([*files, ConsoleWriter(), GaugeWriter(timers), *others, *more_writers])
-        add_behavior = partial(make_behavior, options, results, status, board, pool)
+        league = League()
+        add_behavior = partial(make_behavior, options, results, status, board, pool, league)
         plan = Plan(
             train=not asked.inference,
             overlap=any(settings.threaded for settings in options.behaviors.values()),
             curriculum=curriculum,
             episodes=asked.episodes if asked.inference else 0,
+            league=league,
         )
         loop = Run(pool, add_behavior, recorder, display, plan, Callbacks(callbacks))
         undo.pop_all()
@@ -157,7 +163,7 @@ def make_pool(
 
 def make_behavior(
     options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter | None, pool: EnvPool,
-    name: str, spec: BehaviorSpec,
+    league: League, name: str, spec: BehaviorSpec,
 ) -> TrainedBehavior:
     """Return a behavior ready to be trained or played, with the weights it is to begin with.
 
@@ -169,7 +175,9 @@ def make_behavior(
     training = not options.checkpoint_settings.inference
     behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=training)
     checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
-    begin(behavior, options, settings, checkpoints)
+    state = begin(behavior, options, settings, checkpoints)
+    if settings.self_play is not None and training:
+        enter(league, behavior, options, settings, checkpoints, state)
     exporting = exporter(trainer.policy, name)
     shown = outline(settings.model_dump())
     log.info(f"Hyperparameters for behavior name {name}: \n{shown}")
@@ -187,20 +195,49 @@ def make_behavior(
     )  # fmt: skip
 
 
-def begin(behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints) -> None:
-    """Load the weights that the run begins with, if any; warn of a resume that has nothing left to do."""
+def begin(behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints) -> State:
+    """Load the weights that the run begins with, if any; warn of a resume that has nothing left to do.
+
+    Returns the checkpoint of a run that goes on, else nothing.
+    """
 
     def explain(path: Path, saved: State, built: State) -> str:
         return mismatch(path, checkpoints.behavior, saved, built, settings)
 
     asked = options.checkpoint_settings
-    begin_with(behavior, checkpoints, asked, settings.init_path, explain)
+    state = begin_with(behavior, checkpoints, asked, settings.init_path, explain)
     if asked.resume and not asked.inference and behavior.step > settings.max_steps:
         place = options.place("behaviors", checkpoints.behavior, "max_steps")
         log.warning(
             f"{checkpoints.behavior} has taken its max_steps of {settings.max_steps:,} already. To train on, raise "
             f"max_steps{place} and --resume; to see what it has learnt, write --inference."
         )
+    return state
+
+
+def enter(
+    league: League, behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints,
+    state: State,
+) -> None:  # fmt: skip
+    """Let a behavior play in the league. state: the checkpoint of a run that goes on, else nothing.
+
+    Raises RunError for opponents that cannot play, CheckpointError for a state that is none of a league.
+    """
+    name, play, seed = checkpoints.behavior, settings.self_play, options.env_settings.seed
+    assert play is not None
+    rating = checkpoints.status.get(name, "elo", play.initial_elo) if state else play.initial_elo
+    draws = generator_of(seed, f"{name}/opponents")
+    ladder = Ladder(play, draws, rating=float(rating), step=behavior.step)
+    try:
+        fixed = fixed_opponents(play, behavior.trainer.policy.spec, name, seed=seed)
+    except UnityPolicyException as error:
+        raise RunError(f"behaviors.{name}.self_play.opponents: {error}") from error
+    player = Player(behavior, ladder, fixed=fixed, max_steps=settings.max_steps, seed=max(seed, 0))
+    try:
+        league.enter(name, player, state.get(league.KEY))
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{checkpoints.newest} is damaged: its self-play cannot be restored: {reason}") from error
 
 
 def settings_for(options: RunOptions, name: str, present: Collection[str] = ()) -> TrainerSettings:

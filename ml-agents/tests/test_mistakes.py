@@ -230,7 +230,8 @@ def everything():
     from mlagents.envs.settings import SAMPLERS
     from mlagents.nn.settings import MemorySettings, NetworkSettings
     from mlagents.rewards.settings import SIGNALS
-    from mlagents.settings.options import BehavioralCloningSettings, SelfPlaySettings, TrainerSettings
+    from mlagents.selfplay.settings import SelfPlaySettings
+    from mlagents.settings.options import BehavioralCloningSettings, TrainerSettings
 
     behavior = ("behaviors", "B")
     sections = {

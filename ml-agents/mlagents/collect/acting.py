@@ -15,6 +15,10 @@ from mlagents.nn.policy import Policy
 class Acting(Protocol):
     """What answers agents."""
 
+    @property
+    def memory_size(self) -> int:
+        """M, the number of float32 that each agent remembers from one decision to the next."""
+
     def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
         """Return actions for n agents, with their log probabilities."""
 
@@ -33,6 +37,11 @@ class ActingPolicy:
         self.policy = policy
         self.version = version
         self._device = device
+
+    @property
+    def memory_size(self) -> int:
+        """M, that of the policy."""
+        return self.policy.memory_size
 
     def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
         """Return actions for n agents, where the input lies."""

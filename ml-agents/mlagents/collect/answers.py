@@ -113,6 +113,11 @@ class Waiting:
             elif 2 * self._left[number] < len(self._answers[number].lane):
                 self._shrink(number)
 
+    def forget_memory(self) -> None:
+        """Let all who wait remember nothing."""
+        for answers in self._answers.values():
+            answers.output.memory.zero_()
+
     def older_than(self, tick: int) -> Array:
         """Return the lanes that wait with an answer from before this tick."""
         self._settle()

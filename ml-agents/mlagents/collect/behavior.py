@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mlagents.algorithms.author import naming_the_author
 from mlagents.algorithms.trainer import Trainer
-from mlagents.collect.acting import ActingPolicy
+from mlagents.collect.acting import Acting, ActingPolicy
 from mlagents.collect.collector import Collector, Episodes
 from mlagents.collect.lanes import FreeLanes
 from mlagents.envs.steps import Array, StepBatch
@@ -26,7 +27,7 @@ class Behavior:
     """A trainer, the agents it learns from, and the step counter of both.
 
     Agents of several teams (`name?team=0`, `name?team=1`) are agents of one behavior: one policy acts for all of them
-    and learns from all of them.
+    and learns from all of them, unless `act_with` lets others act, or nobody learn.
     """
 
     def __init__(self, trainer: Trainer, *, time_horizon: int, training: bool = True) -> None:
@@ -35,8 +36,10 @@ class Behavior:
         self.training = training
         self.newest = ActingPolicy(trainer.policy)
         """What learns, as what acts; `newest.snapshot()` is a copy that stays as it is."""
-        self._acting: dict[str, ActingPolicy] = {}  # by team; the newest where none is named
-        self.step = 0  # rows of experience, over all agents
+        self._acting: dict[str, Acting] = {}  # by team; the newest where none is named
+        self._frozen: set[str] = set()  # teams whose rows nobody learns from
+        self.step = 0  # rows of experience, over all agents that are learned from
+        self.opponent_step = 0  # rows of all others
         self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
         self._time_horizon = time_horizon
@@ -45,12 +48,19 @@ class Behavior:
         self._warns = training and not trainer.capabilities.groups  # of group rewards, once
 
     def receive(self, step: StepBatch, team: str = "") -> Episodes | None:
-        """Take what a team's agents report; return the episodes that ended, if any. team: any name, one for each."""
+        """Take what a team's agents report; return the episodes that ended, if any that are learned from.
+
+        team: any name, one for each.
+        """
         if team not in self._collectors:
-            memory_size, device = self.trainer.policy.memory_size, self.trainer.device
+            memory_size, device = self._acting.get(team, self.newest).memory_size, self.trainer.device
             self._collectors[team] = Collector(memory_size, self._time_horizon, self._free, device)
         collector = self._collectors[team]
         tick, episodes = collector.receive(step)
+        if team in self._frozen:
+            self.opponent_step += 0 if tick is None else len(tick.lane)
+            collector.close_silent()
+            return None
         if tick is not None:
             self.step += len(tick.lane)
             if self._warns and step.group_reward.any():
@@ -72,7 +82,7 @@ class Behavior:
         """Answer the agents of a team that ask; return the actions and what to record."""
         with naming_the_author():
             actions, entropy = self._collectors[team].act(self._acting.get(team, self.newest), explore=True)
-        return actions, {"Policy/Entropy": entropy.cpu().numpy()}
+        return actions, {} if team in self._frozen else {"Policy/Entropy": entropy.cpu().numpy()}
 
     def learn(self) -> Mapping[str, float] | None:
         """Learn if there is enough to learn from, and return what to record."""
@@ -84,12 +94,27 @@ class Behavior:
             self.newest.version += 1
         return metrics
 
-    def act_with(self, acting: ActingPolicy | None, team: str = "") -> None:
-        """Let another policy answer a team from now on; None: the newest. What it does is learned from all the same."""
+    def act_with(self, acting: Acting | None, team: str = "", *, learn: bool = True) -> None:
+        """Let another policy answer a team from now on; None: the newest.
+
+        learn: False lets nobody learn from its rows, which do not count as steps, nor its episodes as this behavior's.
+        Where that changes, rows until now stay what they were, and nothing comes of answers that wait.
+        """
+        if learn == (team in self._frozen) and team in self._collectors:
+            self._close(team, self._collectors.pop(team).close_everyone())
         if acting is None:
             self._acting.pop(team, None)
         else:
             self._acting[team] = acting
+        if learn:
+            self._frozen.discard(team)
+        else:
+            self._frozen.add(team)
+
+    def forget_memory(self, team: str) -> None:
+        """Let the agents of a team that nobody learns from remember nothing: another policy answers them."""
+        if team in self._collectors:
+            self._collectors[team].forget_memory()
 
     @property
     def reward(self) -> float | None:
@@ -103,8 +128,18 @@ class Behavior:
 
     def close_environment(self, environment: int) -> None:
         """Close the segments of an environment that is gone; the rows until then still count."""
-        for collector in self._collectors.values():
-            self.trainer.close(collector.close_environment(environment))
+        for team, collector in self._collectors.items():
+            self._close(team, collector.close_environment(environment))
+
+    def close_segments(self) -> None:
+        """Close every segment at its last row, which still counts: the environment is reset."""
+        for team, collector in self._collectors.items():
+            self._close(team, collector.close_everyone())
+        self._free, self._collectors = FreeLanes(), {}
+
+    def _close(self, team: str, lane: Tensor) -> None:
+        if len(lane) and team not in self._frozen:
+            self.trainer.close(lane)
 
     def drop(self) -> None:
         """Forget unfinished episodes: the environment was reset."""

@@ -102,6 +102,15 @@ class Collector:
         """Forget the agents of an environment that is gone, and return the (n,) lanes they had."""
         return self._close(self._lanes.of_environment(environment))
 
+    def close_everyone(self) -> Tensor:
+        """Forget all agents, and return the (n,) lanes they had."""
+        return self._close(self._lanes.everyone())
+
+    def forget_memory(self) -> None:
+        """Let all agents remember nothing. Nobody learns from the rows that wait: their outputs are changed."""
+        if self.memory_size:
+            self._waiting.forget_memory()
+
     def close_silent(self) -> Tensor:
         """Forget agents that have been silent for long, and return the (n,) lanes they had; mostly none.
 

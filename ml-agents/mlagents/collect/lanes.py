@@ -60,6 +60,11 @@ class Lanes:
         self._free.give_back(self._lane[leaving])
         self._agent, self._lane = self._agent[~leaving], self._lane[~leaving]
 
+    def everyone(self) -> Array:
+        """Return the lanes of all agents."""
+        everyone: Array = self._lane.copy()
+        return everyone
+
     def of_environment(self, environment: int) -> Array:
         """Return the lanes of an environment's agents."""
         lane: Array = self._lane[self._agent >> 32 == environment]

@@ -28,13 +28,15 @@ class Changes:
 
 
 NONE = Changes()
+NO_RATINGS: Mapping[str, float] = {}
 
 
 class Curriculum:
     """Parameters with their lessons; a parameter with one lesson keeps it.
 
-    A lesson ends when its measure of a behavior is above its threshold: the share of `max_steps` taken, or the mean
-    return of the last episodes, of which there must be `min_lesson_length`. Returns are forgotten when a lesson ends.
+    A lesson ends when its measure of a behavior is above its threshold: the share of `max_steps` taken, its rating in
+    self-play, or the mean return of the last episodes, of which there must be `min_lesson_length`. Returns are
+    forgotten when a lesson ends.
     """
 
     def __init__(
@@ -73,15 +75,15 @@ class Curriculum:
         """Count episodes of a behavior that ended."""
         self._returns.setdefault(behavior, deque(maxlen=self._episodes)).extend(returns)
 
-    def advance(self, progress: Mapping[str, float]) -> Changes:
+    def advance(self, progress: Mapping[str, float], ratings: Mapping[str, float] = NO_RATINGS) -> Changes:
         """Begin the lessons that are due, each parameter one at most, and return what they change.
 
-        progress: behavior -> share of its max_steps that is taken.
+        progress: behavior -> share of its max_steps that is taken. ratings: behavior -> its rating in self-play.
         """
         ended: dict[str, CompletionCriteria] = {}
         for name in self._settings:
             criteria = self._criteria(name)
-            if criteria is not None and self._is_learnt(name, criteria, progress):
+            if criteria is not None and self._is_learnt(name, criteria, progress, ratings):
                 ended[name] = criteria
         if not ended:
             return NONE
@@ -91,22 +93,24 @@ class Curriculum:
         changed = {name: self._values[name][self._lessons[name]] for name in ended}
         return Changes(changed, must_reset=any(criteria.require_reset for criteria in ended.values()))
 
-    def standings(self, progress: Mapping[str, float]) -> list[Standing]:
+    def standings(self, progress: Mapping[str, float], ratings: Mapping[str, float] = NO_RATINGS) -> list[Standing]:
         """Return how far the lesson of each parameter is from its end, and note it; those in their last are left out.
 
-        progress: as of `advance`, which it leaves as it is.
+        progress, ratings: as of `advance`, which it leaves as it is.
         """
         found = []
         for name in self._settings:
             if (criteria := self._criteria(name)) is not None:
-                found.append(self._standing(name, criteria, progress))
+                found.append(self._standing(name, criteria, progress, ratings))
                 self._note(name, {"lesson_num": self._lessons[name], KEY: found[-1].to_json()})
         return found
 
-    def _standing(self, name: str, criteria: CompletionCriteria, progress: Mapping[str, float]) -> Standing:
+    def _standing(
+        self, name: str, criteria: CompletionCriteria, progress: Mapping[str, float], ratings: Mapping[str, float]
+    ) -> Standing:
         lessons, lesson = self._settings[name].curriculum, self._lessons[name]
         episodes = len(self._returns.get(criteria.behavior, ()))
-        value = self._measured(criteria, progress)
+        value = self._measured(criteria, progress, ratings)
         smoothed = criteria.signal_smoothing and criteria.measure == "reward" and episodes >= criteria.min_lesson_length
         return Standing(
             name, lesson, len(lessons), lessons[lesson].name, criteria.behavior, criteria.measure, criteria.threshold,
@@ -119,20 +123,26 @@ class Curriculum:
         lessons, at = self._settings[name].curriculum, self._lessons[name]
         return lessons[at].completion_criteria if at + 1 < len(lessons) else None
 
-    def _is_learnt(self, name: str, criteria: CompletionCriteria, progress: Mapping[str, float]) -> bool:
-        value = self._measured(criteria, progress)
+    def _is_learnt(
+        self, name: str, criteria: CompletionCriteria, progress: Mapping[str, float], ratings: Mapping[str, float]
+    ) -> bool:
+        value = self._measured(criteria, progress, ratings)
         if value is None or len(self._returns.get(criteria.behavior, ())) < criteria.min_lesson_length:
             return False
         if criteria.measure == "reward" and criteria.signal_smoothing:
             value = self._smoothed[name] = SMOOTHING * self._smoothed[name] + (1 - SMOOTHING) * value
         return value > criteria.threshold
 
-    def _measured(self, criteria: CompletionCriteria, progress: Mapping[str, float]) -> float | None:
+    def _measured(
+        self, criteria: CompletionCriteria, progress: Mapping[str, float], ratings: Mapping[str, float]
+    ) -> float | None:
         """Return what is compared with the threshold, before it is smoothed; None where there is nothing yet."""
         if criteria.behavior not in progress:
             return None
         if criteria.measure == "progress":
             return progress[criteria.behavior]
+        if criteria.measure == "Elo":
+            return ratings.get(criteria.behavior)
         returns = self._returns.get(criteria.behavior, ())
         return sum(returns) / len(returns) if returns else None
 

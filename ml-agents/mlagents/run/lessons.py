@@ -51,7 +51,8 @@ class Standing:
             )
         if self.value is None:
             return f"{where}: no episode of '{self.behavior}' has ended; its {what} must be above {self.threshold:g}"
-        value = f"{self.value:.3g}" + (" (smoothed)" if self.smoothed else "")
+        number = f"{self.value:.1f}" if self.measure == "Elo" else f"{self.value:.3g}"
+        value = number + (" (smoothed)" if self.smoothed else "")
         over = f" over {self.episodes} episodes" if self.measure == "reward" else ""
         return f"{where}: the {what} of '{self.behavior}' is {value}{over} and must be above {self.threshold:g}"
 

@@ -172,10 +172,16 @@ class Loop(ABC):
             metrics = {name: summary.aggregated_value for name, summary in values.items()}
             self._stop_if(self.callbacks.on_summary(SummaryProgress(*trained.progress(), metrics)))
 
+    def state_of(self, trained: TrainedBehavior) -> dict[str, Any]:
+        """Return what a checkpoint holds."""
+        return trained.behavior.state_dict()
+
     def save(self, trained: TrainedBehavior) -> None:
         """Write a checkpoint and the model beside it."""
         behavior = trained.behavior
-        trained.checkpoints.save(behavior.step, behavior.state_dict(), reward=behavior.reward, export=trained.export)
+        trained.checkpoints.save(
+            behavior.step, self.state_of(trained), reward=behavior.reward, export=trained.export
+        )
 
     def save_and_tell(self, trained: TrainedBehavior) -> None:
         """Save, and call who wants to know."""

@@ -14,10 +14,11 @@ from mlagents.collect.collector import Episodes
 from mlagents.envs.pool import EnvPool, behavior_name
 from mlagents.run.callbacks import Callbacks, EpisodeProgress
 from mlagents.run.console import Display
-from mlagents.run.curriculum import Curriculum
+from mlagents.run.curriculum import NONE, Curriculum
 from mlagents.run.errors import NonFiniteError
 from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.recorder import Aggregation, Recorder
+from mlagents.selfplay.league import League
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Plan:
     overlap: bool  # act before learning: environments in other processes move while we learn
     curriculum: Curriculum = field(default_factory=Curriculum)  # of the environment's parameters
     episodes: int = 0  # after which playing ends; 0 has no end
+    league: League = field(default_factory=League)  # of the behaviors with self-play
 
 
 class Run(Loop):
@@ -69,13 +71,15 @@ class Run(Loop):
         self.close_lost()
         for team, step in steps.items():
             trained = self.trained(team)
+            self.recorder.add(trained.name, self.plan.league.receive(team, step))
             self.record_episodes(trained, trained.behavior.receive(step, team))
         self.record_stats(steps)
         act = partial(self.act, steps)
         for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
             stage()
+        turned = self.plan.league.advance()
         self.end_tick()
-        self.change_lessons()
+        self.change_lessons(turned=turned)
 
     def close(self) -> None:
         """End the environments."""
@@ -104,6 +108,7 @@ class Run(Loop):
     def close_lost(self) -> None:
         """End the open segments of environments that are gone."""
         for environment in self.pool.lost():
+            self.plan.league.close_environment(environment)
             for trained in self.behaviors.values():
                 trained.behavior.close_environment(environment)
 
@@ -117,6 +122,7 @@ class Run(Loop):
             self.behaviors[name] = self.add_behavior(name, spec)
             self.display.track(name, self.behaviors[name].max_steps)
         self.behaviors[name].add_team(team, spec)
+        self.plan.league.add_team(team)
         return self.behaviors[name]
 
     def act(self, teams: Iterable[str]) -> None:
@@ -133,25 +139,42 @@ class Run(Loop):
             self.recorder.add(trained.name, metrics)
         self.pool.send(actions)
 
-    def change_lessons(self) -> None:
-        """Begin the lessons of the curriculum that are due."""
+    def change_lessons(self, *, turned: bool = False) -> None:
+        """Begin the lessons of the curriculum that are due. turned: another team learns, so everyone begins anew."""
         curriculum = self.plan.curriculum
-        if curriculum.finished or not self.plan.train:
-            return
-        changes = curriculum.advance(self._progress())
-        if changes.must_reset:
-            self.reset(changes.parameters)
+        changes = NONE
+        if self.plan.train and not curriculum.finished:
+            changes = curriculum.advance(self._progress(), self.plan.league.ratings)
+        if changes.must_reset or turned:
+            self.reset(changes.parameters, drop=changes.must_reset)
         elif changes.parameters:
             self.pool.set_parameters(changes.parameters)
+
+    def state_of(self, trained: TrainedBehavior) -> dict[str, Any]:
+        return super().state_of(trained) | self.plan.league.state_of(trained.name)
+
+    def save(self, trained: TrainedBehavior) -> None:
+        super().save(trained)
+        if trained.name in (ratings := self.plan.league.ratings):
+            trained.checkpoints.status.set(trained.name, elo=ratings[trained.name])
+
+    def save_and_tell(self, trained: TrainedBehavior) -> None:
+        """Save, and with a behavior of the league all others of it: what is kept of the league belongs together."""
+        super().save_and_tell(trained)
+        if trained.name in (names := self.plan.league.names):
+            for other in names:
+                if other != trained.name:
+                    self.save(self.behaviors[other])
 
     def record_summary(self, trained: TrainedBehavior) -> None:
         if self.plan.train:
             self.explain_lessons(trained)
+        self.recorder.add(trained.name, self.plan.league.metrics(trained.name), Aggregation.MOST_RECENT)
         super().record_summary(trained)
 
     def explain_lessons(self, trained: TrainedBehavior) -> None:
         """Record and log how far the lessons are from their ends that wait for this behavior, or for an unknown one."""
-        for standing in self.plan.curriculum.standings(self._progress()):
+        for standing in self.plan.curriculum.standings(self._progress(), self.plan.league.ratings):
             if standing.behavior == trained.name or not standing.appeared:
                 self.recorder.add(trained.name, standing.metrics(), Aggregation.MOST_RECENT)
                 log.info(f"Parameter {standing}.")
@@ -160,8 +183,15 @@ class Run(Loop):
         """Return which share of its max_steps each behavior has taken."""
         return {name: trained.behavior.step / trained.max_steps for name, trained in self.behaviors.items()}
 
-    def reset(self, parameters: Mapping[str, Any]) -> None:
-        """Begin new episodes everywhere, with these parameters; what is unfinished is dropped, not learnt from."""
+    def reset(self, parameters: Mapping[str, Any], *, drop: bool = True) -> None:
+        """Begin new episodes everywhere, with these parameters.
+
+        drop: what is not learned from yet is dropped; otherwise rows count until their last.
+        """
         for trained in self.behaviors.values():
-            trained.behavior.drop()
+            if drop:
+                trained.behavior.drop()
+            else:
+                trained.behavior.close_segments()
+        self.plan.league.clear()
         self.pool.reset(parameters)

@@ -21,22 +21,24 @@ log = logging.getLogger(__name__)
 
 def begin_with(
     behavior: Behavior, checkpoints: Checkpoints, settings: CheckpointSettings, init_path: str | None, explain: Explain
-) -> None:
+) -> State:
     """Load the weights that the settings begin with, if any; raises CheckpointError with a sentence.
 
-    init_path: the checkpoint that the behavior's own settings name.
+    init_path: the checkpoint that the behavior's own settings name. Returns the checkpoint of a run that goes on, else
+    nothing.
     """
     if settings.resume or settings.only_looks:
         state = load_weights(behavior, checkpoints.newest, explain, keep_step=True)
         restore_rng(behavior, state, checkpoints.newest)
         log.info(f"Resuming from {checkpoints.newest.parent}.")
         log.info(f"Resuming training from step {behavior.step}.")
-        return
+        return state
     path = first_weights(settings, init_path, checkpoints.behavior)
     if path is not None:
         load_what_fits(behavior, path, explain)
         log.info(f"Initializing from {path}.")
         log.info(f"Starting training from step 0 and saving to {checkpoints.folder}.")
+    return {}
 
 
 def first_weights(settings: CheckpointSettings, init_path: str | None, name: str) -> Path | None:
@@ -99,7 +101,7 @@ def mix(state: State, own: State) -> tuple[State, list[str], list[str]]:
     left: list[str] = []
     for module, tensors in own.items():
         theirs = state.get(module)
-        if module in ("rng", "global_step", "replay") or not _is_network(tensors):
+        if module in ("rng", "global_step", "replay", "self_play") or not _is_network(tensors):
             continue
         mixed[module] = {}
         for name, tensor in tensors.items():

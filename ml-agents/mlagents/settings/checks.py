@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlagents.envs import registry
+from mlagents.envs.pool import behavior_name
 from mlagents.rewards.settings import GAILSettings
 from mlagents.settings.mistakes import near
 from mlagents.settings.options import RunOptions, TrainerSettings
@@ -13,10 +15,36 @@ from mlagents.settings.support import unsupported
 from mlagents_envs.demonstrations.file import demonstration_files
 from mlagents_envs.exception import UnityException
 
+if TYPE_CHECKING:
+    from mlagents_envs.base_env import BehaviorSpec
+
 
 def impossible(options: RunOptions) -> list[str]:
     """Return a sentence for everything that prevents a run."""
-    return unsupported(options) + wrong_environment(options) + check_paths(options)
+    return unsupported(options) + wrong_environment(options) + contradictions(options) + check_files(options)
+
+
+def contradictions(options: RunOptions) -> list[str]:
+    """Return a sentence for each section that needs what another one lacks."""
+    found = []
+    for name, parameter in (options.environment_parameters or {}).items():
+        for lesson in parameter.curriculum:
+            criteria = lesson.completion_criteria
+            if criteria is None or criteria.measure != "Elo":
+                continue
+            settings = options.for_behavior(criteria.behavior)
+            if settings is None or settings.self_play is None:
+                found.append(
+                    f"environment_parameters.{name}: lesson '{lesson.name}' ends by the Elo of '{criteria.behavior}', "
+                    f"which has no self_play and so no rating; give behaviors.{criteria.behavior} a section self_play, "
+                    "or measure: reward"
+                )
+    return found
+
+
+def check_files(options: RunOptions) -> list[str]:
+    """Return a sentence for each file or folder of the options that does not exist, or is not what it should be."""
+    return check_paths(options) + check_opponents(options)
 
 
 def wrong_environment(options: RunOptions) -> list[str]:
@@ -51,6 +79,46 @@ def check_paths(options: RunOptions) -> list[str]:
             if (problem := _no_demonstration(path)) is not None:
                 missing.append(f"{place}.{key}: {problem}")
     return missing
+
+
+def check_opponents(options: RunOptions) -> list[str]:
+    """Return a sentence for each fixed opponent of self-play that is no model, or is one of other agents.
+
+    Agents are compared where the environment's are known before it starts.
+    """
+    named = [
+        (key, settings.self_play) for key, settings in options.entries().items()
+        if settings.self_play is not None and any(each.model is not None for each in settings.self_play.opponents)
+    ]  # fmt: skip
+    if not named or options.checkpoint_settings.inference:
+        return []
+    try:
+        specs = registry.foreseen(options.env_settings)
+    except UnityException:  # there is no such environment, which has a sentence of its own
+        specs = {}
+    known = {behavior_name(team): spec for team, spec in specs.items()}
+    found = []
+    for key, play in named:
+        spec = known.get(key.removeprefix("behaviors."))
+        for i, opponent in enumerate(play.opponents):
+            if opponent.model is not None and (problem := _no_opponent(opponent.model, spec)) is not None:
+                found.append(f"{key}.self_play.opponents[{i}].model: {problem}")
+    return found
+
+
+def _no_opponent(path: str, spec: BehaviorSpec | None) -> str | None:
+    """Return why a file cannot play, None if it can. spec: of the agents, None if not known yet."""
+    from mlagents_envs.model import Model  # loads onnxruntime
+
+    if not Path(path).is_file():
+        return f"there is no file {path}"
+    try:
+        model = Model(path)
+        if spec is not None:
+            model.check_fits(spec, "the behavior")
+    except UnityException as error:
+        return str(error)
+    return None
 
 
 def _demonstrations(settings: TrainerSettings) -> Iterator[tuple[str, str]]:

@@ -23,6 +23,7 @@ from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.plugins.signals import find_signal, signal_names
 from mlagents.rewards.settings import SIGNALS, RewardSignalSettings
 from mlagents.schema import LenientSettings, Settings
+from mlagents.selfplay.settings import OpponentSettings
 from mlagents.settings.options import BehavioralCloningSettings, RunOptions, TrainerSettings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ _INHERITED: dict[Path_, type[BaseModel]] = {  # sections of a behavior of which 
     **{("reward_signals", name): kind for name, kind in SIGNALS.items()},
 }
 _OURS: list[type[BaseModel]] = [
-    RunOptions, TrainerSettings, HyperparamSettings, SourceSettings, ParameterSettings, Lesson, CompletionCriteria,
+    RunOptions, TrainerSettings, HyperparamSettings, SourceSettings, OpponentSettings, ParameterSettings, Lesson, CompletionCriteria,
     SamplerSettings, *SAMPLERS.values(), *_INHERITED.values(),
 ]  # fmt: skip
 
@@ -116,6 +117,7 @@ def schema_of(
     _write_behavior(parts, hyperparameters, signals)
     _write_parameters(parts)
     _write_source(parts)
+    _write_opponent(parts)
     return _file(parts, hyperparameters, list(_needs(trainers)))
 
 
@@ -255,6 +257,14 @@ def _write_source(parts: _Parts) -> None:
     part = parts[SourceSettings]
     part["type"] = "object"
     part["oneOf"] = [{"required": [key], "properties": {key: {"not": {"type": "null"}}}} for key in PLACES]
+
+
+def _write_opponent(parts: _Parts) -> None:
+    """Let an opponent be a model or random play."""
+    part = parts[OpponentSettings]
+    part["type"] = "object"
+    model = {"required": ["model"], "properties": {"model": {"not": {"type": "null"}}}}
+    part["oneOf"] = [model, {"required": ["random"], "properties": {"random": {"const": True}}}]
 
 
 @dataclass(frozen=True)

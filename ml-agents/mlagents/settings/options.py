@@ -14,39 +14,26 @@ from mlagents.envs.settings import EngineSettings, EnvironmentSettings, Paramete
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.rewards.settings import RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
-from mlagents.schema import COUNT, STEPS, Int, LenientSettings, Settings
+from mlagents.schema import COUNT, STEPS, Int, Settings
+from mlagents.selfplay.settings import SelfPlaySettings
 
 OURS = {  # keys that Unity's tools do not know, by section
     "": ("plugins",),
     "env_settings": ("listen", "max_message_mib", "watch"),
     "checkpoint_settings": ("episodes",),
 }
-OURS_IN_BEHAVIORS = {"max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": []}  # likewise, in their sections
+OURS_IN_BEHAVIORS = {  # likewise, in their sections
+    "max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": [], "opponent_sampling": "uniform", "opponents": [],
+    "opponents_ratio": SelfPlaySettings.model_fields["opponents_ratio"].default,
+}  # fmt: skip
 UNLESS_GIVEN = ("num_areas", "base_port")  # a scene has its own number of areas, and each build takes a free port
 ONE_TIME = ("resume", "load_model", "force", "train_model", "inference")
 
 __all__ = [
     "BehavioralCloningSettings", "CheckpointSettings", "DemonstrationSettings", "EngineSettings",
     "EnvironmentSettings", "HyperparamSettings", "MemorySettings", "NetworkSettings", "RewardSignalSettings",
-    "RunOptions", "SelfPlaySettings", "TorchSettings", "TrainerSettings",
+    "RunOptions", "TorchSettings", "TrainerSettings",
 ]  # fmt: skip
-
-
-class SelfPlaySettings(LenientSettings):
-    """Playing against earlier selves."""
-
-    save_steps: Int = Field(20000, ge=1, le=STEPS)
-    """Steps between snapshots."""
-    team_change: Int = Field(100000, ge=1, le=STEPS)
-    """Steps until another team learns; five times save_steps where it is not given."""
-    swap_steps: Int = Field(2000, ge=1, le=STEPS)
-    """Steps until the opponents change."""
-    window: Int = Field(10, ge=1, le=COUNT)
-    """Snapshots to choose opponents from."""
-    play_against_latest_model_ratio: float = Field(0.5, ge=0, le=1)
-    """Share of opponents that are the present policy."""
-    initial_elo: float = 1200.0
-    """Rating at the start."""
 
 
 class TrainerSettings(Settings):
@@ -134,7 +121,8 @@ class RunOptions(Settings):
                 if settings.demonstrations is None:
                     del behavior["demonstrations"]
                 given = behavior["hyperparameters"]
-                for section in (given, *_networks(behavior)):
+                play = [behavior["self_play"]] if settings.self_play is not None else []
+                for section in (given, *play, *_networks(behavior)):
                     _drop_defaults(section)
                 order = [key for key in settings.hyperparameters.ORDER if key in given]
                 behavior["hyperparameters"] = {**{key: given[key] for key in order}, **given}

@@ -35,9 +35,9 @@ from mlagents.settings.mistakes import number
 from mlagents.settings.options import (
     BehavioralCloningSettings,
     RunOptions,
-    SelfPlaySettings,
     TrainerSettings,
 )
+from mlagents.selfplay.settings import OpponentSettings, SelfPlaySettings
 from mlagents.settings.support import unsupported
 
 BAR = r"\|"  # inside a cell
@@ -94,7 +94,13 @@ SECTIONS = [
     Section(f"{BEHAVIOR}.reward_signals.rnd", RNDSettings, file=_behavior(reward_signals={"rnd": {}})),
     Section(f"{BEHAVIOR}.demonstrations", DemonstrationSettings),
     Section(f"{BEHAVIOR}.demonstrations.sources", SourceSettings),
-    Section(f"{BEHAVIOR}.self_play", SelfPlaySettings, file=_behavior(self_play={})),
+    Section(
+        f"{BEHAVIOR}.self_play",
+        SelfPlaySettings,
+        "What each is for, and how to read the curves, is in [self-play.md](self-play.md).",
+        _behavior(self_play={}),
+    ),
+    Section(f"{BEHAVIOR}.self_play.opponents", OpponentSettings, "A list of these."),
     Section(
         f"{BEHAVIOR}.behavioral_cloning",
         BehavioralCloningSettings,

@@ -19,14 +19,8 @@ def unsupported(options: RunOptions) -> list[str]:
         if not is_built(settings.trainer_type):
             name = settings.trainer_type
             found.append(f"{key}.trainer_type: the trainer '{name}' is not built yet; 'ppo' and 'sac' are")
-        if settings.self_play is not None:
-            found.append(f"{key}.self_play: self-play is not built yet")
     if options.torch_settings.device not in (None, "cpu"):
         found.append(f"--torch-device: '{options.torch_settings.device}' is not built yet; 'cpu' is")
-    for name, parameter in (options.environment_parameters or {}).items():
-        criteria = [lesson.completion_criteria for lesson in parameter.curriculum]
-        if any(each is not None and each.measure == "Elo" for each in criteria):
-            found.append(f"environment_parameters.{name}: a lesson that ends by Elo is not built yet; 'reward' is")
     return found
 
 

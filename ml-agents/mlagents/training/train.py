@@ -19,7 +19,7 @@ from mlagents.run.callbacks import Callback, OnSummary
 from mlagents.run.console import Display
 from mlagents.run.errors import RunError
 from mlagents.run.metrics import MetricsTable
-from mlagents.settings.checks import check_paths, impossible
+from mlagents.settings.checks import check_files, contradictions, impossible
 from mlagents.settings.options import RunOptions
 from mlagents.settings.reading import load
 from mlagents.settings.support import unsupported
@@ -113,7 +113,10 @@ def read_options(
         named = options.checkpoint_settings.model_copy(update={"run_id": run_id})
         options = options.model_copy(update={"checkpoint_settings": named})
     check_copies(environment, options.env_settings.num_envs)
-    sentences = impossible(options) if environment is None else unsupported(options) + check_paths(options)
+    if environment is None:
+        sentences = impossible(options)
+    else:
+        sentences = unsupported(options) + contradictions(options) + check_files(options)
     if sentences:
         raise RunError("\n".join(sentences))
     return with_seed(options)
