@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from mlagents.selfplay.weights import Weights
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.model import Model
 
+MakeActing = Callable[[torch.Generator], Acting]  # from the generator of what it draws
 BYTE = 255.0  # images are bytes here, and models take them from 0 to 1
 
 
@@ -73,17 +75,17 @@ class ModelActing:
 class Seat:
     """Who answers a team that does not learn, one after another; agents have room for the largest memory of them."""
 
-    def __init__(self, newest: ActingPolicy, generator: torch.Generator, fixed: Mapping[str, Acting]) -> None:
-        """newest: of the behavior, which is copied. generator: of what copies draw. fixed: other opponents, by name."""
+    def __init__(self, newest: ActingPolicy, generator: torch.Generator, fixed: Mapping[str, MakeActing]) -> None:
+        """newest: of the behavior, which is copied. generator: of what is drawn. fixed: other opponents, by name."""
         self._newest = newest
-        self._fixed = fixed
+        self._fixed = {name: make(generator) for name, make in fixed.items()}
         self._copy = newest.snapshot()
         self._copy.policy.generator = generator
         self._acting: Acting = self._copy
         self.generator = generator
         self.weights: Weights | None = None
         """Of the policy that plays here; None where a fixed opponent does."""
-        sizes = [self._copy.policy.memory_size, *(acting.memory_size for acting in fixed.values())]
+        sizes = [self._copy.policy.memory_size, *(acting.memory_size for acting in self._fixed.values())]
         self.memory_size = max(sizes)
 
     @property
@@ -119,19 +121,23 @@ class Seat:
 
 def fixed_opponents(
     settings: SelfPlaySettings, spec: BehaviorSpec, behavior: str, *, seed: int
-) -> dict[str, RandomActing | ModelActing]:
-    """Return the opponents that never learn, by the names that a ladder has for them.
+) -> dict[str, MakeActing]:
+    """Return what makes the opponents that never learn, by the names that a ladder has for them.
 
     Raises UnityPolicyException for a file that is no model, or one of other agents.
     """
-    found: dict[str, RandomActing | ModelActing] = {}
+    found: dict[str, MakeActing] = {}
     for number, (name, each) in enumerate(zip(names_of(settings.opponents), settings.opponents, strict=True)):
-        own = max(seed, 0) + number
         if each.model is None:
-            found[name] = RandomActing(spec.action_spec, torch.Generator().manual_seed(own))
+            found[name] = partial(RandomActing, spec.action_spec)
         else:
-            found[name] = ModelActing(Model(each.model, seed=own), spec, behavior)
+            model = ModelActing(Model(each.model, seed=max(seed, 0) + number), spec, behavior)
+            found[name] = partial(_same, model)
     return found
+
+
+def _same(acting: Acting, _: torch.Generator) -> Acting:
+    return acting
 
 
 def _output(action: Actions, input: PolicyInput, memory: Tensor | None = None) -> PolicyOutput:

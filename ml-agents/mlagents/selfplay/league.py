@@ -175,7 +175,11 @@ class League:
     def _learner_is_missing(self) -> bool:
         """Let another team learn if the one whose turn it is has not appeared; return whether one does."""
         numbers = {number for player in self._players.values() for number in player.teams.values()}
-        return bool(numbers) and self._turns.learning not in numbers and self._turns.advance(numbers)
+        missing = self._turns.learning
+        if not numbers or missing in numbers or not self._turns.advance(numbers):
+            return False
+        log.warning(f"Self-play: it is team {missing}'s turn to learn, but no agent of it has reported.")
+        return True
 
     def _warn_of_one_team(self) -> None:
         numbers = {number for player in self._players.values() for number in player.teams.values()}

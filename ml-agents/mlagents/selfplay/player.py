@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlagents.collect.acting import Acting
 from mlagents.collect.behavior import Behavior
-from mlagents.selfplay.acting import Seat
+from mlagents.selfplay.acting import MakeActing, Seat
 from mlagents.selfplay.ladder import Ladder, Opponent
 from mlagents.selfplay.results import Results
 from mlagents.selfplay.turns import team_number
@@ -21,9 +20,12 @@ class Player:
     """A behavior with a ladder. Its teams are `name?team=id`; the newest policy answers those that learn."""
 
     def __init__(
-        self, behavior: Behavior, ladder: Ladder, *, fixed: Mapping[str, Acting], max_steps: int, seed: int
+        self, behavior: Behavior, ladder: Ladder, *, fixed: Mapping[str, MakeActing], max_steps: int, seed: int
     ) -> None:
-        """fixed: opponents that never learn, by the names that the ladder has for them. seed: of what others draw."""
+        """fixed: makes opponents that never learn, by the names that the ladder has for them.
+
+        seed: of what opponents draw.
+        """
         self.behavior = behavior
         self.ladder = ladder
         self.opponents: dict[str, Opponent] = {}  # who answers each team that does not learn
@@ -33,6 +35,7 @@ class Player:
         self._seed = seed
         self._seats: dict[str, Seat] = {}  # by team
         self._kept_seats: dict[str, Any] = {}  # of a run that goes on, until their teams appear
+        self._kept_generators: dict[str, torch.Tensor] = {}  # likewise
 
     @property
     def finished(self) -> bool:
@@ -57,24 +60,32 @@ class Player:
         generator = torch.Generator(self.behavior.trainer.device)
         words = np.random.SeedSequence([self._seed, *team.encode()]).generate_state(1, np.uint32)
         generator.manual_seed(int(words[0]))
+        if (kept := self._kept_generators.pop(team, None)) is not None:
+            generator.set_state(kept)
         self.results[team] = Results()
         self._seats[team] = Seat(self.behavior.newest, generator, self._fixed)
 
     def let_learn(self, team: str) -> None:
         """Let the newest policy answer a team, and learn from its rows."""
+        self._kept_seats.pop(team, None)
         self.opponents.pop(team, None)
         self.behavior.act_with(None, team)
 
     def let_oppose(self, team: str) -> None:
-        """Let an opponent that is drawn answer a team; nobody learns from its rows."""
-        if (kept := self._kept_seats.pop(team, None)) is not None and self._seat_again(team, kept):
-            return
-        opponent = self.ladder.draw()
-        if opponent in self.ladder.fixed:
+        """Let an opponent answer a team, and nobody learn from its rows: who did so when the run ended, or one drawn."""
+        kept = self._kept_seats.pop(team, None)
+        opponent = None if kept is None else self.ladder.find(kept["opponent"])
+        weights = None if kept is None or kept["weights"] is None else Weights.from_state(kept["weights"])
+        if opponent is None:
+            opponent = self.ladder.draw()
+            weights = opponent.weights
+        if opponent.fixed:
             self._seats[team].seat_fixed(opponent.name)
         else:
-            self._seats[team].seat_copy(opponent.weights)
-        self._oppose(team, opponent)
+            self._seats[team].seat_copy(weights)
+        self.opponents[team] = opponent
+        self.behavior.act_with(self._seats[team], team, learn=False)
+        self.behavior.forget_memory(team)
 
     def take_snapshot_if_due(self) -> None:
         """Keep the newest policy as an opponent of later, every `save_steps`."""
@@ -94,33 +105,19 @@ class Player:
             team: {
                 "opponent": opponent.numbers(),
                 "weights": None if (weights := self._seats[team].weights) is None else weights.state_dict(),
-                "generator": self._seats[team].generator.get_state(),
             }
             for team, opponent in self.opponents.items()
         }
-        step = self.behavior.opponent_step
-        return {"ladder": self.ladder.state_dict(), "seats": {**self._kept_seats, **seats}, "opponent_step": step}
+        generators = {team: seat.generator.get_state() for team, seat in self._seats.items()}
+        return {
+            "ladder": self.ladder.state_dict(),
+            "opponent_step": self.behavior.opponent_step,
+            "seats": {**self._kept_seats, **seats},
+            "generators": {**self._kept_generators, **generators},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave; raises KeyError, TypeError, ValueError or RuntimeError for what is no such."""
         self.ladder.load_state_dict(state["ladder"])
-        self._kept_seats = dict(state["seats"])
         self.behavior.opponent_step = int(state["opponent_step"])
-
-    def _seat_again(self, team: str, kept: Mapping[str, Any]) -> bool:
-        """Let who sat here when the run ended answer; return whether that can be."""
-        opponent, weights = self.ladder.find(kept["opponent"]), kept["weights"]
-        if opponent is None:
-            return False
-        if weights is None:
-            self._seats[team].seat_fixed(opponent.name)
-        else:
-            self._seats[team].seat_copy(Weights.from_state(weights))
-        self._seats[team].generator.set_state(kept["generator"])
-        self._oppose(team, opponent)
-        return True
-
-    def _oppose(self, team: str, opponent: Opponent) -> None:
-        self.opponents[team] = opponent
-        self.behavior.act_with(self._seats[team], team, learn=False)
-        self.behavior.forget_memory(team)
+        self._kept_seats, self._kept_generators = dict(state["seats"]), dict(state["generators"])
