@@ -72,7 +72,10 @@ class Player:
         self.behavior.act_with(None, team)
 
     def let_oppose(self, team: str) -> None:
-        """Let an opponent answer a team, and nobody learn from its rows: who did so when the run ended, or one drawn."""
+        """Let an opponent answer a team, and nobody learn from its rows.
+
+        It is drawn, unless there was one when the run ended that goes on now.
+        """
         kept = self._kept_seats.pop(team, None)
         opponent = None if kept is None else self.ladder.find(kept["opponent"])
         weights = None if kept is None or kept["weights"] is None else Weights.from_state(kept["weights"])

@@ -23,17 +23,16 @@ class Results:
         The final reward is an agent's own of its last decision, and its group's. Interrupted episodes have no winner.
         Where agents are grouped, those count that end when no mate plays on.
         """
-        final = np.empty(0, np.float32)
         done = step.done
         if not done.any():
             self._join(step)
-            return final
+            return np.empty(0, np.float32)
         leaving = step.agent[done]
         stay = ~np.isin(self._agent, leaving)
         self._agent, self._group = self._agent[stay], self._group[stay]
         group = step.group[done]
         counts = ~step.interrupted[done] & ((group == ALONE) | ~np.isin(group, self._group))
-        final = (step.reward[done] + step.group_reward[done])[counts].astype(np.float32)
+        final: Array = (step.reward[done] + step.group_reward[done])[counts]
         self._join(step)
         return final
 

@@ -47,8 +47,8 @@ _INHERITED: dict[Path_, type[BaseModel]] = {  # sections of a behavior of which 
     **{("reward_signals", name): kind for name, kind in SIGNALS.items()},
 }
 _OURS: list[type[BaseModel]] = [
-    RunOptions, TrainerSettings, HyperparamSettings, SourceSettings, OpponentSettings, ParameterSettings, Lesson, CompletionCriteria,
-    SamplerSettings, *SAMPLERS.values(), *_INHERITED.values(),
+    RunOptions, TrainerSettings, HyperparamSettings, SourceSettings, OpponentSettings, ParameterSettings, Lesson,
+    CompletionCriteria, SamplerSettings, *SAMPLERS.values(), *_INHERITED.values(),
 ]  # fmt: skip
 
 

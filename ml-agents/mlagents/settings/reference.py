@@ -30,6 +30,7 @@ from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.plugins.catalog import BUILTIN
 from mlagents.rewards.settings import CuriositySettings, GAILSettings, RewardSignalSettings, RNDSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
+from mlagents.selfplay.settings import OpponentSettings, SelfPlaySettings
 from mlagents.settings.json_schema import Schema, schema_of
 from mlagents.settings.mistakes import number
 from mlagents.settings.options import (
@@ -37,7 +38,6 @@ from mlagents.settings.options import (
     RunOptions,
     TrainerSettings,
 )
-from mlagents.selfplay.settings import OpponentSettings, SelfPlaySettings
 from mlagents.settings.support import unsupported
 
 BAR = r"\|"  # inside a cell

@@ -261,6 +261,17 @@ def test_a_run_goes_on_in_the_lesson_that_it_was_in(caplog):
         mlagents.train(config(steps=400), make, run_id="run", resume=True)
 
 
-def test_lessons_that_end_by_elo_are_refused():
-    with pytest.raises(RunError, match=r"environment_parameters.level: a lesson that ends by Elo is not built yet"):
+def test_a_lesson_that_ends_by_the_rating_of_a_behavior_without_one_is_refused():
+    sentence = "environment_parameters.level: lesson 'easy' ends by the Elo of 'Shows', which has no self_play and so no rating"
+    with pytest.raises(RunError, match=re.escape(sentence)):
         mlagents.train(config(measure="Elo"), Shows, results_dir=None)
+
+
+def test_a_lesson_ends_when_the_rating_is_above_its_threshold():
+    course = curriculum({"measure": "Elo", "threshold": 1210.0, "min_lesson_length": 2})
+    assert course.advance({"B": 0.5}, {"B": 1300.0}) == Changes({}, False)  # no episode has ended
+    course.add_returns("B", [0.0, 0.0])
+    assert course.advance({"B": 0.5}) == course.advance({"B": 0.5}, {"B": 1210.0}) == Changes({}, False)
+    (standing,) = course.standings({"B": 0.5}, {"B": 1203.46})
+    assert str(standing).endswith("the Elo of 'B' is 1203.5 and must be above 1210")
+    assert course.advance({"B": 0.5}, {"B": 1210.5}) == Changes({"p": 1.0}, False)  # not smoothed
