@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mlagents.plugins.signals import SignalKind
 
 MISTAKE = 2  # exit status
-UNBUILT = "mlagents, its settings only: it is not built yet"
 EPILOG = """examples:
   mlagents-plugin new my-trainer
   mlagents-plugin list
@@ -92,15 +91,13 @@ def begun(catalog: Catalog, name: str, *, folder: Path, kind: str) -> tuple[list
 
 def listed(catalog: Catalog) -> tuple[list[str], int]:
     """Return a line for each trainer, then for each reward signal; those that cannot be used say why."""
-    from mlagents.plugins.catalog import is_built
     from mlagents.plugins.signals import find_signal, signal_names
 
     lines = [str(broken) for broken in catalog.broken_files()]
     names = catalog.names()
     width = max(len(name) for name in names)
     for name in names:
-        origin = _origin(catalog.find, name) if is_built(name) else UNBUILT
-        lines.append(f"{name:{width}}  {origin}")
+        lines.append(f"{name:{width}}  {_origin(catalog.find, name)}")
     names = signal_names(catalog)
     width = max(len(name) for name in names)
     lines += ["", "reward signals:"]
@@ -124,7 +121,7 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
 
     If it cannot be used, return why, with the traceback.
     """
-    from mlagents.plugins.catalog import PluginError, is_built
+    from mlagents.plugins.catalog import PluginError
     from mlagents.settings.mistakes import near
     from mlagents.settings.support import capabilities_of
 
@@ -138,9 +135,8 @@ def explained(catalog: Catalog, name: str) -> tuple[list[str], int]:
         names = catalog.names()
         broken = [line for error in catalog.broken_files() for line in ("", *failure(error))]
         return [f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}", *broken], MISTAKE
-    lines = [f"{name}, of {found.origin}"]
-    if is_built(name):
-        lines += [*_class_lines(found.trainer()), *(f"  {line}" for line in abilities(capabilities_of(catalog, name)))]
+    lines = [f"{name}, of {found.origin}", *_class_lines(found.trainer())]
+    lines += [f"  {line}" for line in abilities(capabilities_of(catalog, name))]
     return [*lines, "", "hyperparameters:", *(f"  {line}" for line in settings_table(found.settings))], 0
 
 

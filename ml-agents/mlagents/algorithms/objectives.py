@@ -38,6 +38,31 @@ def gae(
     return torch.from_numpy(advantage).to(value.device)
 
 
+def lambda_return(
+    reward: Tensor, value: Tensor, after: Tensor, closes: Tensor, lane: Tensor, ticks: Tensor,
+    *, gamma: Tensor, lam: Tensor | float,
+) -> Tensor:  # fmt: skip
+    """TD(lambda) targets over ragged ticks, whose rows are as those of `gae`.
+
+    gamma: (n, S) or (S,); lam: (n, 1) or a number. Returns (n, S).
+    R_t = r_t + gamma ((1 - lam) V_{t+1} + lam R_{t+1}).  Sutton & Barto 2018, chapter 12.1
+    """
+    lanes, values, closing = lane.cpu().numpy(), value.cpu().numpy(), closes.cpu().numpy()[:, None]
+    gammas = np.broadcast_to(gamma.cpu().numpy(), values.shape)
+    lams = np.broadcast_to(lam.cpu().numpy() if isinstance(lam, Tensor) else np.float32(lam), (len(values), 1))
+    returns, ends = reward.cpu().numpy().copy(), after.cpu().numpy()
+    next_value = np.zeros((int(lanes.max()) + 1, values.shape[1]), np.float32)
+    next_return = np.zeros_like(next_value)
+    bounds = ticks.tolist()
+    for start, stop in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
+        rows, here = slice(start, stop), lanes[start:stop]
+        follows = (1 - lams[rows]) * next_value[here] + lams[rows] * next_return[here]
+        returns[rows] += gammas[rows] * np.where(closing[rows], ends[rows], follows)
+        next_return[here] = returns[rows]
+        next_value[here] = values[rows]
+    return torch.from_numpy(returns).to(value.device)
+
+
 def normalized(advantage: Tensor) -> Tensor:
     """(n,) to mean 0 and standard deviation 1 over all rows (population)."""
     return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-10)
@@ -66,3 +91,12 @@ def clipped_surrogate(log_prob: Tensor, old: Tensor, advantage: Tensor, epsilon:
     ratio = torch.exp(log_prob - old)  # per action dimension, as Unity's trainers do; most texts sum first
     gain = advantage.unsqueeze(1)
     return -torch.min(ratio * gain, ratio.clamp(1 - epsilon, 1 + epsilon) * gain).mean()
+
+
+def clipped_error(value: Tensor, old: Tensor, target: Tensor, epsilon: float) -> Tensor:
+    """Squared error of (n, S) values that may go only so far from `old` in one update, a scalar.
+
+    max((R - b)^2, (R - b_old - clip(b - b_old, -epsilon, epsilon))^2), as Unity's MA-POCA has for its baseline
+    """
+    near = old + (value - old).clamp(-epsilon, epsilon)
+    return torch.max((target - value).pow(2), (target - near).pow(2)).mean()

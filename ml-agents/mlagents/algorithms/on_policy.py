@@ -20,6 +20,7 @@ from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of, up
 from mlagents.algorithms.trainer import Metrics, TrainerSetup, title
 from mlagents.data.experience import Actions, Experience, PolicyInput
 from mlagents.data.finite import check_losses
+from mlagents.data.groups import NONE
 from mlagents.data.minibatches import minibatches, sequence_minibatches, sequences
 from mlagents.data.rollout import Rollout, Segments, Tick
 from mlagents.data.rows import Rows
@@ -38,11 +39,14 @@ class Batch(Rows):
     advantage: Tensor  # (n,) normalized over the rollout, averaged over signals
     returns: Tensor  # (n, S)
     sequence: Tensor = None  # type: ignore[assignment]  # (n,) int64, the number of each row's sequence for memory
+    row: Tensor = None  # type: ignore[assignment]  # (n,) int64, the number of each row in the rollout
 
     def __post_init__(self) -> None:
-        """Put each row in a sequence of its own where none is given."""
-        if self.sequence is None:
-            object.__setattr__(self, "sequence", torch.arange(len(self.advantage), device=self.advantage.device))
+        """Put each row in a sequence of its own where none is given; these rows are the rollout, unless told."""
+        number = torch.arange(len(self.advantage), device=self.advantage.device)
+        for name in ("sequence", "row"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, number)
 
     @property
     def input(self) -> PolicyInput:
@@ -75,7 +79,8 @@ class OnPolicyTrainer(TrainerTemplate):
         if type(self).loss is OnPolicyTrainer.loss and type(self).descend is OnPolicyTrainer.descend:
             raise TrainerError(f"{type(self).__name__} has no loss: an OnPolicyTrainer writes loss(batch)")
         self.critic = self.make_critic(setup)
-        self.memory = Rollout()
+        self.memory = Rollout(groups=self.capabilities.groups)
+        self.rollout: Segments | None = None  # all rows that are learned from, meanwhile
         self._episodes = EpisodeSums(len(self.signals), self.device)
         self._unseen: list[tuple[Tensor, ...]] = []  # observations that the normalizer has not seen
         self._signal_batch: SignalBatch | None = None  # all rows of this rollout, while it is learned from
@@ -138,6 +143,17 @@ class OnPolicyTrainer(TrainerTemplate):
     def values(self, batch: Batch) -> Tensor:
         """Return the critic's (n, S) values of the batch's inputs, with gradients."""
         return self.critic(batch.rows.input)  # type: ignore[no-any-return]
+
+    def mates(self, batch: Batch) -> tuple[Experience, Tensor]:
+        """Return what each row's group mates were asked and did, and (n, G) bool, which of them there are.
+
+        All columns are (n, G, ...), and anything where there is no mate. They are gathered here, from the rollout.
+        Raises TrainerError for a trainer whose capabilities have no groups.
+        """
+        if self.rollout is None or self.rollout.groups is None:
+            raise TrainerError(f"{type(self).__name__}.mates: declare capabilities = Capabilities(groups=True, ...)")
+        rows = self.rollout.groups.mates()[batch.row]
+        return self.rollout.rows[rows.clamp(min=0)], rows != NONE
 
     def rewards(self, segments: Segments) -> Tensor:
         """Return (n, S) what each signal gives for the rows, times its strength."""
@@ -204,7 +220,7 @@ class OnPolicyTrainer(TrainerTemplate):
             return None
         self._advance_schedules(step)
         self._normalize()
-        segments = self.memory.take()
+        segments = self.rollout = self.memory.take()
         with torch.no_grad():
             found = self.targets(segments)
         if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Batch)):
@@ -212,7 +228,7 @@ class OnPolicyTrainer(TrainerTemplate):
         batch, metrics = found
         self._signal_batch = self.signal_batch(segments.rows, segments.next_input)
         losses = self.descend(batch)
-        self._signal_batch = None
+        self._signal_batch = self.rollout = None
         check_losses(losses)
         self._imitate_beside(step)
         self._check_finite()
@@ -224,6 +240,10 @@ class OnPolicyTrainer(TrainerTemplate):
         """End the segments of these lanes at their last rows: their agents are gone."""
         if len(lane):
             self._episodes.drop(lane[~self.memory.close(lane)])
+
+    def close_groups(self, number: Tensor) -> None:
+        """End the segments of these (m,) groups: no member is left."""
+        self.memory.close_groups(number)
 
     def forget(self) -> None:
         """Drop the rollout and what running episodes gave."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mlagents.algorithms import fast_ppo
 from mlagents.algorithms.objectives import clipped_surrogate
 from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
-from mlagents.algorithms.schedules import AnySchedule, Schedule
+from mlagents.algorithms.schedules import AnySchedule, clip_schedules
 from mlagents.algorithms.settings import PPOSettings
 from mlagents.algorithms.trainer import Metrics, TrainerSetup
 from mlagents.nn.body import NetworkBody
@@ -32,12 +32,7 @@ class PPOTrainer(OnPolicyTrainer):
         return Critic(setup.spec, setup.network, names, beside=body, shares_body=True)
 
     def make_schedules(self, max_steps: int) -> dict[str, AnySchedule]:
-        settings = self.settings
-        return {
-            **super().make_schedules(max_steps),
-            "epsilon": Schedule(settings.epsilon, 0.1, max_steps, settings.epsilon_schedule == "linear"),
-            "beta": Schedule(settings.beta, 1e-5, max_steps, settings.beta_schedule == "linear"),
-        }
+        return {**super().make_schedules(max_steps), **clip_schedules(self.settings, max_steps)}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         log_prob, entropy = self.evaluate(batch)

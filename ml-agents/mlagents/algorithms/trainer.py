@@ -50,6 +50,9 @@ class Trainer(Protocol):
     def close(self, lane: Tensor) -> None:
         """End the segments of these (n,) lanes where they are: their agents are gone."""
 
+    def close_groups(self, number: Tensor) -> None:
+        """End the segments of groups; number: (m,), as in `Membership`. Only asked where `capabilities` have groups."""
+
     def forget(self) -> None:
         """Drop rows of unfinished segments and everything not yet learned from."""
 

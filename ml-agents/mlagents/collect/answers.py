@@ -87,19 +87,22 @@ class Waiting:
         known = (lane >= 0) & (lane < len(self._answer))
         return known & (self._answer[np.where(known, lane, 0)] != NOTHING) if len(self._answer) else known
 
-    def take(self, lane: Array) -> tuple[PolicyInput, PolicyOutput]:
-        """Take the answers of these (n,) lanes, all of which wait; at least one."""
+    def take(self, lane: Array) -> tuple[PolicyInput, PolicyOutput, Array]:
+        """Take the answers of these (n,) lanes, all of which wait, and the (n,) ticks of them; at least one."""
         numbers, rows = self._answer[lane], self._row[lane]
         found = np.unique(numbers).tolist()
         places = [np.flatnonzero(numbers == number) for number in found]
         parts = [(self._answers[number], torch.from_numpy(rows[at])) for number, at in zip(found, places, strict=True)]
         input = PolicyInput.concat([answers.input[row] for answers, row in parts])
         output = PolicyOutput.concat([answers.output[row] for answers, row in parts])
+        tick = np.empty(len(lane), np.int64)
+        for (answers, _), at in zip(parts, places, strict=True):
+            tick[at] = answers.tick
         self.forget(lane)
         if len(parts) == 1:
-            return input, output
+            return input, output, tick
         order = torch.from_numpy(np.argsort(np.concatenate(places)))
-        return input[order], output[order]
+        return input[order], output[order], tick
 
     def forget(self, lane: Array) -> None:
         """Drop the answers that these lanes wait with, if any."""

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mlagents.algorithms.author import naming_the_author
 from mlagents.algorithms.trainer import Trainer
 from mlagents.collect.acting import Acting, ActingPolicy
-from mlagents.collect.collector import Collector, Episodes
+from mlagents.collect.collector import Collector, Episodes, Gone
+from mlagents.collect.groups import GroupTable, Numbers
 from mlagents.collect.lanes import FreeLanes
 from mlagents.envs.steps import Array, StepBatch
 from mlagents_envs.base_env import ActionTuple
@@ -40,11 +40,12 @@ class Behavior:
         self._frozen: set[str] = set()  # teams whose rows nobody learns from
         self.step = 0  # rows of experience, over all agents that are learned from
         self.opponent_step = 0  # rows of all others
-        self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes
+        self.recent: deque[float] = deque(maxlen=100)  # returns of the last episodes, with what groups were given
         self._since_update: list[float] = []  # returns of episodes that ended since the policy last changed
         self._time_horizon = time_horizon
         self._free = FreeLanes()  # teams share lanes, for the trainer knows rows by their lane
         self._collectors: dict[str, Collector] = {}  # by team
+        self._numbers = Numbers()  # of groups, which teams share as they do lanes
         self._warns = training and not trainer.capabilities.groups  # of group rewards, once
 
     def receive(self, step: StepBatch, team: str = "") -> Episodes | None:
@@ -54,7 +55,8 @@ class Behavior:
         """
         if team not in self._collectors:
             memory_size, device = self._acting.get(team, self.newest).memory_size, self.trainer.device
-            self._collectors[team] = Collector(memory_size, self._time_horizon, self._free, device)
+            groups = GroupTable(self._numbers) if self.trainer.capabilities.groups else None
+            self._collectors[team] = Collector(memory_size, self._time_horizon, self._free, device, groups=groups)
         collector = self._collectors[team]
         tick, episodes = collector.receive(step)
         if team in self._frozen:
@@ -69,11 +71,10 @@ class Behavior:
             if self.training:
                 with naming_the_author():
                     self.trainer.receive(tick)
-        if len(silent := collector.close_silent()):
-            self.trainer.close(silent)
+        self._close(team, collector.close_silent())
         if not len(episodes.total):
             return None
-        returns = episodes.total.tolist()
+        returns = episodes.earned.tolist()
         self.recent.extend(returns)
         self._since_update.extend(returns)
         return episodes
@@ -137,9 +138,13 @@ class Behavior:
             self._close(team, collector.close_everyone())
         self._free, self._collectors = FreeLanes(), {}
 
-    def _close(self, team: str, lane: Tensor) -> None:
-        if len(lane) and team not in self._frozen:
-            self.trainer.close(lane)
+    def _close(self, team: str, gone: Gone) -> None:
+        if team in self._frozen:
+            return
+        if len(gone.lane):
+            self.trainer.close(gone.lane)
+        if len(gone.group):
+            self.trainer.close_groups(gone.group)
 
     def drop(self) -> None:
         """Forget unfinished episodes: the environment was reset."""

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from mlagents.collect.acting import Acting
 from mlagents.collect.answers import Answers, Waiting
+from mlagents.collect.groups import GroupTable
 from mlagents.collect.lanes import FreeLanes, Lanes
 from mlagents.data.experience import Experience, PolicyInput, PolicyOutput
+from mlagents.data.groups import Membership
 from mlagents.data.rollout import Tick
 from mlagents.envs.steps import Array, StepBatch, last_of_each
 from mlagents_envs.base_env import ActionTuple
@@ -35,6 +37,21 @@ class Episodes(NamedTuple):
 
     total: Array  # (k,) float32, the sum of an agent's own rewards, undiscounted
     length: Array  # (k,) int64, decisions that were not the last
+    shared: Array  # (k,) float32, the sum of what the agent's group was given meanwhile
+    group: Array  # (g,) float32, the sums of the rewards of groups that ended, where they are followed
+
+    @property
+    def earned(self) -> Array:
+        """(k,) float32, what an agent and its group were given."""
+        earned: Array = self.total + self.shared
+        return earned
+
+
+class Gone(NamedTuple):
+    """Agents that vanished."""
+
+    lane: Tensor  # (k,) int64, that they had
+    group: Tensor  # (g,) int64, numbers of groups of which no member is left, where they are followed
 
 
 class Collector:
@@ -45,11 +62,12 @@ class Collector:
     """
 
     def __init__(
-        self, memory_size: int, horizon: int, free: FreeLanes | None = None, device: torch.device | str = "cpu"
-    ) -> None:
+        self, memory_size: int, horizon: int, free: FreeLanes | None = None, device: torch.device | str = "cpu",
+        *, groups: GroupTable | None = None,
+    ) -> None:  # fmt: skip
         """free: where lanes come from; several collectors share it if one trainer learns from all of them.
 
-        device: of the policy; rows lie there.
+        device: of the policy; rows lie there. groups: follows groups, whose members' segments close together.
         """
         self._device = torch.device(device)
         self._uploads = self._device.type != "cpu"
@@ -57,12 +75,15 @@ class Collector:
         self.horizon = horizon  # rows after which a segment is closed
         self._free = FreeLanes() if free is None else free
         self._lanes = Lanes(self._free)
+        self._groups = groups
         self._waiting = Waiting()
         self._asking: Asking | None = None
         self._tick = 0
         self._length = np.zeros(0, np.int64)  # per lane: rows of the open segment
         self._total = np.zeros(0, np.float32)  # per lane: rewards of this episode
         self._decisions = np.zeros(0, np.int64)  # per lane: decisions of this episode
+        self._shared = np.zeros(0, np.float32)  # per lane: rewards of its group in this episode
+        self._ended_groups = _NO_REWARDS  # what groups were given that ended in this tick
 
     def receive(self, step: StepBatch) -> tuple[Tick | None, Episodes]:
         """Return the rows that `step` completes, if any, and the episodes that ended; remember who asks."""
@@ -76,7 +97,8 @@ class Collector:
                 self._waiting.take_whole(answers)
                 input = PolicyInput(obs, mask, answers.output.memory)
                 self._asking = Asking(answers.agent, answers.lane, input, some_stale=False)
-                return self._tick_of(answers.lane, answers.input, answers.output, step, obs), _NO_EPISODES
+                asked = np.full(len(answers.lane), answers.tick)
+                return self._tick_of(answers.lane, answers.input, answers.output, step, obs, asked), _NO_EPISODES
             if answers is not None and (place := _places(step.agent[:ended], answers.agent)) is not None:
                 self._waiting.take_whole(answers)
                 return self._receive_again(step, obs, mask, answers, place)
@@ -98,12 +120,12 @@ class Collector:
         continuous, discrete = action.continuous.cpu().numpy(), action.discrete.cpu().numpy().astype(np.int32)
         return ActionTuple(continuous, discrete), output.entropy
 
-    def close_environment(self, environment: int) -> Tensor:
-        """Forget the agents of an environment that is gone, and return the (n,) lanes they had."""
+    def close_environment(self, environment: int) -> Gone:
+        """Forget the agents of an environment that is gone."""
         return self._close(self._lanes.of_environment(environment))
 
-    def close_everyone(self) -> Tensor:
-        """Forget all agents, and return the (n,) lanes they had."""
+    def close_everyone(self) -> Gone:
+        """Forget all agents."""
         return self._close(self._lanes.everyone())
 
     def forget_memory(self) -> None:
@@ -111,14 +133,14 @@ class Collector:
         if self.memory_size:
             self._waiting.forget_memory()
 
-    def close_silent(self) -> Tensor:
-        """Forget agents that have been silent for long, and return the (n,) lanes they had; mostly none.
+    def close_silent(self) -> Gone:
+        """Forget agents that have been silent for long; mostly none.
 
         Unity destroys agents, or gives them another behavior, without a message. One that was slow, not gone, begins
         anew when it reports again.
         """
         if self._tick % CHECKS or not len(self._waiting):
-            return _NO_LANES
+            return _NOBODY
         patience = SILENCE * max(self._lanes.environments(), 1)  # a tick may be that of one environment alone
         return self._close(self._waiting.older_than(self._tick - patience))
 
@@ -127,11 +149,14 @@ class Collector:
         tensor = torch.from_numpy(column)
         return tensor.to(self._device) if self._uploads else tensor
 
-    def _close(self, lane: Array) -> Tensor:
+    def _close(self, lane: Array) -> Gone:
+        over = lane[:0]
         if len(lane):
             self._waiting.forget(lane)
             self._lanes.leave(lane)
-        return self._tensor(lane)
+            if self._groups is not None:
+                over = self._groups.leave(lane)
+        return Gone(self._tensor(lane), self._tensor(over))
 
     def _receive_again(
         self, step: StepBatch, obs: tuple[Tensor, ...], mask: Tensor, answers: Answers, place: Array
@@ -144,7 +169,8 @@ class Collector:
         reported, given = np.concatenate([np.arange(ended), going + ended]), np.concatenate([place, going])
         rows, own = self._tensor(reported), self._tensor(given)
         lane, after = answers.lane[given], tuple(column[rows] for column in obs)
-        tick = self._tick_of(lane, answers.input[own], answers.output[own], _rows(step, reported), after)
+        asked = np.full(len(lane), answers.tick)
+        tick = self._tick_of(lane, answers.input[own], answers.output[own], _rows(step, reported), after, asked)
         memory = answers.output.memory
         if self.memory_size:
             memory = memory.clone()
@@ -152,10 +178,13 @@ class Collector:
         input = PolicyInput(tuple(column[ended:] for column in obs), mask[ended:], memory)
         self._asking = Asking(answers.agent, answers.lane, input, some_stale=False)
         finished = lane[:ended]
+        if self._groups is not None:
+            self._groups.join(finished, step.group[ended:][place])
         return tick, self._end(finished, finished)
 
     def _receive_some(self, step: StepBatch, obs: tuple[Tensor, ...], mask: Tensor) -> tuple[Tick | None, Episodes]:
         """Handle a tick in which agents come, go, or stay silent."""
+        self._ended_groups = _NO_REWARDS
         done, asks = step.done, ~step.done
         live = asks if not len(step.stale) else asks & ~step.stale
         live = live & last_of_each(step.agent, live)  # a new array: `asks` stays
@@ -165,14 +194,16 @@ class Collector:
         memory = torch.zeros(len(step.agent), self.memory_size, device=self._device)
         tick = None
         if len(reported):
-            input, output = self._waiting.take(lane[reported])
+            input, output, asked = self._waiting.take(lane[reported])
             rows = self._tensor(reported)
             memory[rows] = output.memory
             after = tuple(column[rows] for column in obs)
-            tick = self._tick_of(lane[reported], input, output, _rows(step, reported), after)
+            tick = self._tick_of(lane[reported], input, output, _rows(step, reported), after, asked)
         episodes = self._end(lane[done & (lane >= 0)], lane[begins & (lane >= 0)])
         new = begins & (lane < 0)
         lane[new] = self._seat(step.agent[new])
+        if self._groups is not None:
+            self._groups.join(lane[begins], step.group[begins])
         lane[asks & ~live] = -1
         at = np.flatnonzero(asks)
         rows = self._tensor(at)
@@ -181,17 +212,28 @@ class Collector:
         return tick, episodes
 
     def _tick_of(
-        self, lane: Array, input: PolicyInput, output: PolicyOutput, step: StepBatch, after: tuple[Tensor, ...]
-    ) -> Tick:
-        """Return the rows of these answers; `step` and `after` hold the same agents in the same order."""
+        self, lane: Array, input: PolicyInput, output: PolicyOutput, step: StepBatch, after: tuple[Tensor, ...],
+        asked: Array,
+    ) -> Tick:  # fmt: skip
+        """Return the rows of these answers; `step`, `after` and `asked` hold the same agents in the same order."""
         self._length[lane] += 1
         self._total[lane] += step.reward
+        self._shared[lane] += step.group_reward
         self._decisions[lane] += 1
-        closes = step.done | (self._length[lane] >= self.horizon)
-        finished = 0
-        if closes.any():
-            finished = int(self._length[lane[closes]].sum())
-            self._length[lane[closes]] = 0
+        long = self._length[lane] >= self.horizon
+        membership, finished = None, 0
+        if self._groups is None:
+            closes = step.done | long
+            if closes.any():
+                finished = int(self._length[lane[closes]].sum())
+                self._length[lane[closes]] = 0
+        else:
+            number, closes, counts, finished, begins, self._ended_groups = self._groups.complete(
+                lane, step, asked, self._tick, long
+            )
+            self._length[begins] = 0
+            home = np.full(len(lane), self._tick)
+            membership = Membership(*(self._tensor(column) for column in (number, asked, home, counts)))
         rows = Experience(
             input,
             output,
@@ -201,14 +243,16 @@ class Collector:
             done=self._tensor(step.done),
             interrupted=self._tensor(step.interrupted),
         )
-        return Tick(rows, self._tensor(lane), self._tensor(closes), after, finished)
+        return Tick(rows, self._tensor(lane), self._tensor(closes), after, finished, membership)
 
     def _end(self, ended: Array, again: Array) -> Episodes:
         """Return the episodes of these lanes, which they leave unless their agents ask again."""
         if not len(ended):
             return _NO_EPISODES
-        episodes = Episodes(self._total[ended], self._decisions[ended] - 1)
-        for column in (self._length, self._total, self._decisions):
+        episodes = Episodes(
+            self._total[ended], self._decisions[ended] - 1, self._shared[ended], self._ended_groups
+        )  # fmt: skip
+        for column in (self._length, self._total, self._decisions, self._shared):
             column[ended] = 0
         if again is not ended and len(leaving := ended[~np.isin(ended, again)]):
             self._lanes.leave(leaving)
@@ -221,17 +265,19 @@ class Collector:
         lane = self._lanes.seat(agent)
         more = self._free.size - len(self._length)
         if more > 0:
-            self._length, self._total, self._decisions = (
+            self._length, self._total, self._decisions, self._shared = (
                 np.concatenate([column, np.zeros(more, column.dtype)])
-                for column in (self._length, self._total, self._decisions)
+                for column in (self._length, self._total, self._decisions, self._shared)
             )
-        for column in (self._length, self._total, self._decisions):
+        for column in (self._length, self._total, self._decisions, self._shared):
             column[lane] = 0
         return lane
 
 
-_NO_EPISODES = Episodes(np.empty(0, np.float32), np.empty(0, np.int64))
+_NO_REWARDS = np.empty(0, np.float32)
+_NO_EPISODES = Episodes(_NO_REWARDS, np.empty(0, np.int64), _NO_REWARDS, _NO_REWARDS)
 _NO_LANES = torch.zeros(0, dtype=torch.int64, device="cpu")
+_NOBODY = Gone(_NO_LANES, _NO_LANES)
 
 
 def _places(agent: Array, among: Array) -> Array | None:

@@ -17,7 +17,7 @@ from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparam
 from mlagents.algorithms.trainer import Trainer, TrainerSetup
 from mlagents.conformance.errors import NotApplicable
 from mlagents.nn.settings import NetworkSettings
-from mlagents.plugins.catalog import Catalog, Kind, is_built
+from mlagents.plugins.catalog import Catalog, Kind
 from mlagents.rewards.signal import Extrinsic, RewardSignal
 from mlagents.settings.mistakes import Mistake, SettingsError, near
 from mlagents.settings.reading import load
@@ -122,9 +122,6 @@ def find_subject(catalog: Catalog, name: str, *, config: str | Path | None = Non
     if kind is None:
         names = catalog.names()
         raise _mistake(f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}")
-    if not is_built(name):
-        built = ", ".join(filter(is_built, catalog.names()))
-        raise _mistake(f"'{name}' has settings only, there is no trainer to check yet; choose one of: {built}")
     overrides = {} if config is None else _hyperparameters(catalog, name, str(config))
     return Subject(kind, overrides, seed)
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mlagents.data.experience import Experience, PolicyInput
+from mlagents.data.groups import Groups, Membership
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,10 @@ class Tick:
 
     rows: Experience  # n rows
     lane: Tensor  # (n,) int64, the seat of each row's agent
-    closes: Tensor  # (n,) bool, the row is the last of its segment
+    closes: Tensor  # (n,) bool, the row is the last of its segment; with `membership`, of that of its group
     after: tuple[Tensor, ...]  # one (n, *shape) per sensor: what the agent saw next
     finished: int  # rows of all segments that close here, from their first row on
+    membership: Membership | None = None  # where a trainer learns from groups
 
     def next_input(self) -> PolicyInput:
         """Return what followed each row, with everything allowed, and what was remembered."""
@@ -36,6 +38,7 @@ class Segments:
     closes: Tensor  # (n,) bool
     after: tuple[Tensor, ...]  # one (number of closing rows, *shape) per sensor: what followed each closing row
     ticks: Tensor  # (T + 1,) int64, where each tick begins; the last entry is n
+    groups: Groups | None = None  # where a trainer learns from groups
 
     def last_input(self) -> PolicyInput:
         """Return what followed each closing row: what was seen, everything allowed, and what was remembered."""
@@ -56,15 +59,23 @@ class Segments:
 
 
 class Rollout:
-    """The rows that one on-policy update learns from. Rows of open segments wait for the next one."""
+    """The rows that one on-policy update learns from. Rows of open segments wait for the next one.
 
-    def __init__(self) -> None:
-        self.ready = 0  # rows in closed segments
-        self._parts: list[Tick] = []  # the open rows of earlier ticks together, then tick after tick
-        self._sizes: list[int] = []  # rows of every tick, also of those that lie together
+    With groups, the segment of a group is open until that of every member is, so that a member that ended early is
+    learned from together with what its group did then.
+    """
+
+    def __init__(self, *, groups: bool = False) -> None:
+        """groups: gather the rows of a group together; else each agent is on its own."""
+        self.groups = groups
+        self._time = 0  # ticks, for agents of whom no membership is told
+        self.clear()
 
     def append(self, tick: Tick) -> None:
         """Take the rows of one tick; n is at least 1."""
+        if self.groups and tick.membership is None:
+            tick = replace(tick, membership=Membership.alone(tick.lane, self._time))
+            self._time += 1
         self._parts.append(tick)
         self._sizes.append(len(tick.lane))
         self.ready += tick.finished
@@ -72,23 +83,29 @@ class Rollout:
     def take(self) -> Segments:
         """Return and forget the rows of closed segments; at least one segment is closed."""
         rows = Experience.concat([part.rows for part in self._parts])
-        lane = torch.cat([part.lane for part in self._parts])
-        closes = torch.cat([part.closes for part in self._parts])
-        after = self._after(closes)
+        lane, closes = self._column("lane"), self._column("closes")
         size = torch.tensor(self._sizes, device=lane.device)
         tick = torch.repeat_interleave(torch.arange(len(size), device=lane.device), size)
-        closed = self._closed(lane, closes)
+        membership = self._membership()
+        closed = self._closed(lane if membership is None else membership.group, closes)
+        groups = None
+        if membership is not None:
+            mine = rows[closed]
+            groups = Groups.of(membership[closed], lane[closed], closes[closed], mine.done, mine.interrupted)
+            closes = torch.zeros_like(closes).masked_scatter_(closed, groups.ends)
+        after = self._after(closes)
         if closed.all():
             self.clear()
-            return Segments(rows, lane, closes, after, _begins(size))
+            return Segments(rows, lane, closes, after, _begins(size), groups)
         rest = ~closed
-        waits = Tick(rows[rest], lane[rest], closes[rest], self._after(rest), 0)
+        waiting = None if membership is None else membership[rest]
+        waits = Tick(rows[rest], lane[rest], closes[rest], self._after(rest), 0, waiting)
         self.clear()
         self._parts = [waits]
         left = torch.bincount(tick[rest])
         self._sizes = left[left > 0].tolist()
         begins = _begins(torch.bincount(tick[closed], minlength=len(size)))
-        return Segments(rows[closed], lane[closed], closes[closed], after, begins)
+        return Segments(rows[closed], lane[closed], closes[closed], after, begins, groups)
 
     def _after(self, wanted: Tensor) -> tuple[Tensor, ...]:
         """Return what followed the (n,) rows that are wanted: of images, no others are copied."""
@@ -105,43 +122,73 @@ class Rollout:
         """End the segments of these (m,) lanes at their last rows: their agents are gone.
 
         The last row of each, unless an episode ended there, is marked as interrupted but not done. Returns (m,) bool,
-        which of the lanes have rows here.
+        which of the lanes have rows here. The segment of a group goes on, until `close_groups`.
         """
         if not self._parts:
             return torch.zeros_like(lane, dtype=torch.bool)
-        lanes = torch.cat([part.lane for part in self._parts])
-        closes = torch.cat([part.closes for part in self._parts])
-        done = torch.cat([part.rows.done for part in self._parts])
-        interrupted = torch.cat([part.rows.interrupted for part in self._parts])
-        theirs = torch.isin(lanes, lane)
-        opened = int((theirs & ~self._closed(lanes, closes)).sum())
-        rows = torch.nonzero(theirs)[:, 0]
+        lanes, closes = self._column("lane"), self._column("closes")
+        rows = torch.nonzero(torch.isin(lanes, lane))[:, 0]
         last = lanes.new_full((max(int(lanes.max()), int(lane.max())) + 1,), -1)
         last.scatter_reduce_(0, lanes[rows], rows, "amax")
         ends = last[last >= 0]
-        closes[ends] = True
-        interrupted[ends] |= ~done[ends]
+        gone = torch.zeros_like(closes)
+        gone[ends] = True
         sizes = [len(part.lane) for part in self._parts]
         self._parts = [
-            replace(part, closes=closing, rows=replace(part.rows, interrupted=cut))
-            for part, closing, cut in zip(
-                self._parts, torch.split(closes, sizes), torch.split(interrupted, sizes), strict=True
-            )
+            replace(part, rows=replace(part.rows, interrupted=part.rows.interrupted | (here & ~part.rows.done)))
+            for part, here in zip(self._parts, torch.split(gone, sizes), strict=True)
         ]
-        self.ready += opened
+        if not self.groups:
+            self._close(lanes, closes, gone)
         return last[lane] >= 0
+
+    def close_groups(self, number: Tensor) -> None:
+        """End the segments of the groups of these (m,) numbers, as `Membership` has them: no member is left."""
+        membership = self._membership() if self._parts else None
+        if membership is None:
+            return
+        rows = torch.nonzero(torch.isin(membership.group, number))[:, 0]
+        which = torch.unique(membership.group[rows], return_inverse=True)[1]
+        last = rows.new_full((len(rows),), -1).scatter_reduce_(0, which, rows, "amax")
+        gone = torch.zeros(len(membership), dtype=torch.bool, device=rows.device)
+        gone[last[last >= 0]] = True
+        self._close(membership.group, self._column("closes"), gone)
+
+    def _close(self, key: Tensor, closes: Tensor, more: Tensor) -> None:
+        """Let segments close at `more` rows too, (n,) bool; key: (n,) int64, what rows of one segment share."""
+        before = self._closed(key, closes)
+        after = self._closed(key, closes | more)
+        self.ready += int((after & ~before).sum())
+        sizes = [len(part.lane) for part in self._parts]
+        self._parts = [
+            replace(part, closes=part.closes | here)
+            for part, here in zip(self._parts, torch.split(more, sizes), strict=True)
+        ]
 
     def clear(self) -> None:
         """Forget every row, open segments too."""
-        self.__init__()  # type: ignore[misc]  # an empty memory is a new memory
+        self.ready = 0  # rows in closed segments
+        self._parts: list[Tick] = []  # the open rows of earlier ticks together, then tick after tick
+        self._sizes: list[int] = []  # rows of every tick, also of those that lie together
+
+    def _column(self, name: str) -> Tensor:
+        """Return a column of all ticks."""
+        return torch.cat([getattr(part, name) for part in self._parts])
+
+    def _membership(self) -> Membership | None:
+        """Return the membership of all rows, None where every agent is on its own."""
+        if not self.groups:
+            return None
+        return Membership.concat([part.membership for part in self._parts if part.membership is not None])
 
     @staticmethod
-    def _closed(lane: Tensor, closes: Tensor) -> Tensor:
-        """(n,) bool: a row is closed if its lane closes a segment at that row or later."""
-        place = torch.arange(len(lane), device=lane.device)
-        last = lane.new_full((int(lane.max()) + 1,), -1)
-        last.scatter_reduce_(0, lane[closes], place[closes], "amax")
-        return place <= last[lane]
+    def _closed(key: Tensor, closes: Tensor) -> Tensor:
+        """(n,) bool: a row is closed if a segment of its key closes at that row or later."""
+        key = torch.unique(key, return_inverse=True)[1]
+        place = torch.arange(len(key), device=key.device)
+        last = key.new_full((int(key.max()) + 1,), -1)
+        last.scatter_reduce_(0, key[closes], place[closes], "amax")
+        return place <= last[key]
 
 
 def _begins(size: Tensor) -> Tensor:

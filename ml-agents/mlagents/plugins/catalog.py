@@ -22,7 +22,11 @@ TRAINERS = "mlagents.trainer_type"  # group of entry points; the name is Unity's
 WRITERS = "mlagents.stats_writer"  # likewise
 BUILTIN: dict[str, type[HyperparamSettings]] = {"ppo": PPOSettings, "sac": SACSettings, "poca": POCASettings}
 OURS = Path(__file__).parents[1]  # the folder of this package
-_BUILT = {"ppo": ("mlagents.algorithms.ppo", "PPOTrainer"), "sac": ("mlagents.algorithms.sac", "SACTrainer")}
+_CLASSES = {
+    "ppo": ("mlagents.algorithms.ppo", "PPOTrainer"),
+    "sac": ("mlagents.algorithms.sac", "SACTrainer"),
+    "poca": ("mlagents.algorithms.poca", "POCATrainer"),
+}
 
 
 class PluginError(Exception):
@@ -47,11 +51,6 @@ class PluginSource:
     origin: str
     names: tuple[str, ...]  # declared names; a function may return others
     load: Callable[[], Mapping[str, Any]]  # name -> trainer class, or (trainer class, settings class)
-
-
-def is_built(name: str) -> bool:
-    """Is the trainer of this name implemented, not only its settings?"""
-    return name not in BUILTIN or name in _BUILT
 
 
 @dataclass
@@ -149,7 +148,7 @@ def _add_writers(entry: EntryPoint, options: Any, found: list[Any], failed: list
 
 
 def _built_in(name: str) -> Any:
-    module, kind = _BUILT[name]
+    module, kind = _CLASSES[name]
     return getattr(importlib.import_module(module), kind)
 
 

@@ -90,9 +90,12 @@ class Run(Loop):
         if ended is None:
             return
         self._ended += len(ended.total)
-        self.plan.curriculum.add_returns(trained.name, ended.total.tolist())
+        self.plan.curriculum.add_returns(trained.name, ended.earned.tolist())
         self.recorder.add(trained.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
         self.recorder.add(trained.name, {"Environment/Episode Length": ended.length})
+        if len(ended.group):
+            groups = {"Environment/Group Cumulative Reward": ended.group}
+            self.recorder.add(trained.name, groups, Aggregation.HISTOGRAM)
         if self.callbacks:
             how_far = trained.progress()
             for total, length in zip(ended.total.tolist(), ended.length.tolist(), strict=True):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mlagents.algorithms.capabilities import Capabilities, Needs
 from mlagents.envs.pool import behavior_name
-from mlagents.plugins.catalog import Catalog, PluginError, is_built
+from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents_envs.base_env import BehaviorSpec
 
@@ -16,9 +16,6 @@ def unsupported(options: RunOptions) -> list[str]:
     """Return a sentence for each section that is valid but not implemented yet."""
     found = []
     for key, settings in options.entries().items():
-        if not is_built(settings.trainer_type):
-            name = settings.trainer_type
-            found.append(f"{key}.trainer_type: the trainer '{name}' is not built yet; 'ppo' and 'sac' are")
     if options.torch_settings.device not in (None, "cpu"):
         found.append(f"--torch-device: '{options.torch_settings.device}' is not built yet; 'cpu' is")
     return found
@@ -64,7 +61,7 @@ def needs_of(settings: TrainerSettings, spec: BehaviorSpec | None) -> Needs:
 
 def able(catalog: Catalog, needs: Needs) -> list[str]:
     """Return the names of all trainers that support these needs."""
-    return [name for name in catalog.names() if is_built(name) and _does(catalog, name, needs)]
+    return [name for name in catalog.names() if _does(catalog, name, needs)]
 
 
 def _does(catalog: Catalog, name: str, needs: Needs) -> bool:
