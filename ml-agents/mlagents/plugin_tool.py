@@ -96,13 +96,11 @@ def listed(catalog: Catalog) -> tuple[list[str], int]:
     lines = [str(broken) for broken in catalog.broken_files()]
     names = catalog.names()
     width = max(len(name) for name in names)
-    for name in names:
-        lines.append(f"{name:{width}}  {_origin(catalog.find, name)}")
+    lines += [f"{name:{width}}  {_origin(catalog.find, name)}" for name in names]
     names = signal_names(catalog)
     width = max(len(name) for name in names)
     lines += ["", "reward signals:"]
-    for name in names:
-        lines.append(f"{name:{width}}  {_origin(partial(find_signal, catalog), name)}")
+    lines += [f"{name:{width}}  {_origin(partial(find_signal, catalog), name)}" for name in names]
     return lines, 0
 
 

@@ -1,4 +1,4 @@
-"""MA-POCA: a group learns together, and credit goes to members that ended before it. Cohen et al. 2021, arXiv:2111.05992."""
+"""MA-POCA: multi-agent posthumous credit assignment. Cohen et al. 2021, arXiv:2111.05992."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class POCABatch(Batch):
 
 
 class POCATrainer(OnPolicyTrainer):
-    """One value of each group step, a baseline of each agent in it, and what all its members earn as the reward of each.
+    """A value of each group step and a baseline of each agent in it; what any member earns is every member's reward.
 
     R_t = r_t + gamma ((1 - lambd) V_{t+1} + lambd R_{t+1}) along the steps of the group, A_i = R_t - b_i. A member that
     ended is not in V_{t+1}, but its last step has the R of its group.

@@ -194,11 +194,11 @@ class Collector:
         memory = torch.zeros(len(step.agent), self.memory_size, device=self._device)
         tick = None
         if len(reported):
-            input, output, asked = self._waiting.take(lane[reported])
+            input, output, when = self._waiting.take(lane[reported])
             rows = self._tensor(reported)
             memory[rows] = output.memory
             after = tuple(column[rows] for column in obs)
-            tick = self._tick_of(lane[reported], input, output, _rows(step, reported), after, asked)
+            tick = self._tick_of(lane[reported], input, output, _rows(step, reported), after, when)
         episodes = self._end(lane[done & (lane >= 0)], lane[begins & (lane >= 0)])
         new = begins & (lane < 0)
         lane[new] = self._seat(step.agent[new])

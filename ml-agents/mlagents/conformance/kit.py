@@ -55,6 +55,7 @@ PLAN: list[tuple[CheckFunction, tuple[Space, ...]]] = [
     (learning.it_learns_to_reach_a_target, SIMPLE),
     (learning.nothing_is_learned_from_random_rewards, SIMPLE),
     (learning.an_interruption_is_not_a_termination, SIMPLE),
+    (learning.a_member_that_ends_is_credited_with_what_its_group_earns_later, SIMPLE),
     (learning.the_value_target_uses_the_next_states_best_action, (ONE_BRANCH,)),
     (remembering.with_memory_it_learns_what_must_be_remembered, SIMPLE),
     (remembering.with_memory_a_resumed_trainer_equals_one_that_never_stopped, MAIN_SPACES),

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from mlagents.conformance.errors import ConformanceError
+from mlagents.conformance.errors import ConformanceError, NotApplicable
+from mlagents.conformance.group_task import SacrificeEnv
 from mlagents.conformance.subject import Subject
 from mlagents.conformance.task_env import TaskEnv
 from mlagents.conformance.tasks import (
@@ -31,6 +32,7 @@ from mlagents.conformance.training import (
 from mlagents_envs.base_env import ActionSpec
 
 MIN_SCORE = 0.7  # 0 is a random policy, 1 the best one
+RECENT = 200  # groups whose episodes are looked at
 MAX_DEVIATIONS = 4.5  # standard deviations above 1/2 at which guessed coins are no longer luck
 
 
@@ -98,6 +100,22 @@ def the_value_target_uses_the_next_states_best_action(subject: Subject, actions:
             "action 0 leads to a state whose best action gives 0, action 1 to one whose best gives -0.4, but action "
             f"{first} was learned; usually the target takes the next state's value at the present action"
         )
+
+
+def a_member_that_ends_is_credited_with_what_its_group_earns_later(subject: Subject, actions: ActionSpec) -> str:
+    """Learn to end one's own episode for the others' sake; see SacrificeEnv."""
+    if not subject.capabilities.groups:
+        raise NotApplicable("its `capabilities` have no groups")
+    env = SacrificeEnv(actions, TRAIN_AGENTS // 2, seed=subject.seed)
+    train(subject.trainer(env.spec, gamma=env.gamma), env, 8000)
+    score = float(np.mean(env.opened[-RECENT:]) - np.mean(env.left[-RECENT:]))
+    if not score >= MIN_SCORE:
+        raise ConformanceError(
+            f"in {MIN_SCORE:.0%} more of the groups, the one that should leave must do so, than others do, but it is "
+            f"{score:.0%} after 8000 rows; usually the rows of a member that ended get only what was earned while it "
+            "was there, or the critic does not see the mates"
+        )
+    return f"{score:.0%} more of those that should leave than of others"
 
 
 def _largest_luck(tosses: int) -> float:

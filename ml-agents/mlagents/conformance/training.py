@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from mlagents.conformance.subject import Subject
 from mlagents.conformance.task_env import TaskEnv
 from mlagents.conformance.tasks import Array, CopyTask, Task
 from mlagents.data.experience import Actions, PolicyInput
+from mlagents.envs.steps import StepBatch
 from mlagents.nn.policy import Policy
 from mlagents_envs.base_env import ActionSpec, ActionTuple
 
@@ -31,7 +32,17 @@ class TrainingResult(NamedTuple):
     updates: int  # ticks at which learn() did an update
 
 
-def train(trainer: Trainer, env: TaskEnv, rows: int, *, behavior: Behavior | None = None) -> TrainingResult:
+class Steps(Protocol):
+    """What agents act in."""
+
+    def reset(self) -> StepBatch:
+        """Return the first steps."""
+
+    def step(self, action: ActionTuple) -> StepBatch:
+        """Apply one action per waiting agent, in their order, and return the next steps."""
+
+
+def train(trainer: Trainer, env: Steps, rows: int, *, behavior: Behavior | None = None) -> TrainingResult:
     """Train until `rows` more rows were collected."""
     behavior = behavior or Behavior(trainer, time_horizon=TIME_HORIZON)
     steps, updates, until = env.reset(), 0, behavior.step + rows

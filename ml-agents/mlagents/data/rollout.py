@@ -68,8 +68,10 @@ class Rollout:
     def __init__(self, *, groups: bool = False) -> None:
         """groups: gather the rows of a group together; else each agent is on its own."""
         self.groups = groups
+        self.ready = 0  # rows in closed segments
+        self._parts: list[Tick] = []  # the open rows of earlier ticks together, then tick after tick
+        self._sizes: list[int] = []  # rows of every tick, also of those that lie together
         self._time = 0  # ticks, for agents of whom no membership is told
-        self.clear()
 
     def append(self, tick: Tick) -> None:
         """Take the rows of one tick; n is at least 1."""
@@ -167,9 +169,7 @@ class Rollout:
 
     def clear(self) -> None:
         """Forget every row, open segments too."""
-        self.ready = 0  # rows in closed segments
-        self._parts: list[Tick] = []  # the open rows of earlier ticks together, then tick after tick
-        self._sizes: list[int] = []  # rows of every tick, also of those that lie together
+        self.ready, self._parts, self._sizes = 0, [], []
 
     def _column(self, name: str) -> Tensor:
         """Return a column of all ticks."""

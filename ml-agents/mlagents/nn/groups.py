@@ -43,11 +43,12 @@ class GroupCritic(nn.Module):
         one_layer = settings.model_copy(update={"num_layers": 1, "goal_conditioning_type": "none"})
         self.body = NetworkBody(spec.observation_specs, one_layer, shared, extra=memory_size)  # encoders, and g
         self.normalizes = shared is None and self.body.normalizer is not None
-        gain = math.sqrt(0.125 / width)
-        seen = self.body.layers[0].in_features
-        nn.init.normal_(self.body.layers[0].weight, std=gain)
-        acting = seen + actions.continuous_size + sum(self.branches)
-        self.acting = linear(acting, width, gain * math.sqrt(acting))
+        scale = math.sqrt(0.125 / width)  # of the weights of both embeddings
+        seeing = self.body.layers[0]
+        assert isinstance(seeing, nn.Linear)
+        nn.init.normal_(seeing.weight, std=scale)
+        acting = seeing.in_features + actions.continuous_size + sum(self.branches)
+        self.acting = linear(acting, width, scale * math.sqrt(acting))  # f
         self.attention = ResidualSelfAttention(width, math.gcd(width, HEADS))
         self.layers = nn.ModuleList(linear(width, width, 1.0) for _ in range(max(settings.num_layers, 1)))
         self.head = value_head(width + 1, len(signals))

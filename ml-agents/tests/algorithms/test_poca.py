@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from group_steps import Says, ends, message
 from tiny_tasks import make
 
-from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms import poca
+from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.objectives import clipped_error
 from mlagents.algorithms.on_policy import OnPolicyTrainer

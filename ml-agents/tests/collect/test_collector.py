@@ -136,7 +136,7 @@ def test_agents_of_a_world_that_is_gone_are_forgotten_and_the_others_go_on(colle
     here, there, later = 7, 1 << 32 | 7, 2 << 32 | 7
     collector.receive(step([here, there], [10, 20]))
     collector.act(Echo())
-    assert collector.close_environment(1).tolist() == [1]
+    assert collector.close_environment(1).lane.tolist() == [1]
     tick, _ = collector.receive(step([here, later], [11, 31], reward=[1, 2]))
     assert seen(tick) == [10]
     assert tick.lane.tolist() == [0]

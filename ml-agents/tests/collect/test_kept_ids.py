@@ -196,6 +196,9 @@ class Listener:
     def close(self, lane):
         self.closed += lane.tolist()
 
+    def close_groups(self, number):
+        assert len(number)
+
 
 def vanishing(n, ticks):
     """Yield messages in which n new agents ask each time, and are never heard of again; agent 0 goes on."""
