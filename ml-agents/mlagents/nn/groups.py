@@ -14,7 +14,7 @@ from mlagents.nn.attention import HEADS, ResidualSelfAttention
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.layers import flat_action, linear
 from mlagents.nn.settings import NetworkSettings
-from mlagents.nn.values import value_head
+from mlagents.nn.values import critic_body, value_head
 from mlagents_envs.base_env import BehaviorSpec
 
 
@@ -32,17 +32,15 @@ class GroupCritic(nn.Module):
         self, spec: BehaviorSpec, settings: NetworkSettings, signals: Sequence[str], *,
         beside: NetworkBody | None = None, memory_size: int = 0,
     ) -> None:  # fmt: skip
-        """beside: the actor's body, which sees the same rows, so they share a normalizer; memory_size: of the policy.
+        """beside: the actor's body, whose normalizer is shared where both see the same vectors.
 
-        Goals are observations like others here.
+        memory_size: of the policy's memory, which the critic sees too. Goals are observations like others here.
         """
         super().__init__()
         width, actions = settings.hidden_units, spec.action_spec
         self.branches = tuple(actions.discrete_branches)
-        shared = beside.normalizer if beside is not None else None
         one_layer = settings.model_copy(update={"num_layers": 1, "goal_conditioning_type": "none"})
-        self.body = NetworkBody(spec.observation_specs, one_layer, shared, extra=memory_size)  # encoders, and g
-        self.normalizes = shared is None and self.body.normalizer is not None
+        self.body = critic_body(spec.observation_specs, one_layer, beside, extra=memory_size)  # encoders, and g
         scale = math.sqrt(0.125 / width)  # of the weights of both embeddings
         seeing = self.body.layers[0]
         assert isinstance(seeing, nn.Linear)
@@ -85,7 +83,7 @@ class GroupCritic(nn.Module):
         self.largest.copy_(torch.maximum(self.largest, most.to(self.largest)))
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
-        """Let a normalizer of its own see more rows."""
+        """Let the normalizer see more rows; a trainer's template does so."""
         self.body.observe(obs)
 
     def _encode(self, input: PolicyInput) -> Tensor:

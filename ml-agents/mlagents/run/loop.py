@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
+
 from mlagents.collect.behavior import Behavior
 from mlagents.data.finite import NotFinite
 from mlagents.envs.pool import difference
@@ -36,7 +38,8 @@ class TrainedBehavior:
     next_summary: int = field(init=False)
     next_checkpoint: int = field(init=False)
     teams: dict[str, BehaviorSpec] = field(default_factory=dict)  # by full name
-    last_summary: StatsSummary | None = None  # rewards of the episodes of the newest point of the curve that has any
+    last_summary: StatsSummary | None = None  # returns of the episodes of the newest point of the curve that has any
+    returns: list[float] = field(default_factory=list)  # of the episodes since the last point of the curve
 
     def __post_init__(self) -> None:
         self.next_summary = after(self.behavior.step, self.summary_freq)
@@ -167,7 +170,9 @@ class Loop(ABC):
         due = trained.next_summary
         trained.next_summary = after(trained.behavior.step, trained.summary_freq)
         values = self.recorder.flush(trained.name, due)
-        trained.last_summary = values.get("Environment/Cumulative Reward") or trained.last_summary
+        if trained.returns:
+            trained.last_summary = StatsSummary(np.array(trained.returns), Aggregation.HISTOGRAM)
+            trained.returns.clear()
         if self.callbacks:
             metrics = {name: summary.aggregated_value for name, summary in values.items()}
             self._stop_if(self.callbacks.on_summary(SummaryProgress(*trained.progress(), metrics)))

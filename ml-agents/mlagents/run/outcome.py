@@ -28,7 +28,7 @@ class BehaviorOutcome:
     finished: bool  # were all steps taken?
     mean_return: float | None  # of the last episodes; None if none ended
     episodes: int  # that `mean_return` is the mean of, a hundred at most
-    last_summary: StatsSummary | None  # rewards of the episodes of the newest point of the curve that has any
+    last_summary: StatsSummary | None  # returns of the episodes of the newest point of the curve that has any
     model: Path | None  # the policy as ONNX; None if none was written
 
 

@@ -90,7 +90,9 @@ class Run(Loop):
         if ended is None:
             return
         self._ended += len(ended.total)
-        self.plan.curriculum.add_returns(trained.name, ended.earned.tolist())
+        returns = ended.earned.tolist()
+        trained.returns += returns
+        self.plan.curriculum.add_returns(trained.name, returns)
         self.recorder.add(trained.name, {"Environment/Cumulative Reward": ended.total}, Aggregation.HISTOGRAM)
         self.recorder.add(trained.name, {"Environment/Episode Length": ended.length})
         if len(ended.group):
