@@ -38,7 +38,7 @@ from mlagents_envs.fidelity.check import scores, unity_policy
 from mlagents_envs.player.executable import make_executable
 
 __all__ = ["ROOT", "Curve", "read_curve", "train"]
-REWARD = "Environment/Cumulative Reward"
+REWARD, GROUP_REWARD = "Environment/Cumulative Reward", "Environment/Group Cumulative Reward"
 OURS = (sys.executable, "-m", "mlagents")
 PLACES = tuple(STYLES)
 
@@ -92,10 +92,11 @@ def train(
 
 
 def read_curve(folder: Path, budget: int) -> Curve:
-    """Return the mean reward of an episode over the steps, from the TensorBoard file of a behavior."""
+    """Return the mean reward of an episode over the steps, of groups if there are any, from a behavior's events."""
     board = EventAccumulator(str(folder))
     board.Reload()
-    return [(event.step, event.value) for event in board.Scalars(REWARD) if event.step <= budget]
+    tag = GROUP_REWARD if GROUP_REWARD in board.Tags()["scalars"] else REWARD
+    return [(event.step, event.value) for event in board.Scalars(tag) if event.step <= budget]
 
 
 def play(task: LearningTask, folder: Path, seed: int) -> float:

@@ -121,6 +121,7 @@ TASKS = (
     LearningTask(
         "VisualFoodCollector", CONFIG / "ppo" / "VisualFoodCollector.yaml", 3_000_000, 5.0, "visual", areas=4
     ),
+    LearningTask("PushBlockCollab", CONFIG / "poca" / "PushBlockCollab.yaml", 15_000_000, 8.0, "poca"),
     LearningTask("Pyramids", CONFIG / "imitation" / "Pyramids.yaml", 1_000_000, 1.5, "imitation", "gail+bc"),
 )  # fmt: skip
 

@@ -2,19 +2,22 @@
 
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.modules import Module
-from mlagents.algorithms.objectives import clipped_surrogate, gae, margin_loss, normalized
+from mlagents.algorithms.objectives import clipped_surrogate, gae, lambda_return, margin_loss, normalized
 from mlagents.algorithms.off_policy import OffPolicyTrainer
 from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
+from mlagents.algorithms.poca import POCATrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.schedules import AnySchedule, Schedule
 from mlagents.algorithms.settings import (
     HyperparamSettings,
     OffPolicyHyperparamSettings,
     OnPolicyHyperparamSettings,
+    POCASettings,
     PPOSettings,
 )
 from mlagents.algorithms.trainer import Metrics, TrainerSetup
 from mlagents.data.experience import Actions, Experience, PolicyInput, PolicyOutput
+from mlagents.data.groups import Groups
 from mlagents.data.replay import ReplayBuffer, Transition
 from mlagents.data.rollout import Rollout, Segments
 from mlagents.data.rows import Rows
@@ -29,6 +32,7 @@ from mlagents.nn.distributions import (
     Hybrid,
     SquashedGaussian,
 )
+from mlagents.nn.groups import GroupCritic
 from mlagents.nn.layers import UnsupportedNetwork, linear
 from mlagents.nn.policy import Actor, Policy
 from mlagents.nn.settings import NetworkSettings
@@ -52,6 +56,8 @@ __all__ = [
     "EpsilonGreedy",
     "Experience",
     "Gaussian",
+    "GroupCritic",
+    "Groups",
     "Hybrid",
     "HyperparamSettings",
     "Int",
@@ -63,6 +69,8 @@ __all__ = [
     "OffPolicyTrainer",
     "OnPolicyHyperparamSettings",
     "OnPolicyTrainer",
+    "POCASettings",
+    "POCATrainer",
     "PPOSettings",
     "PPOTrainer",
     "Policy",
@@ -86,6 +94,7 @@ __all__ = [
     "UnsupportedNetwork",
     "clipped_surrogate",
     "gae",
+    "lambda_return",
     "linear",
     "margin_loss",
     "normalized",

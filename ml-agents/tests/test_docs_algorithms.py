@@ -7,12 +7,12 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mlagents.algorithms.settings import SACSettings
+from mlagents.algorithms.settings import POCASettings, SACSettings
 from mlagents.learn import main
 from mlagents.nn.settings import MemorySettings
 
 DOCS = Path(__file__).parents[2] / "docs"
-SAC, MEMORY = ((DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("sac", "memory"))
+SAC, MEMORY, POCA = ((DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("sac", "memory", "poca"))
 
 
 def blocks(page):
@@ -30,6 +30,13 @@ def test_settings_and_defaults_of_sac_are_those_of_the_page():
     for name, default in rows[:5]:
         assert float(default) == defaults[name]
     assert {name for name, _ in rows} <= defaults.keys()
+
+
+def test_settings_and_defaults_of_poca_are_those_of_the_page():
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (\S+) \|", section(POCA, "Settings"), re.MULTILINE)
+    stated = {name: yaml.safe_load(default) for names, default in rows for name in re.findall(r"\w+", names)}
+    given = {name: field.default for name, field in POCASettings.model_fields.items()}
+    assert {name: float(value) if isinstance(given[name], float) else value for name, value in stated.items()} == given
 
 
 def test_settings_and_defaults_of_memory_are_those_of_the_page():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -39,7 +39,7 @@ class Batch(Rows):
     advantage: Tensor  # (n,) normalized over the rollout, averaged over signals
     returns: Tensor  # (n, S)
     sequence: Tensor = None  # type: ignore[assignment]  # (n,) int64, the number of each row's sequence for memory
-    row: Tensor = None  # type: ignore[assignment]  # (n,) int64, the number of each row in the rollout
+    row: Tensor = field(default=None, kw_only=True)  # type: ignore[assignment]  # (n,) int64, numbers in the rollout
 
     def __post_init__(self) -> None:
         """Put each row in a sequence of its own where none is given; these rows are the rollout, unless told."""

@@ -91,7 +91,7 @@ class PPOSettings(ClippedPolicySettings):
 
 
 class POCASettings(ClippedPolicySettings):
-    """MA-POCA."""
+    """MA-POCA, for agents that are rewarded as a group."""
 
 
 class SACSettings(OffPolicyHyperparamSettings):

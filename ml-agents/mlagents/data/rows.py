@@ -21,7 +21,7 @@ class Rows:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Return the same table with `change` done to each column."""
-        return type(self)(*(_map(change, getattr(self, name)) for name in self._names()))
+        return type(self)(**{name: _map(change, getattr(self, name)) for name in self._names()})
 
     def columns(self) -> Iterator[Tensor]:
         """Yield every tensor of the table, in the order in which the columns are declared."""
@@ -58,7 +58,7 @@ class Rows:
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Return one table of all rows of `parts`, in order; at least one part."""
-        return cls(*(_concat([getattr(part, name) for part in parts]) for name in cls._names()))
+        return cls(**{name: _concat([getattr(part, name) for part in parts]) for name in cls._names()})
 
     def blank(self, n: int) -> Self:
         """Return a table of n rows of zeros with the same columns."""

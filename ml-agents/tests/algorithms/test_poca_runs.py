@@ -1,5 +1,6 @@
 """MA-POCA as a user meets it: published settings, several environments and teams, all that a file may ask at once."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,9 @@ def test_pushblock_collab_trains_with_the_published_settings_records_and_resumes
     run(config, *env)
     found = board("PushBlockCollab")
     assert sorted(found.Tags()["scalars"]) == OFFICIAL
+    page = (ROOT / "docs" / "poca.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"`((?:Environment|Losses|Policy)/[^`]+)`", page.split("## Curves")[1]))
+    assert shown == set(OFFICIAL) - {"Environment/Episode Length"}
     (reward,) = (event.value for event in found.Scalars("Environment/Group Cumulative Reward"))
     assert reward >= -0.51  # no block in the goal costs half a point
     said = capsys.readouterr().out
@@ -131,6 +135,18 @@ def test_the_critic_sees_every_kind_of_observation_of_every_member(sensor):
     remembered = trainer.critic.values(PolicyInput.of(seen(2, 1), mask, memory + 1), members)
     assert (remembered - before).abs().max() > 1e-7
     dry_run(trainer.policy)  # what is exported is what PPO exports
+
+
+def test_a_sensor_for_the_critic_only_is_seen_of_every_member_and_by_no_policy():
+    spec = BehaviorSpec([vector_sensor(2, "seen"), vector_sensor(2, "privileged_key")], ActionSpec.create_discrete((2,)))
+    trainer = make(POCATrainer, spec, network=NetworkSettings(hidden_units=8, normalize=True))
+    trainer.critic.observe((torch.randn(9, 2), torch.randn(9, 2)))
+    mask, found = torch.ones(2, 2, dtype=torch.bool), []
+    for key in (torch.zeros(2, 2), torch.tensor([[0.0, 0.0], [1.0, 0.0]])):
+        input = PolicyInput.of((torch.ones(2, 2), key), mask)
+        value = trainer.critic.values(input, torch.tensor([[0, 1]]))
+        found.append((value, trainer.policy.distribution(input).probs[0]))
+    assert not torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][1], found[1][1])
 
 
 def test_signals_that_learn_have_a_baseline_each():
