@@ -28,7 +28,7 @@ def test_every_name_of_the_api_is_in_the_reference():
         ("What every trainer has", "hook of both templates", api.OnPolicyTrainer, 5),
         ("What every trainer has", "hook of both templates", api.OffPolicyTrainer, 5),
         ("What every trainer has", "method of both templates", api.OnPolicyTrainer, 4),
-        ("OnPolicyTrainer", "", api.OnPolicyTrainer, 13),
+        ("OnPolicyTrainer", "", api.OnPolicyTrainer, 14),
         ("OffPolicyTrainer", "", api.OffPolicyTrainer, 9),
         ("Policies", "method of `Policy` and `Actor`", api.Actor, 10),
         ("Policies", "method of `Distribution`", api.Distribution, 9),
