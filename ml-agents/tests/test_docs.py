@@ -86,9 +86,10 @@ def test_the_smallest_trainer_trains_and_an_editor_knows_its_settings(author):
         ("fading", "Policy/Caution"),
         ("two-rates", "Policy/Critic Rate"),
         ("value-clip", "Losses/Value Loss"),
+        ("mean-field", "Policy/Mates"),
     ],
 )
-def test_a_trainer_that_extends_ppo_trains_as_its_page_shows(name, curve, gentle):
+def test_a_trainer_of_a_template_trains_as_its_page_shows(name, curve, gentle):
     gentle.write("own.yaml", PLUGINS.files()["gentle.yaml"].replace("gentle", name))
     status, heard = gentle.typed(
         f"mlagents-learn own.yaml --plugin {name.replace('-', '_')}.py --env builtin:Basic --run-id own"
