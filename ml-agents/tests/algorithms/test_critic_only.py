@@ -49,6 +49,10 @@ def sac(world, **network):
     return behavior(SACTrainer, world(), SAC, **network)
 
 
+def sac_with_memory(world, **network):
+    return sac(world, memory=MemorySettings(memory_size=8, sequence_length=8), **network)
+
+
 def a2c(world, **network):
     found = pytest.importorskip("mlagents_trainer_plugin.a2c.a2c_trainer")
     return behavior(found.A2CTrainer, world(), found.A2CSettings(**{**ON_POLICY, "buffer_size": 64}), **network)
@@ -59,7 +63,7 @@ def of_an_author(world, **network):
     return behavior(kind, world(actions=CONTINUOUS), settings(**OFF_POLICY, init_entcoef=0.05), **network)
 
 
-TRAINERS = [ppo, ppo_with_memory, sac, a2c, of_an_author]
+TRAINERS = [ppo, ppo_with_memory, sac, sac_with_memory, a2c, of_an_author]
 
 
 def world_of(made, kind):

@@ -37,7 +37,7 @@ def weights(run_id):
     return torch.load(f"results/{run_id}/{NAME}/checkpoint.pt", weights_only=True)
 
 
-@pytest.mark.parametrize(("trainer", "memory"), [("ppo", None), ("ppo", MEMORY), ("sac", None)])
+@pytest.mark.parametrize(("trainer", "memory"), [("ppo", None), ("ppo", MEMORY), ("sac", None), ("sac", MEMORY)])
 def test_a_model_has_an_input_that_moves_nothing(trainer, memory, capsys):
     network = {"hidden_units": 8, "num_layers": 1, "critic_only": ["StackingSensor_rotation"], "memory": memory}
     assert run("run", trainer=trainer, network_settings=network) == 0, capsys.readouterr()
