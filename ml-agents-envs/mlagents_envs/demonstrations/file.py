@@ -8,18 +8,20 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from mlagents_envs.base_env import ActionSpec
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.communicator_objects.agent_info_action_pair_pb2 import AgentInfoActionPairProto
 from mlagents_envs.communicator_objects.brain_parameters_pb2 import BrainParametersProto
+from mlagents_envs.communicator_objects.demonstration_meta_pb2 import DemonstrationMetaProto
 from mlagents_envs.demonstrations.channels import Images
 from mlagents_envs.demonstrations.layout import HEADER, SUFFIX, metadata, parse
 from mlagents_envs.demonstrations.pairing import Align
-from mlagents_envs.demonstrations.records import RecordReader
+from mlagents_envs.demonstrations.records import RecordReader, spec_of
 from mlagents_envs.demonstrations.table import Array, Demonstration, Transitions, joined
 from mlagents_envs.exception import DemonstrationException
 
 __all__ = [
     "SUFFIX", "Align", "Array", "Demonstration", "Images", "Transitions", "demonstration_files", "joined", "read",
+    "read_spec",
 ]  # fmt: skip
 
 
@@ -35,11 +37,7 @@ def read(
     Raises FileNotFoundError, ValueError for a file of another kind, DemonstrationException for one that is damaged or
     has observations, actions or rewards that are impossible.
     """
-    path = Path(path)
-    if path.suffix != SUFFIX:
-        raise ValueError(f"{path} is no demonstration: its name does not end in {SUFFIX}")
-    data = path.read_bytes()
-    meta = metadata(data, path)
+    path, data, meta = _opened(path)
     parameters = BrainParametersProto()
     place = parse(parameters, data, HEADER, path)
     records = []
@@ -53,6 +51,29 @@ def read(
         path, meta.demonstration_name, parameters, records[0], align=align, images=images, actions=actions
     )
     return reader.table(records)
+
+
+def read_spec(path: str | Path, *, images: Images = "auto") -> BehaviorSpec:
+    """Return what the agent of a demonstration sees and does; no record but the first is looked at.
+
+    Arguments and errors as of `read`.
+    """
+    path, data, meta = _opened(path)
+    parameters, first = BrainParametersProto(), AgentInfoActionPairProto()
+    place = parse(parameters, data, HEADER, path)
+    if not meta.number_steps:
+        raise DemonstrationException(f"{path} holds no record")
+    parse(first, data, place, path)
+    return spec_of(path, parameters, first, images=images)
+
+
+def _opened(path: str | Path) -> tuple[Path, bytes, DemonstrationMetaProto]:
+    """Return a file, its bytes, and the metadata that they begin with; raises as `read` does."""
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{path} is no demonstration: its name does not end in {SUFFIX}")
+    data = path.read_bytes()
+    return path, data, metadata(data, path)
 
 
 def demonstration_files(path: str | Path) -> list[Path]:

@@ -42,12 +42,7 @@ class RecordReader:
         sensors = first.agent_info.observations
         self._channels = [channels_of(sensor, images) for sensor in sensors]
         self._shapes = [tuple(sensor.shape) for sensor in sensors]  # as they are in the file
-        try:
-            specs = [sensor_spec(sensor, channels) for sensor, channels in zip(sensors, self._channels, strict=True)]
-            header_spec = action_spec(parameters)
-        except UnityException as error:
-            raise DemonstrationException(f"{path}: {error}") from error
-        self.spec = BehaviorSpec(specs, _actions_of(first, header_spec, actions))
+        self.spec = spec_of(path, parameters, first, images=images, actions=actions)
         pairing = pairing_of(parameters, first, align)
         self._led_here = pairing.led_here
         self._taken = self.spec.action_spec.empty_action(1)  # from the last record, if the file has these
@@ -164,6 +159,22 @@ class RecordReader:
                 "4.0.0 of Unity record (height, width, channels) below such a shape: if one of them made this file, "
                 "set `images: channels_last`; if not, `images: channels_first` ends this warning."
             )
+
+
+def spec_of(
+    path: Path, parameters: BrainParametersProto, first: AgentInfoActionPairProto, *, images: Images = "auto",
+    actions: ActionSpec | None = None,
+) -> BehaviorSpec:  # fmt: skip
+    """Return what an agent sees and does, by the header and the first record; arguments as of `RecordReader`.
+
+    Raises DemonstrationException for observations or actions that no behavior can have.
+    """
+    try:
+        sensors = [sensor_spec(sensor, channels_of(sensor, images)) for sensor in first.agent_info.observations]
+        header_spec = action_spec(parameters)
+    except UnityException as error:
+        raise DemonstrationException(f"{path}: {error}") from error
+    return BehaviorSpec(sensors, _actions_of(first, header_spec, actions))
 
 
 def _actions_of(first: AgentInfoActionPairProto, header_spec: ActionSpec, actions: ActionSpec | None) -> ActionSpec:

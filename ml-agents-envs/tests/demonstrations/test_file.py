@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
-from mlagents_envs.demonstrations.file import Demonstration, demonstration_files, read
+from mlagents_envs.demonstrations.file import Demonstration, demonstration_files, read, read_spec
 from mlagents_envs.demonstrations.growing import GrowingDemonstration
 from mlagents_envs.demonstrations.recording import write
 from mlagents_envs.examples.example import vector_sensor
@@ -149,3 +149,28 @@ def test_what_unity_recorded_can_be_followed_as_if_it_were_just_written(tmp_path
         rewards += part.reward.tolist()
     assert rewards == read(reference(name)).reward.tolist()
     assert growing.finished
+
+
+@pytest.mark.parametrize(("continuous", "branches"), [(2, (3, 2)), (0, (4,)), (1, ())])
+def test_what_an_agent_sees_and_does_is_read_without_the_records(tmp_path, continuous, branches):
+    file = tmp_path / "a.demo"
+    write(file, demonstration(9, continuous, branches))
+    assert read_spec(file) == read(file).spec
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) // 2])  # whatever became of the other records
+    assert read_spec(file).action_spec == ActionSpec(continuous, branches)
+
+
+def test_what_is_no_demonstration_tells_nothing_of_its_agent(tmp_path):
+    with pytest.raises(ValueError, match="is no demonstration"):
+        read_spec(tmp_path / "a.txt")
+    with pytest.raises(FileNotFoundError):
+        read_spec(tmp_path / "a.demo")
+    (tmp_path / "a.demo").write_bytes(b"")
+    with pytest.raises(DemonstrationException, match="ends too early"):
+        read_spec(tmp_path / "a.demo")
+
+
+@pytest.mark.parametrize("name", ["Expert3DBall", "ExpertBasic", "ExpertPushBlock", "ExpertPyramid"])
+def test_the_agents_of_unitys_recordings_are_known_by_header_and_first_record(name):
+    assert read_spec(reference(name)) == read(reference(name)).spec
