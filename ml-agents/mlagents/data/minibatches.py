@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +28,52 @@ def sequence_minibatches(sequence: Tensor, size: int, generator: torch.Generator
     count = min(max(size * len(parts) // len(sequence), 1), len(parts))
     for chosen in minibatches(len(parts), count, generator):
         yield torch.cat([parts[i] for i in chosen.tolist()])
+
+
+class Walk:
+    """Minibatches of the same rows, epoch after epoch; one that is saved goes on where it stood.
+
+    An epoch is what `minibatches` yields, or `sequence_minibatches` where rows are learned from in sequences.
+    """
+
+    def __init__(self, sequence: Tensor | None, n: int, size: int, generator: torch.Generator) -> None:
+        """sequence: (n,) the number of each row's sequence, None for single rows; n: rows; size: of a minibatch."""
+        self._parts: tuple[Tensor, ...] = ()  # the rows of each sequence
+        self._units = n  # what is put in random order: rows, or sequences
+        self._count = min(size, n)  # of them in a minibatch
+        if sequence is not None:
+            self._parts = torch.split(torch.argsort(sequence, stable=True), torch.bincount(sequence).tolist())
+            self._units = len(self._parts)
+            self._count = min(max(size * self._units // n, 1), self._units)
+        self._generator = generator
+        self._order = torch.empty(0, dtype=torch.int64)
+        self._place = 0
+        self.epochs = 0  # that have ended
+
+    def next(self) -> Tensor:
+        """Return the row numbers of the next minibatch."""
+        if self._place == 0:
+            device = self._generator.device
+            self._order = torch.randperm(self._units, generator=self._generator, device=device)
+        chosen = self._order[self._place : self._place + self._count]
+        self._place += self._count
+        if self._place + self._count > self._units:
+            self._place = 0
+            self.epochs += 1
+        return torch.cat([self._parts[i] for i in chosen.tolist()]) if self._parts else chosen
+
+    @property
+    def between_epochs(self) -> bool:
+        """Was the last minibatch the last of its epoch?"""
+        return self._place == 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the order of the present epoch, the place in it, and the epochs before it."""
+        return {"order": self._order, "place": self._place, "epochs": self.epochs}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take what `state_dict` gave of a walk through as many rows."""
+        self._order, self._place, self.epochs = state["order"], state["place"], state["epochs"]
 
 
 def sequences(lane: Tensor, closes: Tensor, length: int) -> Tensor:

@@ -1,11 +1,12 @@
 """Which rows are learned from together, against a slow account in plain Python; and memory walked along sequences."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlagents.data.experience import PolicyInput
-from mlagents.data.minibatches import minibatches, sequence_minibatches, sequences, steps_of
+from mlagents.data.minibatches import Walk, minibatches, sequence_minibatches, sequences, steps_of
 from mlagents.nn.distributions import Categorical
 from mlagents.nn.policy import Policy
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
@@ -160,3 +161,40 @@ def test_the_rows_of_a_minibatch_keep_their_sequences_under_any_numbers():
     chosen = torch.tensor([1, 3])
     log_prob, _ = policy.evaluate_sequences(input[chosen], output.action[chosen], number[chosen] + 70)
     assert torch.allclose(log_prob, output.log_prob[chosen], atol=1e-5)
+
+
+def test_a_walk_sees_every_row_once_an_epoch_in_another_order_each_time():
+    walk = Walk(None, 12, 4, torch.Generator().manual_seed(0))
+    epochs = [torch.cat([walk.next() for _ in range(3)]).tolist() for _ in range(3)]
+    assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert walk.epochs == 3 and walk.between_epochs
+
+
+def test_a_walk_leaves_out_what_fills_no_minibatch_and_takes_all_rows_where_there_are_few():
+    walk = Walk(None, 11, 4, torch.Generator().manual_seed(0))
+    assert len(set(torch.cat([walk.next(), walk.next()]).tolist())) == 8 and walk.epochs == 1
+    few = Walk(None, 3, 4, torch.Generator().manual_seed(0))
+    assert sorted(few.next().tolist()) == [0, 1, 2] and few.epochs == 1
+
+
+def test_a_walk_through_sequences_takes_them_whole():
+    sequence = torch.tensor([0, 0, 0, 1, 2, 2, 3, 3, 3, 3])
+    walk = Walk(sequence, 10, 5, torch.Generator().manual_seed(0))
+    first, second = walk.next(), walk.next()
+    assert sorted(torch.cat([first, second]).tolist()) == list(range(10)) and walk.epochs == 1
+    for rows in (first, second):
+        assert len(set(sequence[rows].tolist())) == 2
+        assert rows.tolist() == [i for s in dict.fromkeys(sequence[rows].tolist()) for i in range(10) if sequence[i] == s]
+
+
+@pytest.mark.parametrize("taken", range(5))
+def test_a_walk_that_was_saved_goes_on_where_it_stood(taken):
+    one, draws = Walk(None, 12, 4, torch.Generator().manual_seed(0)), torch.Generator()
+    for _ in range(taken):
+        one.next()
+    other = Walk(None, 12, 4, draws)
+    other.load_state_dict(one.state_dict())
+    draws.set_state(one._generator.get_state())
+    assert [one.next().tolist() for _ in range(7)] == [other.next().tolist() for _ in range(7)]
+    assert one.epochs == other.epochs
