@@ -18,6 +18,8 @@ from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms.making import construct
 from mlagents.algorithms.trainer import CPU, TrainerSetup
 from mlagents.collect.behavior import Behavior
+from mlagents.collect.offline import OfflineBehavior
+from mlagents.demonstrations.recorded import demonstrated_spec, naming_the_key
 from mlagents.envs.local import LocalPool
 from mlagents.envs.pool import EnvPool, MakeWorker, behavior_name
 from mlagents.envs.registry import PythonMaker, env_maker, foreseen
@@ -39,7 +41,8 @@ from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
 from mlagents.run.curriculum import Curriculum
 from mlagents.run.errors import CheckpointError, ExportError, RunError
-from mlagents.run.loop import TrainedBehavior, log
+from mlagents.run.loop import Loop, TrainedBehavior, log
+from mlagents.run.offline import OfflineRun
 from mlagents.run.recorder import Recorder, StatsWriter
 from mlagents.run.results import ResultsFolder
 from mlagents.run.run import Plan, Run
@@ -53,12 +56,15 @@ from mlagents.selfplay.ladder import Ladder
 from mlagents.selfplay.league import League
 from mlagents.selfplay.player import Player
 from mlagents.settings.mismatch import mismatch
+from mlagents.settings.offline import offline_conflicts
 from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents.settings.support import incompatibilities, incompatibility
 from mlagents_envs import __version__ as envs_version
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec
 from mlagents_envs.exception import DemonstrationException, UnityPolicyException
 from mlagents_envs.names import nearest
+
+MakeBehavior = Callable[[Callable[[], Iterable[str]], str, BehaviorSpec], TrainedBehavior]
 
 VERSION = envs_version  # the packages are released together
 PROTOCOL = "1.5.0"
@@ -98,41 +104,71 @@ def make_session(
         if results.root.exists() and not asked.only_looks:
             results.lock()
             results.clear_parts()
-        if sentences := incompatibilities(options, foreseen(options.env_settings)):
+        if sentences := offline_conflicts(options) + incompatibilities(options, foreseen(options.env_settings)):
             raise RunError("\n".join(sentences))
         timers = Timers(facts())
         versions = {"mlagents_version": VERSION, "torch_version": torch.__version__}
         status = Status(results.status, versions, read_only=asked.inference)
         if asked.resume or asked.only_looks:
             status.load()
-        parameters = options.environment_parameters or {}
-        curriculum = Curriculum(
-            parameters, seed=options.env_settings.seed, begun=status.lessons(parameters),
-            note=lambda name, values: status.set(name, **values),
-        )  # fmt: skip
-        pool = make_pool(options, results, environment)
-        undo.callback(pool.close)
-        display = Display(on=False) if display is None else display
         board = None if asked.only_looks else TensorBoardWriter(results.root)
+        league = League()
+        make = partial(make_behavior, options, results, status, board, league)
+        if options.offline and not asked.inference:
+            make_loop = offline_run(options, make)
+        else:
+            make_loop = run_in(options, make_pool(options, results, environment), status, league, make, undo)
+        display = Display(on=False) if display is None else display
         others, failed = writers(options)
         for sentence in failed:
             log.warning(sentence)
         files = [] if board is None else [board]
         recorder = Recorder([*files, ConsoleWriter(), GaugeWriter(timers), *others, *more_writers])
-        league = League()
-        add_behavior = partial(make_behavior, options, results, status, board, pool, league)
-        plan = Plan(
-            train=not asked.inference,
-            overlap=any(settings.threaded for settings in options.behaviors.values()),
-            curriculum=curriculum,
-            episodes=asked.episodes if asked.inference else 0,
-            league=league,
-        )
-        loop = Run(pool, add_behavior, recorder, display, plan, Callbacks(callbacks))
+        loop = make_loop(recorder=recorder, display=display, callbacks=Callbacks(callbacks))
         undo.pop_all()
     return Session(
         loop, results, timers, status, display, configuration=options.to_yaml(), writes=not asked.only_looks
     )  # fmt: skip
+
+
+def run_in(
+    options: RunOptions, pool: EnvPool, status: Status, league: League, make: MakeBehavior, undo: ExitStack
+) -> Callable[..., Loop]:
+    """Return what makes a run in these environments; undo: closes them if nothing comes of the run."""
+    undo.callback(pool.close)
+    parameters = options.environment_parameters or {}
+    curriculum = Curriculum(
+        parameters, seed=options.env_settings.seed, begun=status.lessons(parameters),
+        note=lambda name, values: status.set(name, **values),
+    )  # fmt: skip
+    asked = options.checkpoint_settings
+    plan = Plan(
+        train=not asked.inference,
+        overlap=any(settings.threaded for settings in options.behaviors.values()),
+        curriculum=curriculum,
+        episodes=asked.episodes if asked.inference else 0,
+        league=league,
+    )
+    return partial(Run, pool, partial(make, lambda: pool.specs), plan=plan)
+
+
+def offline_run(options: RunOptions, make: MakeBehavior) -> Callable[..., Loop]:
+    """Return what makes a run without an environment; raises RunError for demonstrations that cannot be read."""
+    if (path := options.env_settings.env_path) is not None:
+        log.info(f"{path} is not started: every behavior learns from demonstrations alone.")
+    known = {behavior_name(team): spec for team, spec in foreseen(options.env_settings).items()}
+    specs = {name: known.get(name) or recorded_spec(name, each) for name, each in options.behaviors.items()}
+    return partial(OfflineRun, specs, partial(make, lambda: specs))
+
+
+def recorded_spec(name: str, settings: TrainerSettings) -> BehaviorSpec:
+    """Return what a behavior sees and does, as its demonstrations have it; raises RunError."""
+    assert settings.demonstrations is not None  # offline_conflicts refuses a behavior without
+    try:
+        with naming_the_key("demonstrations"):
+            return demonstrated_spec(settings.demonstrations.sources)
+    except DemonstrationException as error:
+        raise RunError(f"behaviors.{name}.{error}") from error
 
 
 def make_pool(
@@ -162,18 +198,21 @@ def make_pool(
 
 
 def make_behavior(
-    options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter | None, pool: EnvPool,
-    league: League, name: str, spec: BehaviorSpec,
+    options: RunOptions, results: ResultsFolder, status: Status, board: TensorBoardWriter | None, league: League,
+    present: Callable[[], Iterable[str]], name: str, spec: BehaviorSpec,
 ) -> TrainedBehavior:
     """Return a behavior ready to be trained or played, with the weights it is to begin with.
 
-    name: without its team. Raises RunError with a sentence.
+    present: the teams that are known by now; name: without its team. Raises RunError with a sentence.
     """
-    present = dict.fromkeys([name, *map(behavior_name, pool.specs)])
-    settings, *_ = [settings_for(options, other, present) for other in present]  # before any of them begins
+    names = dict.fromkeys([name, *map(behavior_name, present())])
+    settings, *_ = [settings_for(options, other, names) for other in names]  # before any of them begins
     trainer = make_trainer(options, settings, spec, name)
     training = not options.checkpoint_settings.inference
-    behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=training)
+    if settings.offline and training:
+        behavior: Behavior = OfflineBehavior(trainer)
+    else:
+        behavior = Behavior(trainer, time_horizon=settings.time_horizon, training=training)
     checkpoints = Checkpoints(results, name, status, keep=settings.keep_checkpoints)
     state = begin(behavior, options, settings, checkpoints)
     if settings.self_play is not None and training:
@@ -264,7 +303,8 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
     catalog = Catalog(options.plugins)
     if (sentence := incompatibility(catalog, f"behaviors.{name}", settings, spec)) is not None:
         raise RunError(sentence)
-    if not settings.reward_signals:
+    rewards = {} if settings.offline else settings.reward_signals
+    if not rewards and not settings.offline:
         raise RunError(f"behaviors.{name}.reward_signals: there is none, so there is nothing to learn from")
     playing = options.checkpoint_settings.inference
     shown, cloned = (None, None) if playing else (settings.demonstrations, settings.behavioral_cloning)
@@ -272,7 +312,7 @@ def make_trainer(options: RunOptions, settings: TrainerSettings, spec: BehaviorS
     try:
         privileged = critic_only(spec.observation_specs, settings.network_settings)
         signals = []
-        for signal, given in settings.reward_signals.items():
+        for signal, given in rewards.items():
             asked = SignalSetup(signal, spec, CPU, generator, training=not playing, critic_only=privileged)
             signals.append(make_signal(catalog, given, asked))
         setup = TrainerSetup(

@@ -29,7 +29,7 @@ _GROUPS: dict[str, list[Flag]] = {
     "environment": [
         ("--env", "env_settings.env_path", {"metavar": "PATH"},
          "a Unity build, builtin:NAME for an example environment, gym:ID or pettingzoo:MODULE; "
-         "without it, the Unity Editor is waited for"),
+         "without it, the Unity Editor is waited for, unless demonstrations are all that is learned from"),
         ("--env-args", "env_settings.env_args", {"nargs": argparse.REMAINDER},
          "arguments for the build; everything that follows is one, so give this flag last"),
         ("--num-envs", "env_settings.num_envs", {"metavar": "N"}, "environments that run side by side"),

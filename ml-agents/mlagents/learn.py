@@ -168,7 +168,9 @@ def farewell(outcome: Outcome, *, train: bool) -> None:
         return
     for behavior in outcome.behaviors.values():
         name = printable(behavior.name)
-        if train and behavior.finished:
+        if train and behavior.finished and behavior.step <= behavior.max_steps:
+            print(f"{name} ended before its max_steps of {behavior.max_steps:,}: its held-out loss falls no more.")
+        elif train and behavior.finished:
             print(f"{name} has taken its max_steps of {behavior.max_steps:,}.")
         elif train:
             print(f"{name} was stopped before its max_steps of {behavior.max_steps:,}; --resume goes on.")
@@ -179,8 +181,13 @@ def farewell(outcome: Outcome, *, train: bool) -> None:
 
 
 def score(behavior: BehaviorOutcome) -> str:
-    """Return what the agents score: over the last episodes, and over those of the last point of the curve."""
-    summary = behavior.last_summary
+    """Return what the agents score, over the last episodes and those of the last summary, or how well they imitate."""
+    summary, fit = behavior.last_summary, behavior.imitation
+    if fit is not None:
+        text = f"loss {fit.loss:.3f}"
+        if fit.held_out_loss is None:
+            return text
+        return f"{text}, held-out loss {fit.held_out_loss:.3f} at step {fit.held_out_step:,}, whose weights are kept"
     if behavior.mean_return is None:
         return "no episode ended"
     text = f"mean reward {behavior.mean_return:.3f} over the last {behavior.episodes} episodes"

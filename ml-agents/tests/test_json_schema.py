@@ -361,7 +361,7 @@ def test_a_trainer_that_cannot_be_used_is_left_out_and_named(installed):
     installed(gone="package_that_is_not_there:GoneTrainer", **INSTALLED)
     schema = json_schema(Catalog())
     names = schema["$defs"]["TrainerSettings"]["properties"]["trainer_type"]["enum"]
-    assert names == ["ppo", "sac", "poca", "a2c", "dqn"]
+    assert names == ["ppo", "sac", "poca", "bc", "a2c", "dqn"]
     assert "'gone' comes from" in schema["$comment"]
     assert "No module named 'package_that_is_not_there'" in schema["$comment"]
     assert "$comment" not in schema_of(BUILTIN)

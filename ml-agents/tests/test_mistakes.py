@@ -53,12 +53,12 @@ behaviors:
 env_settings: {num_envs: 0}
 """
     assert mistakes(file(text)) == [
-        "a.yaml:4:5: behaviors.A.trainer_type: 'PPO' is no known trainer, did you mean 'ppo'? Known: ppo, sac, poca",
+        "a.yaml:4:5: behaviors.A.trainer_type: 'PPO' is no known trainer, did you mean 'ppo'? Known: ppo, sac, poca, bc",
         "a.yaml:5:23: behaviors.A.hyperparameters.batch_sise: unknown key, did you mean 'batch_size'?",
         "a.yaml:5:39: behaviors.A.hyperparameters.beta: is -1; must be at least 0",
         "a.yaml:6:5: behaviors.A.max_stepps: unknown key, did you mean 'max_steps'?",
         "a.yaml:7:34: behaviors.A.reward_signals.extrinsic.gama: unknown key, did you mean 'gamma'?",
-        "a.yaml:9:5: behaviors.B.trainer_type: 'nobody' is no known trainer. Known: ppo, sac, poca",
+        "a.yaml:9:5: behaviors.B.trainer_type: 'nobody' is no known trainer. Known: ppo, sac, poca, bc",
         "a.yaml:10:24: behaviors.B.network_settings.hidden_units: is 0; must be at least 1",
         "a.yaml:12:5: behaviors.C.hyperparameters: needs a trainer_type beside it",
         "a.yaml:12:23: behaviors.C.hyperparameters.batch_sise: unknown key, did you mean 'batch_size'?",
@@ -69,7 +69,7 @@ env_settings: {num_envs: 0}
 def test_the_hyperparameters_of_a_trainer_that_nobody_resembles_are_not_guessed_at(file):
     text = "behaviors:\n  B: {trainer_type: mine, hyperparameters: {own: 5}}\n"
     assert mistakes(file(text)) == [
-        "a.yaml:2:7: behaviors.B.trainer_type: 'mine' is no known trainer. Known: ppo, sac, poca"
+        "a.yaml:2:7: behaviors.B.trainer_type: 'mine' is no known trainer. Known: ppo, sac, poca, bc"
     ]
 
 

@@ -210,7 +210,7 @@ def test_a_file_that_is_not_there_is_named(installed):
 
 def test_a_name_that_nobody_has_is_refused_with_the_near_one(installed):
     installed(reinforced="mine:ReinforceTrainer")
-    assert "'reinforce' is no known trainer, did you mean 'reinforced'? Known: ppo, sac, poca, reinforced" in mistakes()
+    assert "'reinforce' is no known trainer, did you mean 'reinforced'? Known: ppo, sac, poca, bc, reinforced" in mistakes()
 
 
 def test_a_name_that_is_built_in_stays_so_and_that_is_said(installed, capsys):

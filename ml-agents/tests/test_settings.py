@@ -69,7 +69,7 @@ def test_a_mistake_in_a_behavior_is_told_with_its_place(yaml, text, said):
     ("text", "said"),
     [
         ("behaviours: {}", "a.yaml:1:1: behaviours: unknown key, did you mean 'behaviors'?"),
-        ("behaviors:\n  B: {trainer_type: pppo}", "a.yaml:2:7: behaviors.B.trainer_type: 'pppo' is no known trainer, did you mean 'ppo'? Known: ppo, sac, poca"),
+        ("behaviors:\n  B: {trainer_type: pppo}", "a.yaml:2:7: behaviors.B.trainer_type: 'pppo' is no known trainer, did you mean 'ppo'? Known: ppo, sac, poca, bc"),
         ("behaviors:\n  B:\n    hyperparameters: {beta: 1}", "a.yaml:3:5: behaviors.B.hyperparameters: needs a trainer_type beside it"),
         ("env_settings:\n  num_areas: 0", "a.yaml:2:3: env_settings.num_areas: is 0; must be at least 1"),
         ("environment_parameters:\n  mass: heavy", "a.yaml:2:3: environment_parameters.mass.value: is 'heavy'; must be a number"),

@@ -87,12 +87,12 @@ def signal(kind, spec, name=None, seed=0, critic_only=(), **settings):
     return construct(kind, setup, kind.Settings(**settings))
 
 
-def make(kind, spec, signals=None, *, seed=0, hidden=32, cloning=None, network=None, **settings):
+def make(kind, spec, signals=None, *, seed=0, hidden=32, cloning=None, network=None, shown=None, **settings):
     """Return a trainer; signals: what makes each from the generator, None for the environment's reward alone."""
     generator = torch.Generator().manual_seed(seed)
     made = [one(generator) for one in signals] if signals is not None else [Extrinsic(gamma=0.9, strength=1.0)]
     network = network or NetworkSettings(hidden_units=hidden, num_layers=1)
-    setup = TrainerSetup(spec, network, made, 10**9, generator=generator, cloning=cloning)
+    setup = TrainerSetup(spec, network, made, 10**9, shown, generator=generator, cloning=cloning)
     return construct(kind, setup, kind.Settings(**settings))
 
 

@@ -6,13 +6,13 @@ Pomerleau 1991, doi:10.1162/neco.1991.3.1.88
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from mlagents.algorithms.author import TrainerError
+from mlagents.algorithms.fit import as_sampled
 from mlagents.algorithms.modules import Module
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import BehavioralCloningSettings, HyperparamSettings
@@ -53,12 +53,7 @@ class BehavioralCloning:
     @cached_property
     def rows(self) -> Experience:
         """What was demonstrated, with the actions that the policy would have sampled; asked for when it is whole."""
-        output = self._recorded.output
-        memory = torch.zeros(len(self._recorded), self.policy.memory_size, device=output.log_prob.device)
-        action = self.policy.from_env_action(output.action)
-        return replace(
-            self._recorded, input=replace(self._recorded.input, memory=memory), output=replace(output, action=action)
-        )
+        return as_sampled(self.policy, self._recorded)
 
     def update(self, step: int) -> float:
         """Walk the rows `num_epoch` times and return the mean loss; 0 when imitation has ended. step: of the run."""

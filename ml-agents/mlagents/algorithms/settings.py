@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from mlagents.schema import COUNT, STEPS, Int, LenientSettings, Settings
 
@@ -19,8 +20,6 @@ class HyperparamSettings(Settings):
 
     batch_size: Int = Field(1024, ge=1, le=COUNT)
     """Rows of one gradient step."""
-    buffer_size: Int = Field(10240, ge=1, le=COUNT)
-    """Rows gathered before an update (on-policy), or remembered at most (off-policy)."""
     learning_rate: float = Field(3e-4, gt=0)
     """Size of a gradient step at the start."""
     learning_rate_schedule: Shape = "constant"
@@ -32,6 +31,8 @@ class HyperparamSettings(Settings):
 class OnPolicyHyperparamSettings(HyperparamSettings):
     """What trainers take that learn from what their present policy did."""
 
+    buffer_size: Int = Field(10240, ge=1, le=COUNT)
+    """Rows gathered before an update."""
     num_epoch: Int = Field(3, ge=1, le=COUNT)
     """Times that each rollout is walked."""
     lambd: float = Field(0.95, ge=0, le=1)
@@ -113,6 +114,33 @@ class SACSettings(OffPolicyHyperparamSettings):
     @classmethod
     def _follow(cls, given: Any) -> Any:
         return following(given, "steps_per_update", "reward_signal_steps_per_update")
+
+
+class OfflineHyperparamSettings(HyperparamSettings):
+    """What trainers take that learn from demonstrations alone, in runs without an environment."""
+
+
+class BCSettings(OfflineHyperparamSettings):
+    """Behavioral cloning alone."""
+
+    batch_size: Int = Field(128, ge=1, le=COUNT)
+    """Demonstrated rows of one gradient step; all of them if there are fewer."""
+    learning_rate_schedule: Shape = "linear"
+    """Whether the learning rate stays, or falls to almost nothing at max_steps."""
+    weight_decay: float = Field(0.0, ge=0, le=100)
+    """How strongly weights are drawn to 0, as a share of the learning rate at each gradient step."""
+    min_sigma: float = Field(0.03, gt=0, le=1)
+    """Smallest deviation of a continuous action, in the environment's units, where actions lie between -1 and 1."""
+    held_out: float = Field(0.1, ge=0, le=0.9)
+    """Share of the episodes that are not learned from: the weights with the best loss on them are kept and exported."""
+    patience: Int = Field(0, ge=0, le=COUNT)
+    """Epochs without a better held-out loss after which training ends; 0 goes on to max_steps."""
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.patience and not self.held_out:
+            raise ValueError("patience looks at the held-out loss: it needs held_out above 0")
+        return self
 
 
 class BehavioralCloningSettings(LenientSettings):

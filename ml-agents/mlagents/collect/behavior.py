@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mlagents.algorithms.author import naming_the_author
+from mlagents.algorithms.fit import Imitation as Imitation  # for who may not import algorithms
 from mlagents.algorithms.trainer import Trainer
 from mlagents.collect.acting import Acting, ActingPolicy
 from mlagents.collect.collector import Collector, Episodes, Gone
@@ -126,6 +127,16 @@ class Behavior:
     def mean_return(self) -> float | None:
         """Mean return of the last hundred episodes; None before the first has ended."""
         return sum(self.recent) / len(self.recent) if self.recent else None
+
+    @property
+    def converged(self) -> bool:
+        """Is there nothing more to learn, whatever its steps? Agents always bring more."""
+        return False
+
+    @property
+    def imitation(self) -> Imitation | None:
+        """How well it fits demonstrations; None where it learns from agents."""
+        return None
 
     def close_environment(self, environment: int) -> None:
         """Close the segments of an environment that is gone; the rows until then still count."""

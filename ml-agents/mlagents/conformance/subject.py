@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mlagents.algorithms.capabilities import Capabilities, Needs
 from mlagents.algorithms.making import construct
-from mlagents.algorithms.settings import HyperparamSettings, OffPolicyHyperparamSettings
+from mlagents.algorithms.settings import HyperparamSettings, OfflineHyperparamSettings, OffPolicyHyperparamSettings
 from mlagents.algorithms.trainer import Trainer, TrainerSetup
 from mlagents.conformance.errors import NotApplicable
 from mlagents.nn.settings import NetworkSettings
@@ -95,7 +95,7 @@ class Subject:
     def warm_up(self) -> int:
         """Return the rows before the first update according to the settings, at most MAX_WARM_UP."""
         settings = self.settings()
-        rows = settings.buffer_size
+        rows: int = getattr(settings, "buffer_size", settings.batch_size)
         if isinstance(settings, OffPolicyHyperparamSettings):
             rows = max(settings.batch_size, settings.buffer_init_steps)
         return min(rows, MAX_WARM_UP)
@@ -122,6 +122,8 @@ def find_subject(catalog: Catalog, name: str, *, config: str | Path | None = Non
     if kind is None:
         names = catalog.names()
         raise _mistake(f"'{name}' is no known trainer{near(name, names)} Known: {', '.join(names)}")
+    if issubclass(kind.settings, OfflineHyperparamSettings):
+        raise _mistake(f"'{name}' learns from demonstrations alone; the checks are for trainers that learn from agents")
     overrides = {} if config is None else _hyperparameters(catalog, name, str(config))
     return Subject(kind, overrides, seed)
 

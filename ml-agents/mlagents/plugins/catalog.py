@@ -16,16 +16,22 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from mlagents.algorithms.settings import HyperparamSettings, POCASettings, PPOSettings, SACSettings
+from mlagents.algorithms.settings import BCSettings, HyperparamSettings, POCASettings, PPOSettings, SACSettings
 
 TRAINERS = "mlagents.trainer_type"  # group of entry points; the name is Unity's
 WRITERS = "mlagents.stats_writer"  # likewise
-BUILTIN: dict[str, type[HyperparamSettings]] = {"ppo": PPOSettings, "sac": SACSettings, "poca": POCASettings}
+BUILTIN: dict[str, type[HyperparamSettings]] = {
+    "ppo": PPOSettings,
+    "sac": SACSettings,
+    "poca": POCASettings,
+    "bc": BCSettings,
+}
 OURS = Path(__file__).parents[1]  # the folder of this package
 _CLASSES = {
     "ppo": ("mlagents.algorithms.ppo", "PPOTrainer"),
     "sac": ("mlagents.algorithms.sac", "SACTrainer"),
     "poca": ("mlagents.algorithms.poca", "POCATrainer"),
+    "bc": ("mlagents.algorithms.bc", "BCTrainer"),
 }
 
 

@@ -47,8 +47,8 @@ class TrainedBehavior:
 
     @property
     def finished(self) -> bool:
-        """Has it taken all the steps it was given?"""
-        return self.behavior.step > self.max_steps
+        """Has it taken all the steps it was given, or learned all there is?"""
+        return self.behavior.converged or self.behavior.step > self.max_steps
 
     def progress(self) -> tuple[str, int, int, float | None]:
         """Return what every `Progress` record begins with."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from mlagents.collect.behavior import Imitation
 from mlagents.run.recorder import StatsSummary
 
 
@@ -25,11 +26,12 @@ class BehaviorOutcome:
     name: str
     step: int  # rows of experience, over all agents
     max_steps: int
-    finished: bool  # were all steps taken?
+    finished: bool  # were all steps taken, or is there nothing more to learn?
     mean_return: float | None  # of the last episodes; None if none ended
     episodes: int  # that `mean_return` is the mean of, a hundred at most
     last_summary: StatsSummary | None  # returns of the episodes of the newest point of the curve that has any
     model: Path | None  # the policy as ONNX; None if none was written
+    imitation: Imitation | None = None  # how well it fits demonstrations, if it learned from nothing else
 
 
 @dataclass(frozen=True)

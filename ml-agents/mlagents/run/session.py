@@ -76,6 +76,7 @@ class Session:
         return BehaviorOutcome(
             trained.name, behavior.step, trained.max_steps, trained.finished, behavior.mean_return,
             len(behavior.recent), trained.last_summary, model if model.exists() else None,
+            behavior.imitation,
         )  # fmt: skip
 
     @contextmanager

@@ -16,6 +16,7 @@ from mlagents.run.settings import CheckpointSettings
 
 Explain = Callable[[Path, State, State], str]  # path, its state, ours -> in which settings the two networks differ
 SHOWN = 3  # names in a sentence
+APART = ("rng", "global_step", "replay", "self_play", "Learner")  # no networks, but for one that follows the policy
 log = logging.getLogger(__name__)
 
 
@@ -101,7 +102,7 @@ def mix(state: State, own: State) -> tuple[State, list[str], list[str]]:
     left: list[str] = []
     for module, tensors in own.items():
         theirs = state.get(module)
-        if module in ("rng", "global_step", "replay", "self_play") or not _is_network(tensors):
+        if module in APART or not _is_network(tensors):
             continue
         mixed[module] = {}
         for name, tensor in tensors.items():

@@ -107,11 +107,15 @@ class ConsoleWriter:
         self._start = time.time()
 
     def write_stats(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
-        """Log the mean reward of a summary."""
+        """Log the mean reward of a summary, or the losses where demonstrations are all there is."""
         parts = [category, f"Step: {step}", f"Time Elapsed: {time.time() - self._start:0.3f} s"]
         reward = values.get("Environment/Cumulative Reward")
         group = values.get("Environment/Group Cumulative Reward")
-        if reward is None:
+        loss, held_out = values.get("Losses/Cloning Loss"), values.get("Losses/Held-Out Loss")
+        if loss is not None:
+            parts.append(f"Loss: {loss.mean:0.3f}")
+            parts += [f"Held-Out Loss: {held_out.full_dist[-1]:0.3f}"] if held_out is not None else []
+        elif reward is None:
             parts.append("No episode was completed since last summary")
         else:
             parts.append(f"Mean Reward: {reward.mean:0.3f}")

@@ -10,6 +10,7 @@ from mlagents.envs import registry
 from mlagents.envs.pool import behavior_name
 from mlagents.rewards.settings import GAILSettings
 from mlagents.settings.mistakes import near
+from mlagents.settings.offline import offline_conflicts
 from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents.settings.support import unsupported
 from mlagents_envs.demonstrations.file import demonstration_files
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from mlagents_envs.base_env import BehaviorSpec
 
 
-def impossible(options: RunOptions) -> list[str]:
-    """Return a sentence for everything that prevents a run."""
-    return unsupported(options) + wrong_environment(options) + contradictions(options) + check_files(options)
+def impossible(options: RunOptions, *, environment: bool = True) -> list[str]:
+    """Return a sentence for everything that prevents a run; environment: look at that which the options name, too."""
+    found = unsupported(options) + offline_conflicts(options)
+    found += wrong_environment(options) if environment else []
+    return found + contradictions(options) + check_files(options)
 
 
 def contradictions(options: RunOptions) -> list[str]:
@@ -50,6 +53,8 @@ def check_files(options: RunOptions) -> list[str]:
 def wrong_environment(options: RunOptions) -> list[str]:
     """Return a sentence for each problem of the environment and of its parameters."""
     settings, given = options.env_settings, options.environment_parameters or {}
+    if settings.env_path is None and options.offline:
+        return []
     if settings.env_path is None and settings.num_envs > 1:
         return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
     try:

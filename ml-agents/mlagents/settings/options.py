@@ -8,7 +8,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny
 
-from mlagents.algorithms.settings import BehavioralCloningSettings, HyperparamSettings, PPOSettings
+from mlagents.algorithms.settings import (
+    BehavioralCloningSettings,
+    HyperparamSettings,
+    OfflineHyperparamSettings,
+    PPOSettings,
+)
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings, ParameterSettings
 from mlagents.nn.settings import MemorySettings, NetworkSettings
@@ -68,7 +73,12 @@ class TrainerSettings(Settings):
     behavioral_cloning: BehavioralCloningSettings | None = None
     """Present: agents imitate demonstrations too."""
     demonstrations: DemonstrationSettings | None = None
-    """Present: off-policy trainers learn from what others did too."""
+    """Present: off-policy trainers learn from what others did too; bc learns from nothing else."""
+
+    @property
+    def offline(self) -> bool:
+        """Is it learned from demonstrations alone, without an environment?"""
+        return isinstance(self.hyperparameters, OfflineHyperparamSettings)
 
 
 class RunOptions(Settings):
@@ -132,6 +142,11 @@ class RunOptions(Settings):
         """Return a file that, read again, gives equal options."""
         text: str = yaml.safe_dump(self.as_dict(), sort_keys=False, allow_unicode=True)
         return text
+
+    @property
+    def offline(self) -> bool:
+        """Does everything that is trained learn from demonstrations alone, so that no environment is started?"""
+        return bool(self.behaviors) and all(settings.offline for settings in self.behaviors.values())
 
     def entries(self) -> dict[str, TrainerSettings]:
         """Return every behavior's settings by the key under which they stand, and those for all others."""

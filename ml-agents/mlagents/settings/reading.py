@@ -17,6 +17,7 @@ from mlagents.rewards.settings import SIGNALS, RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
 from mlagents.schema import INT32, PORTS, STEPS
 from mlagents.settings.mistakes import SettingsError, near
+from mlagents.settings.offline import without_effect
 from mlagents.settings.old_formats import old_file, old_keys
 from mlagents.settings.options import RunOptions, TrainerSettings
 from mlagents.settings.parameter_reader import read_parameter
@@ -230,6 +231,8 @@ class Reader(SectionReader):
             )
         if settings.init_path is not None and not settings.init_path.endswith(".pt"):
             self.mistake((*path, "init_path"), f"is {quote(settings.init_path)}; must be a checkpoint that ends in .pt")
+        for key, why in without_effect(settings):
+            self.warn((*path, *key), why)
         if settings.even_checkpoints:
             if settings.keep_checkpoints < 1:
                 self.mistake((*path, "even_checkpoints"), "needs keep_checkpoints of at least 1")

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mlagents.algorithms.settings import POCASettings, PPOSettings, SACSettings
+from mlagents.algorithms.settings import BCSettings, POCASettings, PPOSettings, SACSettings
 from mlagents.demonstrations.settings import DemonstrationSettings, SourceSettings
 from mlagents.envs.settings import (
     CompletionCriteria,
@@ -79,6 +79,13 @@ SECTIONS = [
     Section(f"{BEHAVIOR}.hyperparameters, ppo", PPOSettings, file=_behavior(trainer_type="ppo")),
     Section(f"{BEHAVIOR}.hyperparameters, sac", SACSettings, file=_behavior(trainer_type="sac")),
     Section(f"{BEHAVIOR}.hyperparameters, poca", POCASettings, file=_behavior(trainer_type="poca")),
+    Section(
+        f"{BEHAVIOR}.hyperparameters, bc",
+        BCSettings,
+        "`demonstrations` stand beside them, with a `file` in every one of `sources`; no environment is started. "
+        "`patience` needs `held_out` above 0.",
+        file=_behavior(trainer_type="bc"),
+    ),
     Section(f"{BEHAVIOR}.network_settings", NetworkSettings),
     Section(
         f"{BEHAVIOR}.network_settings.memory",

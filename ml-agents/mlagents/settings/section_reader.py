@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from mlagents.algorithms.settings import POCASettings, PPOSettings, SACSettings
+from mlagents.algorithms.settings import BCSettings, POCASettings, PPOSettings, SACSettings
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.schema import LenientSettings, Settings
 from mlagents.settings.mistakes import Mistake, near, number, shorten
@@ -18,7 +18,7 @@ from mlagents.settings.options import TrainerSettings
 from mlagents.settings.yaml_file import Document, Path_
 
 Section = TypeVar("Section", bound=BaseModel)
-_HYPERPARAMETERS = (SACSettings, POCASettings, PPOSettings)
+_HYPERPARAMETERS = (BCSettings, SACSettings, POCASettings, PPOSettings)
 _HOMES: dict[str, str] = {  # key -> where it belongs in a behavior
     "gamma": "reward_signals.extrinsic",
     "strength": "reward_signals.extrinsic",

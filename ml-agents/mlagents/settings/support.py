@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mlagents.algorithms.capabilities import Capabilities, Needs
+from mlagents.algorithms.settings import OfflineHyperparamSettings
 from mlagents.envs.pool import behavior_name
 from mlagents.plugins.catalog import Catalog, PluginError
 from mlagents.settings.options import RunOptions, TrainerSettings
@@ -60,13 +61,15 @@ def needs_of(settings: TrainerSettings, spec: BehaviorSpec | None) -> Needs:
 
 
 def able(catalog: Catalog, needs: Needs) -> list[str]:
-    """Return the names of all trainers that support these needs."""
+    """Return the names of all trainers of agents that support these needs."""
     return [name for name in catalog.names() if _does(catalog, name, needs)]
 
 
 def _does(catalog: Catalog, name: str, needs: Needs) -> bool:
     try:
-        return capabilities_of(catalog, name).lacks(needs) is None
+        kind = catalog.find(name)
+        offline = kind is not None and issubclass(kind.settings, OfflineHyperparamSettings)
+        return not offline and capabilities_of(catalog, name).lacks(needs) is None
     except PluginError:  # a broken plug-in is no candidate
         return False
 

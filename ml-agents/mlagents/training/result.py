@@ -113,6 +113,8 @@ class TrainingResult:
     def _fresh_pool(self, seed: int | None) -> EnvPool:
         """Return one environment that training did not play in, where another can be had."""
         settings = self.options.env_settings
+        if self._environment is None and settings.env_path is None and self.options.offline:
+            raise RunError("the run had no environment to play in: train with env, which is only played in then")
         if self._environment is not None and not isinstance(self._environment, BaseEnv):
             return LocalPool(self._environment(settings.num_envs))  # training's have the numbers before it
         seed = settings.seed + settings.num_envs if seed is None else seed

@@ -19,10 +19,9 @@ from mlagents.run.callbacks import Callback, OnSummary
 from mlagents.run.console import Display
 from mlagents.run.errors import RunError
 from mlagents.run.metrics import MetricsTable
-from mlagents.settings.checks import check_files, contradictions, impossible
+from mlagents.settings.checks import impossible
 from mlagents.settings.options import RunOptions
 from mlagents.settings.reading import load
-from mlagents.settings.support import unsupported
 from mlagents.training.environment import Env, check_copies, resolve
 from mlagents.training.result import TrainingResult
 from mlagents_envs.base_env import BaseEnv
@@ -51,7 +50,7 @@ def train(
     config: a YAML file, or what it would hold as a dict; None trains every behavior by PPO with the defaults.
     env: what `--env` takes, the name of an example environment, a `BaseEnv`, or a function that makes one, with or
         without a parameter for its number. A `BaseEnv` stays open. None takes what the config names, or waits for the
-        Unity Editor.
+        Unity Editor; trainers of demonstrations alone need none.
     run_id: the name of the run's folder; None takes that of the config, or else a new one.
     results_dir: the folder of all runs; None keeps files in a temporary folder, which is deleted with the result.
     seed: of every random number; None takes that of the config, or else draws one.
@@ -113,11 +112,7 @@ def read_options(
         named = options.checkpoint_settings.model_copy(update={"run_id": run_id})
         options = options.model_copy(update={"checkpoint_settings": named})
     check_copies(environment, options.env_settings.num_envs)
-    if environment is None:
-        sentences = impossible(options)
-    else:
-        sentences = unsupported(options) + contradictions(options) + check_files(options)
-    if sentences:
+    if sentences := impossible(options, environment=environment is None):
         raise RunError("\n".join(sentences))
     return with_seed(options)
 
@@ -127,7 +122,8 @@ def new_run_id(options: RunOptions, environment: BaseEnv | MakeWorker | None) ->
     if environment is not None:
         what = type(environment).__name__ if isinstance(environment, BaseEnv) else "run"
     else:
-        what = Path(split(options.env_settings.env_path)[1]).stem or "Editor"
+        offline = next(iter(options.behaviors)) if options.offline else "Editor"
+        what = Path(split(options.env_settings.env_path)[1]).stem or offline
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in what)[:60]
     base = f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}"
     root, number, name = Path(options.checkpoint_settings.results_dir), 1, base
