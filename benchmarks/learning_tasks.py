@@ -83,11 +83,12 @@ def change(settings: dict[str, Any], path: str, value: object) -> None:
 
 
 def find_recordings(settings: dict[str, Any], folder: Path | None) -> None:
-    """Replace the paths of Unity's project by those of the files in a folder."""
+    """Replace the paths of Unity's project, in lists of sections too, by those of the files in a folder."""
     for key, value in settings.items():
-        if isinstance(value, dict):
-            find_recordings(value, folder)
-        elif isinstance(value, str) and value.startswith(UNITY_DEMOS):
+        for section in value if isinstance(value, list) else [value]:
+            if isinstance(section, dict):
+                find_recordings(section, folder)
+        if isinstance(value, str) and value.startswith(UNITY_DEMOS):
             if folder is None:
                 raise SystemExit(f"{value}: name the folder of Unity's recordings with --demonstrations")
             settings[key] = str(folder / Path(value).name)

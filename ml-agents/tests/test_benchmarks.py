@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from cloning import write
 from PIL import Image
+
+from mlagents_envs.examples.basic import Basic
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +72,15 @@ def test_files_of_settings_run_and_their_warnings_are_shown(tmp_path):
     assert "| ppo/Basic.yaml | builtin:Basic | 0 | 200 |" in table and "every file runs without a warning" in table
     (tmp_path / "Basic.yaml").write_text((ROOT / "config/ppo/Basic.yaml").read_text().replace("ppo", "pppo"))
     assert "1 fail or warn" in run("configs.py", str(tmp_path / "Basic.yaml"), "--steps", "200", status=1)
+
+
+def test_recordings_are_cloned_and_their_clones_are_played(tmp_path):
+    walk = [([np.eye(20)[10 + i]], [], [2]) for i in range(7)]
+    write(tmp_path / "ExpertBasic.demo", Basic.SPEC, [walk] * 5)
+    table = run("cloning.py", "--demonstrations", str(tmp_path), "--tasks", "Basic", "--seeds", "1", "--steps", "2000")
+    (row,) = (line.split(" | ") for line in table.splitlines() if line.startswith("| Basic"))
+    assert row[1:3] == ["40", "5"] and row[5] == "2016" and float(row[9]) > 0.9
+    assert "every threshold is reached" in table
 
 
 def test_every_example_is_measured():

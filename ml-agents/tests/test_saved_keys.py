@@ -109,7 +109,10 @@ def saved(path):
     return yaml.safe_load(load(str(path), {})[0].to_yaml())
 
 
-@pytest.mark.parametrize("file", sorted(CONFIG.rglob("*.yaml")), ids=lambda file: "/".join(file.parts[-2:]))
+OURS = CONFIG / "bc"  # of a trainer that Unity's tools do not have
+
+
+@pytest.mark.parametrize("file", sorted(set(CONFIG.rglob("*.yaml")) - set(OURS.iterdir())), ids=lambda file: "/".join(file.parts[-2:]))
 def test_what_unity_published_is_saved_with_keys_that_unity_knows(file):
     assert unknown_to_unity(saved(file)) == []
 
