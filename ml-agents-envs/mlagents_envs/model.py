@@ -150,7 +150,7 @@ class Model:
             ("discrete", tuple(takes.discrete_branches), tuple(spec.discrete_branches)),
         ):
             if its != here:
-                return f"its {kind} actions are {_sizes(its)}, and the scene's {_sizes(here)}"
+                return f"its {kind} actions are {_sizes(its)}, and the behavior's {_sizes(here)}"
         return ""
 
     @property

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlagents.run.callbacks import Callback as Callback
+    from mlagents.training.evaluate import evaluate as evaluate
     from mlagents.training.train import train as train
     from mlagents_envs.model import Model as Model
 
@@ -13,6 +14,7 @@ __version__ = "2.0.0.dev0"
 _LAZY = {  # name -> module that has it
     "Model": "mlagents_envs.model",
     "Callback": "mlagents.run.callbacks",
+    "evaluate": "mlagents.training.evaluate",
     "train": "mlagents.training.train",
 }
 

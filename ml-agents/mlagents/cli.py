@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlagents import __version__
@@ -107,12 +107,30 @@ def make_parser() -> argparse.ArgumentParser:
         help="say what the lessons of a run wait for, also while it trains, and end",
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    for title, flags in _GROUPS.items():
-        group = parser.add_argument_group(title)
-        for flag, where, options, text in flags:
-            on = {"action": "store_true"} if options.get("on") else options
-            group.add_argument(flag, dest=where, help=text or argparse.SUPPRESS, **on)
+    add_flags(parser, _GROUPS)
     return parser
+
+
+def add_flags(parser: argparse.ArgumentParser, titles: Iterable[str], *, without: Collection[str] = ()) -> None:
+    """Add groups of flags by their titles; their values go under `section.key`, and leave no trace if not given.
+
+    without: flags that are left out.
+    """
+    for title in titles:
+        group = parser.add_argument_group(title)
+        for flag, where, options, text in _GROUPS[title]:
+            if flag not in without:
+                on = {"action": "store_true"} if options.get("on") else options
+                group.add_argument(flag, dest=where, help=text or argparse.SUPPRESS, **on)
+
+
+def by_section(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the values of flags, `section.key` -> value, as section -> key -> value."""
+    flags: dict[str, dict[str, Any]] = {}
+    for where, value in given.items():
+        section, _, key = where.rpartition(".")
+        flags.setdefault(section, {})[key] = value
+    return flags
 
 
 def asked_for_schema(argv: Sequence[str] | None = None) -> list[str] | None:
@@ -137,10 +155,7 @@ def parse_command_line(argv: Sequence[str] | None = None) -> tuple[RunOptions, l
     """
     given = vars(make_parser().parse_args(argv))
     file = given.pop("trainer_config_path", None)
-    flags: dict[str, dict[str, Any]] = {}
-    for where, value in given.items():
-        section, _, key = where.rpartition(".")
-        flags.setdefault(section, {})[key] = value
+    flags = by_section(given)
     warnings = [f"--{flag} has no effect any more" for flag in flags.pop("removed", {})]
     from mlagents.settings.reading import load  # here, so that --help needs no pydantic
 

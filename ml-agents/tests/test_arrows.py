@@ -18,18 +18,19 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
     "demonstrations": {"data", "schema"},
     "algorithms": {"demonstrations", "rewards", "nn", "data", "schema"},
     "collect": {"algorithms", "nn", "data", "envs.steps"},
-    "run": {"collect", "nn", "data", "envs.pool", "envs.parameters", "envs.settings", "schema", "selfplay"},
+    "evaluation": {"collect.lanes", "envs.pool", "envs.steps", "run.errors", "run.results", "schema"},
+    "run": {"collect", "nn", "data", "envs.pool", "envs.parameters", "envs.settings", "evaluation", "schema", "selfplay"},
     "selfplay": {"collect", "nn", "data", "envs.pool", "envs.steps", "schema"},
     "export": {"nn", "data", "run"},
     "plugins": {"algorithms.settings", "rewards.settings"},
     "settings": {
-        "algorithms.capabilities", "algorithms.settings", "demonstrations.settings", "envs", "nn.settings", "plugins",
-        "rewards.settings", "run.settings", "schema", "selfplay.settings",
+        "algorithms.capabilities", "algorithms.settings", "demonstrations.settings", "envs", "evaluation.settings",
+        "nn.settings", "plugins", "rewards.settings", "run.settings", "schema", "selfplay.settings",
     },
     "conformance": {"algorithms", "collect", "data", "envs.steps", "export", "nn", "plugins", "rewards", "run.errors",
                     "settings"},
     "doctor": {"envs", "settings"},
-    "training": {"build", "collect", "envs", "nn", "run", "settings"},
+    "training": {"build", "collect", "envs", "evaluation", "nn", "run", "settings"},
     "trainers": {"learn", "nn.settings", "plugins", "settings"},
 }  # fmt: skip
 NEVER = {  # folder -> packages it never imports
@@ -40,7 +41,7 @@ TORCH_FREE = [
     "settings.checks", "settings.json_schema", "settings.mistakes", "settings.old_formats", "settings.options",
     "settings.parameter_reader", "settings.reading", "settings.reference", "settings.section_reader",
     "settings.support", "settings.yaml_file", "cli", "schema", "plugins.catalog", "plugins.new", "plugin_tool",
-    "conformance.command", "doctor.command", "doctor.env_check", "doctor.machine",
+    "conformance.command", "evaluation_tool", "training.evaluate", "doctor.command", "doctor.env_check", "doctor.machine",
 ]  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def test_environments_know_nothing_of_trainers():
 
 def test_settings_and_workers_load_no_torch():
     modules = [f"mlagents.{name}" for name in TORCH_FREE] + [
-        f"mlagents.{room}.{file.stem}" for room in ("envs", "adapters") for file in (PACKAGE / room).glob("*.py")
+        f"mlagents.{room}.{file.stem}" for room in ("envs", "adapters", "evaluation") for file in (PACKAGE / room).glob("*.py")
     ]
     program = f"import {', '.join(modules)}, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

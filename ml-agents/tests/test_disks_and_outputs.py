@@ -53,7 +53,10 @@ def test_an_output_that_is_full_is_a_sentence(tmp_path, flags):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")
 @pytest.mark.parametrize(
     "module",
-    ["mlagents.doctor.command", "mlagents.plugin_tool", "mlagents_envs.watch.command", "mlagents_envs.player.serve"],
+    [
+        "mlagents.doctor.command", "mlagents.evaluation_tool", "mlagents.plugin_tool", "mlagents_envs.watch.command",
+        "mlagents_envs.player.serve",
+    ],
 )
 def test_every_command_outlives_its_output(tmp_path, module):
     with open("/dev/full", "w") as full:

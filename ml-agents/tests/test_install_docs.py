@@ -18,6 +18,7 @@ PACKAGES = ("ml-agents", "ml-agents-envs", "ml-agents-trainer-plugin")
 COMMANDS = {
     "mlagents-learn": "mlagents.learn",
     "mlagents-doctor": "mlagents.doctor.command",
+    "mlagents-evaluate": "mlagents.evaluation_tool",
     "mlagents-plugin": "mlagents.plugin_tool",
     "mlagents-watch": "mlagents_envs.watch.command",
 }

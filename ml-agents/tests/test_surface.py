@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "mlagents-learn": "mlagents.learn",
     "mlagents-doctor": "mlagents.doctor.command",
+    "mlagents-evaluate": "mlagents.evaluation_tool",
     "mlagents-plugin": "mlagents.plugin_tool",
     "mlagents-watch": "mlagents_envs.watch.command",
 }

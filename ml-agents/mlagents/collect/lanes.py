@@ -70,6 +70,12 @@ class Lanes:
         lane: Array = self._lane[self._agent >> 32 == environment]
         return lane
 
+    def taken(self, lanes: int) -> Array:
+        """Return (lanes,) bool: does an agent have this lane?"""
+        taken = np.zeros(lanes, bool)
+        taken[self._lane] = True
+        return taken
+
     def environments(self) -> int:
         """Return how many environments have agents here."""
         return len(np.unique(self._agent >> 32))

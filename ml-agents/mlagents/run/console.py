@@ -16,12 +16,12 @@ from mlagents_envs.printable import printable
 SHOWN_EVERY = 0.25  # seconds
 
 
-def set_up_logging(console: Console | None, *, debug: bool) -> None:
-    """Write `[LEVEL] message` to standard output; above the progress line where there is one."""
+def set_up_logging(console: Console | None, *, debug: bool, stream: TextIO | None = None) -> None:
+    """Write `[LEVEL] message` to a stream, by default standard output; above the progress line where there is one."""
     style = (
         "%(asctime)s %(levelname)s [%(filename)s:%(lineno)d] %(message)s" if debug else "[%(levelname)s] %(message)s"
     )
-    handler: logging.Handler = logging.StreamHandler(sys.stdout)
+    handler: logging.Handler = logging.StreamHandler(stream or sys.stdout)
     if console is not None:
         handler = AboveProgress(console)
     handler.setFormatter(_Printable(style, datefmt="%Y-%m-%d %H:%M:%S"))
