@@ -6,7 +6,7 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from mlagents.algorithms.trainer import CPU, TrainerSetup
 from mlagents.collect.behavior import Behavior
 from mlagents.collect.offline import OfflineBehavior
 from mlagents.demonstrations.recorded import demonstrated_spec, naming_the_key
+from mlagents.envs.apart import is_build, pool_beside
 from mlagents.envs.local import LocalPool
 from mlagents.envs.pool import EnvPool, MakeWorker, behavior_name
 from mlagents.envs.registry import PythonMaker, env_maker, foreseen
@@ -41,6 +42,7 @@ from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
 from mlagents.run.curriculum import Curriculum
 from mlagents.run.errors import CheckpointError, ExportError, RunError
+from mlagents.run.evaluating import EvaluationEnv, EvaluationFile, Evaluator, Schedule
 from mlagents.run.loop import Loop, TrainedBehavior, log
 from mlagents.run.offline import OfflineRun
 from mlagents.run.recorder import Recorder, StatsWriter
@@ -48,6 +50,7 @@ from mlagents.run.results import ResultsFolder
 from mlagents.run.run import Plan, Run
 from mlagents.run.session import Session
 from mlagents.run.status import Status
+from mlagents.run.stopping import Target
 from mlagents.run.timers import Timers
 from mlagents.run.weights import begin_with
 from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, outline
@@ -124,7 +127,10 @@ def make_session(
             log.warning(sentence)
         files = [] if board is None else [board]
         recorder = Recorder([*files, ConsoleWriter(), GaugeWriter(timers), *others, *more_writers])
-        loop = make_loop(recorder=recorder, display=display, callbacks=Callbacks(callbacks))
+        parts: dict[str, Any] = {"recorder": recorder, "display": display, "callbacks": Callbacks(callbacks)}
+        if not options.offline and (evaluator := make_evaluator(options, results, recorder, environment)) is not None:
+            parts["evaluator"] = evaluator
+        loop = make_loop(**parts)
         undo.pop_all()
     return Session(
         loop, results, timers, status, display, configuration=options.to_yaml(), writes=not asked.only_looks
@@ -226,12 +232,58 @@ def make_behavior(
         checkpoints.clear_leftovers()
         if options.checkpoint_settings.force:
             results.clear_events(name)
+            checkpoints.delete_best()
+            EvaluationFile(results.evaluations).forget(name)
         board.write_text(name, "Hyperparameters", shown)
     return TrainedBehavior(
         name, behavior, checkpoints, exporting,
         max_steps=settings.max_steps, summary_freq=settings.summary_freq,
         checkpoint_interval=settings.checkpoint_interval,
+        evaluations=make_schedule(settings, behavior.step, results, name) if training else None,
+        target=make_target(settings, status, name) if training else None,
     )  # fmt: skip
+
+
+def make_evaluator(
+    options: RunOptions, results: ResultsFolder, recorder: Recorder, environment: BaseEnv | MakeWorker | None
+) -> Evaluator | None:
+    """Return what evaluates behaviors while they are trained; None if none is to be.
+
+    environment: of the caller. Raises RunError where there is one only.
+    """
+    wanted = [place for place, settings in options.entries().items() if settings.evaluation is not None]
+    if options.checkpoint_settings.inference or not wanted:
+        return None
+    if isinstance(environment, BaseEnv):
+        raise RunError(
+            f"{wanted[0]}.evaluation: it is played in an environment apart from training, and there is one "
+            f"{type(environment).__name__}; give a function that makes one"
+        )
+    settings, engine = options.env_settings, options.engine_settings
+    open_pool = partial(pool_beside, settings, engine, environment, logs=results.logs)
+    apart = EvaluationEnv(open_pool, keep=environment is None and is_build(settings))
+    return Evaluator(apart, EvaluationFile(results.evaluations), recorder)
+
+
+def make_schedule(settings: TrainerSettings, step: int, results: ResultsFolder, name: str) -> Schedule | None:
+    """Return when a behavior that has taken so many steps is evaluated; None if it is not."""
+    if settings.evaluation is None:
+        return None
+    return Schedule.begin(settings.evaluation, step, EvaluationFile(results.evaluations).entries(name) if step else [])
+
+
+def make_target(settings: TrainerSettings, status: Status, name: str) -> Target | None:
+    """Return what ends a behavior's training early, as it stands in the status of a resumed run; None if nothing."""
+    if settings.stop_when is None:
+        return None
+
+    def note(reached: float) -> None:
+        with suppress(OSError):  # it is written again with the last checkpoint
+            status.set(name, stop_when={"reached": reached})
+
+    before = status.get(name, "stop_when", {})
+    reached = before.get("reached") if isinstance(before, dict) else None
+    return Target(settings.stop_when, evaluated=settings.evaluation is not None, reached=reached, note=note)
 
 
 def begin(behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints) -> State:

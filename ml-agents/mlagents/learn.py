@@ -168,7 +168,9 @@ def farewell(outcome: Outcome, *, train: bool) -> None:
         return
     for behavior in outcome.behaviors.values():
         name = printable(behavior.name)
-        if train and behavior.finished and behavior.step <= behavior.max_steps:
+        if train and behavior.reached is not None:
+            print(f"{name} has reached its stop_when.reward with a mean reward of {behavior.reached:.3f}.")
+        elif train and behavior.finished and behavior.step <= behavior.max_steps:
             print(f"{name} ended before its max_steps of {behavior.max_steps:,}: its held-out loss falls no more.")
         elif train and behavior.finished:
             print(f"{name} has taken its max_steps of {behavior.max_steps:,}.")
@@ -177,6 +179,8 @@ def farewell(outcome: Outcome, *, train: bool) -> None:
         print(f"{name}: {score(behavior)}, after {behavior.step:,} steps.")
         model = behavior.model
         print("  No model was written: the run played only." if model is None else f"  The model is {model}.")
+        if behavior.best is not None:
+            print(f"  What was best in its evaluations is {behavior.best}, and the model beside it.")
     print(f"  See its curves with `tensorboard --logdir {outcome.folder}`; its settings are in {outcome.settings}.")
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import torch
 import yaml
 
 from mlagents.learn import main
+from mlagents_envs.player.executable import make_executable
 
 sys.path.insert(0, str(Path(__file__).parent))
 from basic_run import BASIC, everything, files, start, wait_for, weights
@@ -28,6 +30,43 @@ def test_inference_changes_nothing_of_the_run_and_ends_after_its_episodes(learn,
     assert "Not Training" in said
     ended = int(re.search(r"over the last (\d+) episodes", said)[1])
     assert 30 <= ended < 30 + 16  # the last tick may end several
+
+
+def untouched(root):
+    """What nobody may touch: contents, times and permissions of all files and folders."""
+    found = {}
+    for path in [Path(root), *sorted(Path(root).rglob("*"))]:
+        about = path.stat()
+        found[str(path)] = (path.read_bytes() if path.is_file() else None, about.st_mtime_ns, about.st_mode)
+    return found
+
+
+WHERE = {
+    "in process": ["--env", "builtin:Basic"], "processes": ["--env", "builtin:Basic", "--num-envs", "2"],
+    "player": ["--env", "builds/Basic"], "players": ["--env", "builds/Basic", "--num-envs", "2"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_inference_leaves_bytes_times_and_folders_of_a_run_as_they_are(learn, where):
+    make_executable(Path("builds"), "Basic")
+    Path("evaluated.yaml").write_text(BASIC.replace("MAX", "300") + "    evaluation: {interval: 100, episodes: 2, max_length: 9}\n")
+    run = ["evaluated.yaml", "--run-id", "run", "--seed", "1"]
+    assert main([*run, *WHERE["in process"]]) == 0
+    before = untouched("results")
+    assert any("best.onnx" in name for name in before) and any("evaluations.jsonl" in name for name in before)
+    assert main([*run, *WHERE[where], "--inference", "--episodes", "5"]) == 0
+    assert untouched("results") == before
+
+
+@pytest.mark.skipif(find_spec("gymnasium") is None, reason="gymnasium is not installed")
+def test_inference_in_gymnasium_leaves_the_run_as_it_is(learn):
+    Path("pole.yaml").write_text(BASIC.replace("MAX", "100").replace("Basic:", "CartPole:"))
+    words = ["pole.yaml", "--env", "gym:CartPole-v1", "--run-id", "run", "--seed", "1"]
+    assert main(words) == 0
+    before = untouched("results")
+    assert main([*words, "--inference", "--episodes", "5"]) == 0
+    assert untouched("results") == before
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything may be written here")

@@ -134,6 +134,12 @@ def test_keys_of_ours_are_left_out_at_their_defaults_though_they_are_given(tmp_p
     assert unknown_to_unity(saved(path)) == ["env_settings.max_message_mib", "checkpoint_settings.episodes"]
 
 
+def test_sections_of_ours_are_left_out_unless_they_are_given(tmp_path):
+    path = tmp_path / "ours.yaml"
+    path.write_text("behaviors:\n  A: {trainer_type: ppo, evaluation: {interval: 5}, stop_when: {reward: 1}}\n")
+    assert unknown_to_unity(saved(path)) == ["behaviors.evaluation", "behaviors.stop_when"]
+
+
 def test_a_run_leaves_keys_that_unity_knows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("basic.yaml").write_text("behaviors:\n  Basic: {trainer_type: ppo, max_steps: 50}\n")

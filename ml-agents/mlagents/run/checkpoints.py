@@ -37,6 +37,7 @@ class Checkpoints:
         self.keep = keep  # 0 or less keeps all
         self.folder = results.behavior(behavior)
         self.newest = self.folder / "checkpoint.pt"
+        self.best = self.folder / "best.pt"  # that with the best evaluation; no rule of `keep` deletes it
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -71,6 +72,25 @@ class Checkpoints:
             ) from error
         log.info(f"Exported {model}" if export is not None else f"Saved {weights}")
         return model
+
+    def save_best(self, state: State, export: Callable[[Path], None] | None) -> None:
+        """Write `best.onnx` and `best.pt` in the place of those before.
+
+        Raises CheckpointError if they cannot be written, NonFiniteError if the state holds numbers that are not finite.
+        """
+        if (place := non_finite(state)) is not None:
+            raise NonFiniteError(f"{self.behavior}: {place}, so it is not kept as {self.best}")
+        try:
+            if export is not None:
+                export(self.best.with_suffix(".onnx"))
+            write_atomically(self.best, lambda file: torch.save(state, file))
+        except (OSError, RuntimeError) as error:
+            raise CheckpointError(f"{self.best} could not be written: {error}") from error
+
+    def delete_best(self) -> None:
+        """Delete what was best in a run that is overwritten."""
+        for file in (self.best, self.best.with_suffix(".onnx")):
+            file.unlink(missing_ok=True)
 
     def model_of(self, step: int) -> Path:
         """Return where the model of the checkpoint of this step lies; the weights lie beside it, as `.pt`."""

@@ -18,7 +18,9 @@ from mlagents.run.callbacks import Callbacks, CheckpointProgress, SummaryProgres
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, NonFiniteError, RunError
+from mlagents.run.evaluating import Evaluator, Schedule
 from mlagents.run.recorder import Aggregation, Recorder, StatsSummary
+from mlagents.run.stopping import Target
 from mlagents_envs.base_env import BehaviorSpec
 
 log = logging.getLogger(__name__)
@@ -40,6 +42,8 @@ class TrainedBehavior:
     teams: dict[str, BehaviorSpec] = field(default_factory=dict)  # by full name
     last_summary: StatsSummary | None = None  # returns of the episodes of the newest point of the curve that has any
     returns: list[float] = field(default_factory=list)  # of the episodes since the last point of the curve
+    evaluations: Schedule | None = None  # None: it is not evaluated
+    target: Target | None = None  # None: it is trained for all its steps
 
     def __post_init__(self) -> None:
         self.next_summary = after(self.behavior.step, self.summary_freq)
@@ -47,8 +51,9 @@ class TrainedBehavior:
 
     @property
     def finished(self) -> bool:
-        """Has it taken all the steps it was given, or learned all there is?"""
-        return self.behavior.converged or self.behavior.step > self.max_steps
+        """Has it taken all the steps it was given, learned all there is, or does it earn enough?"""
+        enough = self.target is not None and self.target.reached is not None
+        return enough or self.behavior.converged or self.behavior.step > self.max_steps
 
     def progress(self) -> tuple[str, int, int, float | None]:
         """Return what every `Progress` record begins with."""
@@ -74,13 +79,15 @@ class Loop(ABC):
     """What may help where learning went to infinity."""
 
     def __init__(
-        self, recorder: Recorder, display: Display, callbacks: Callbacks | None = None, *, trains: bool = True
-    ) -> None:
-        """trains: False plays and shows, and changes nothing."""
+        self, recorder: Recorder, display: Display, callbacks: Callbacks | None = None, *, trains: bool = True,
+        evaluator: Evaluator | None = None,
+    ) -> None:  # fmt: skip
+        """trains: False plays and shows, and changes nothing. evaluator: of the behaviors that have `evaluations`."""
         self.recorder = recorder
         self.display = display
         self.callbacks = callbacks or Callbacks()
         self.trains = trains
+        self.evaluator = evaluator
         self.behaviors: dict[str, TrainedBehavior] = {}  # by the name of the behavior, without its team
         self._stopped = False
 
@@ -105,6 +112,11 @@ class Loop(ABC):
     def parameters(self) -> Mapping[str, Any]:
         """The environment parameters as they are now; empty where there is no environment."""
         return {}
+
+    @property
+    def lessons_are_over(self) -> bool:
+        """Is every environment parameter in its last lesson? What is earned in easier ones is not enough to stop."""
+        return True
 
     def stop(self) -> None:
         """Ask the loop to end after the present tick; safe in a signal handler."""
@@ -159,6 +171,19 @@ class Loop(ABC):
             if self.trains and step >= trained.next_checkpoint:
                 trained.next_checkpoint = after(step, trained.checkpoint_interval)
                 self.save_or_go_on(trained)
+            if self.evaluator is not None and trained.evaluations is not None and trained.evaluations.is_due(step):
+                self.evaluate(self.evaluator, trained, trained.evaluations)
+
+    def evaluate(self, evaluator: Evaluator, trained: TrainedBehavior, schedule: Schedule) -> None:
+        """Let a behavior play apart from training, and keep it if it never was better."""
+        policies = {name: each.behavior.trainer.policy for name, each in self.behaviors.items()}
+        score = evaluator.evaluate(
+            trained.name, schedule, trained.behavior.step, policies, self.parameters, self.lessons,
+            stopped=lambda: self._stopped,
+            keep=lambda: trained.checkpoints.save_best(trained.behavior.state_dict(), trained.export),
+        )  # fmt: skip
+        if score is not None and trained.target is not None and self.lessons_are_over:
+            trained.target.add_evaluation(score, trained.name, trained.behavior.step)
 
     def record_summary(self, trained: TrainedBehavior) -> None:
         """Make a point of a behavior's curves."""

@@ -24,6 +24,8 @@ class MetricsTable(Mapping[str, NDArray[Any]]):
     A number that was not recorded at a summary is NaN there. The table is a stats writer too, which fills it.
     """
 
+    summaries_only = True
+
     def __init__(self, rows: list[Row] | None = None) -> None:
         self._rows = [] if rows is None else rows
 

@@ -26,12 +26,14 @@ class BehaviorOutcome:
     name: str
     step: int  # rows of experience, over all agents
     max_steps: int
-    finished: bool  # were all steps taken, or is there nothing more to learn?
+    finished: bool  # were all steps taken, is there nothing more to learn, or was `stop_when` reached?
     mean_return: float | None  # of the last episodes; None if none ended
     episodes: int  # that `mean_return` is the mean of, a hundred at most
     last_summary: StatsSummary | None  # returns of the episodes of the newest point of the curve that has any
     model: Path | None  # the policy as ONNX; None if none was written
     imitation: Imitation | None = None  # how well it fits demonstrations, if it learned from nothing else
+    reached: float | None = None  # the mean reward that was enough for `stop_when`; None if none was
+    best: Path | None = None  # the checkpoint with the best evaluation; None if none was kept
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,15 @@ class Recorder:
             self._let(writer, partial(writer.write_stats, category, values, step))
         return values
 
+    def write_apart(self, category: str, values: Mapping[str, StatsSummary], step: int) -> None:
+        """Hand writers what was not gathered between two summaries, at its own step.
+
+        Those that make a line or a row of each summary (`summaries_only`) do not get it.
+        """
+        for writer in list(self.writers):
+            if not getattr(writer, "summaries_only", False):
+                self._let(writer, partial(writer.write_stats, category, values, step))
+
     def close(self) -> None:
         """Let writers that hold files close them."""
         for writer in list(self.writers):

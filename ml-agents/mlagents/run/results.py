@@ -55,6 +55,7 @@ class ResultsFolder:
         self.configuration = root / "configuration.yaml"
         self.status = self.logs / "training_status.json"
         self.timers = self.logs / "timers.json"
+        self.evaluations = root / "evaluations.jsonl"
         self._lock = FileLock(root / LOCK)
 
     def check(self, settings: CheckpointSettings) -> None:

@@ -16,6 +16,7 @@ from mlagents.run.callbacks import Callbacks, EpisodeProgress
 from mlagents.run.console import Display
 from mlagents.run.curriculum import NONE, Curriculum
 from mlagents.run.errors import NonFiniteError
+from mlagents.run.evaluating import Evaluator
 from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.recorder import Aggregation, Recorder
 from mlagents.selfplay.league import League
@@ -42,9 +43,9 @@ class Run(Loop):
 
     def __init__(
         self, pool: EnvPool, add_behavior: Callable[[str, BehaviorSpec], TrainedBehavior], recorder: Recorder,
-        display: Display, plan: Plan, callbacks: Callbacks | None = None,
+        display: Display, plan: Plan, callbacks: Callbacks | None = None, evaluator: Evaluator | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(recorder, display, callbacks, trains=plan.train)
+        super().__init__(recorder, display, callbacks, trains=plan.train, evaluator=evaluator)
         self.pool = pool
         self.add_behavior = add_behavior  # makes what a behavior that showed up needs
         self.plan = plan
@@ -57,6 +58,10 @@ class Run(Loop):
     @property
     def parameters(self) -> Mapping[str, Any]:
         return self.plan.curriculum.parameters
+
+    @property
+    def lessons_are_over(self) -> bool:
+        return self.plan.curriculum.finished
 
     def finished(self) -> bool:
         return super().finished() or 0 < self.plan.episodes <= self._ended
@@ -98,6 +103,8 @@ class Run(Loop):
         if len(ended.group):
             groups = {"Environment/Group Cumulative Reward": ended.group}
             self.recorder.add(trained.name, groups, Aggregation.HISTOGRAM)
+        if trained.target is not None and self.lessons_are_over:
+            trained.target.add_returns(returns, trained.name, trained.behavior.step)
         if self.callbacks:
             how_far = trained.progress()
             for total, length in zip(ended.total.tolist(), ended.length.tolist(), strict=True):

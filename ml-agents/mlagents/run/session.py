@@ -72,11 +72,13 @@ class Session:
 
     def _outcome(self, trained: TrainedBehavior) -> BehaviorOutcome:
         behavior = trained.behavior
-        model = self.results.model(trained.name)
+        model, best = self.results.model(trained.name), trained.checkpoints.best
         return BehaviorOutcome(
             trained.name, behavior.step, trained.max_steps, trained.finished, behavior.mean_return,
             len(behavior.recent), trained.last_summary, model if model.exists() else None,
             behavior.imitation,
+            reached=None if trained.target is None else trained.target.reached,
+            best=best if trained.evaluations is not None and best.exists() else None,
         )  # fmt: skip
 
     @contextmanager
@@ -90,6 +92,8 @@ class Session:
             if self._writes:
                 stack.callback(self._write)
             stack.callback(self.loop.close)
+            if self.loop.evaluator is not None:
+                stack.callback(self.loop.evaluator.close)
             stack.callback(self.loop.recorder.close)
             stack.callback(self.display.close)
             try:

@@ -103,6 +103,8 @@ def _range(values: Array) -> tuple[float, float]:
 class ConsoleWriter:
     """A line per summary, in the wording that people search their logs for."""
 
+    summaries_only = True
+
     def __init__(self) -> None:
         self._start = time.time()
 

@@ -57,6 +57,12 @@ def wrong_environment(options: RunOptions) -> list[str]:
         return []
     if settings.env_path is None and settings.num_envs > 1:
         return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
+    evaluated = [place for place, each in options.entries().items() if each.evaluation is not None]
+    if settings.env_path is None and evaluated and not options.checkpoint_settings.inference:
+        return [
+            f"{evaluated[0]}.evaluation: is played in a second environment, and there is one Editor; name a build with "
+            "--env, or leave it away"
+        ]
     try:
         registry.check(settings)
         known = registry.parameters(settings) if given else None

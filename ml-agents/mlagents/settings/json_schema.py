@@ -24,7 +24,7 @@ from mlagents.plugins.signals import find_signal, signal_names
 from mlagents.rewards.settings import SIGNALS, RewardSignalSettings
 from mlagents.schema import LenientSettings, Settings
 from mlagents.selfplay.settings import OpponentSettings
-from mlagents.settings.options import BehavioralCloningSettings, RunOptions, TrainerSettings
+from mlagents.settings.options import BehavioralCloningSettings, RunOptions, StopSettings, TrainerSettings
 
 if TYPE_CHECKING:
     from pydantic_core.core_schema import ModelSchema
@@ -44,6 +44,7 @@ _OWN_TRAINER: Schema = {"required": ["trainer_type"]}
 _INHERITED: dict[Path_, type[BaseModel]] = {  # sections of a behavior of which default_settings may hold a half
     ("behavioral_cloning",): BehavioralCloningSettings,
     ("demonstrations",): DemonstrationSettings,
+    ("stop_when",): StopSettings,
     **{("reward_signals", name): kind for name, kind in SIGNALS.items()},
 }
 _OURS: list[type[BaseModel]] = [

@@ -16,6 +16,7 @@ from mlagents.algorithms.settings import (
 )
 from mlagents.demonstrations.settings import DemonstrationSettings
 from mlagents.envs.settings import EngineSettings, EnvironmentSettings, ParameterSettings
+from mlagents.evaluation.settings import EvaluationSettings, StopSettings
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.rewards.settings import RewardSignalSettings
 from mlagents.run.settings import CheckpointSettings, TorchSettings
@@ -31,13 +32,14 @@ OURS_IN_BEHAVIORS = {  # likewise, in their sections
     "max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": [], "opponent_sampling": "uniform", "opponents": [],
     "opponents_ratio": SelfPlaySettings.model_fields["opponents_ratio"].default,
 }  # fmt: skip
+OURS_IF_GIVEN = ("demonstrations", "evaluation", "stop_when")  # sections of a behavior
 UNLESS_GIVEN = ("num_areas", "base_port")  # a scene has its own number of areas, and each build takes a free port
 ONE_TIME = ("resume", "load_model", "force", "train_model", "inference")
 
 __all__ = [
     "BehavioralCloningSettings", "CheckpointSettings", "DemonstrationSettings", "EngineSettings",
-    "EnvironmentSettings", "HyperparamSettings", "MemorySettings", "NetworkSettings", "RewardSignalSettings",
-    "RunOptions", "TorchSettings", "TrainerSettings",
+    "EnvironmentSettings", "EvaluationSettings", "HyperparamSettings", "MemorySettings", "NetworkSettings",
+    "RewardSignalSettings", "RunOptions", "StopSettings", "TorchSettings", "TrainerSettings",
 ]  # fmt: skip
 
 
@@ -74,6 +76,10 @@ class TrainerSettings(Settings):
     """Present: agents imitate demonstrations too."""
     demonstrations: DemonstrationSettings | None = None
     """Present: off-policy trainers learn from what others did too; bc learns from nothing else."""
+    evaluation: EvaluationSettings | None = None
+    """Present: now and then it is evaluated apart from training, and the best is kept."""
+    stop_when: StopSettings | None = None
+    """Present: training ends before max_steps once enough is earned."""
 
     @property
     def offline(self) -> bool:
@@ -128,8 +134,9 @@ class RunOptions(Settings):
             (plain["behaviors"][name], settings) for name, settings in self.behaviors.items()
         ]:
             if settings is not None:
-                if settings.demonstrations is None:
-                    del behavior["demonstrations"]
+                for key in OURS_IF_GIVEN:
+                    if behavior[key] is None:
+                        del behavior[key]
                 given = behavior["hyperparameters"]
                 play = [behavior["self_play"]] if settings.self_play is not None else []
                 for section in (given, *play, *_networks(behavior)):

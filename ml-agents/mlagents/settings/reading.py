@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -233,6 +233,9 @@ class Reader(SectionReader):
             self.mistake((*path, "init_path"), f"is {quote(settings.init_path)}; must be a checkpoint that ends in .pt")
         for key, why in without_effect(settings):
             self.warn((*path, *key), why)
+        stop = settings.stop_when
+        if settings.evaluation is not None and stop is not None and "episodes" in stop.model_fields_set:
+            self.warn((*path, "stop_when", "episodes"), "has no effect beside evaluation, whose own episodes count")
         if settings.even_checkpoints:
             if settings.keep_checkpoints < 1:
                 self.mistake((*path, "even_checkpoints"), "needs keep_checkpoints of at least 1")
@@ -258,11 +261,20 @@ class Reader(SectionReader):
         if env is None:
             return
         others = env.num_envs - 1
-        if "base_port" in env.model_fields_set and env.base_port + others > PORTS:
+        evaluated = {path: each.evaluation for path, each in _trained(read) if each.evaluation is not None}
+        for path, evaluation in evaluated.items():
+            if evaluation.seed == env.seed:
+                self.warn(
+                    (*path, "evaluation", "seed"),
+                    f"is {env.seed}, as env_settings.seed: evaluations begin with the episodes of training",
+                )
+        after = others + bool(evaluated)  # ports after the first
+        if "base_port" in env.model_fields_set and env.base_port + after > PORTS:
+            whose = "the build of evaluations" if evaluated else f"the last of num_envs {env.num_envs}"
             self.mistake(
                 ("env_settings", "base_port"),
-                f"is {env.base_port}, so the last of num_envs {env.num_envs} would have port {env.base_port + others}; "
-                f"must be at most {PORTS - others}",
+                f"is {env.base_port}, so {whose} would have port {env.base_port + after}; must be at most "
+                f"{PORTS - after}",
             )
         parameters = (read["environment_parameters"] or {}).values()
         lessons = sum(len(parameter.curriculum) for parameter in parameters if parameter is not None)
@@ -272,6 +284,15 @@ class Reader(SectionReader):
                 f"is {env.seed}, from which those of environments and samplers are counted on; "
                 f"must be at most {INT32 - max(others, lessons)}",
             )
+
+
+def _trained(read: Mapping[str, Any]) -> Iterator[tuple[Path_, TrainerSettings]]:
+    """Yield the place and the settings of every behavior that could be read, and of those for all others."""
+    if read["default_settings"] is not None:
+        yield ("default_settings",), read["default_settings"]
+    for name, settings in read["behaviors"].items():
+        if settings is not None:
+            yield ("behaviors", name), settings
 
 
 def _deep(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

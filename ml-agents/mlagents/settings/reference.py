@@ -35,7 +35,9 @@ from mlagents.settings.json_schema import Schema, schema_of
 from mlagents.settings.mistakes import number
 from mlagents.settings.options import (
     BehavioralCloningSettings,
+    EvaluationSettings,
     RunOptions,
+    StopSettings,
     TrainerSettings,
 )
 from mlagents.settings.support import unsupported
@@ -101,6 +103,13 @@ SECTIONS = [
     Section(f"{BEHAVIOR}.reward_signals.rnd", RNDSettings, file=_behavior(reward_signals={"rnd": {}})),
     Section(f"{BEHAVIOR}.demonstrations", DemonstrationSettings),
     Section(f"{BEHAVIOR}.demonstrations.sources", SourceSettings),
+    Section(
+        f"{BEHAVIOR}.evaluation",
+        EvaluationSettings,
+        "[Evaluation](evaluation.md#while-a-run-trains) says how it is played.",
+        _behavior(evaluation={}),
+    ),
+    Section(f"{BEHAVIOR}.stop_when", StopSettings, file=_behavior(stop_when={"reward": 0.0})),
     Section(
         f"{BEHAVIOR}.self_play",
         SelfPlaySettings,

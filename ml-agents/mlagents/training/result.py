@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mlagents.build import make_pool, results_folder
+from mlagents.build import results_folder
+from mlagents.envs.apart import pool_beside
 from mlagents.envs.local import LocalPool
 from mlagents.envs.pool import EnvPool, MakeWorker
+from mlagents.evaluation.play import Counts, Play
+from mlagents.evaluation.result import Evaluation
+from mlagents.evaluation.settings import MAX_LENGTH
 from mlagents.nn.policy import Policy
 from mlagents.run.atomic import write_atomically
 from mlagents.run.errors import RunError
+from mlagents.run.evaluating import EvaluationFile, policy_players
 from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.metrics import MetricsTable
 from mlagents.run.outcome import Outcome
 from mlagents.settings.options import RunOptions
-from mlagents.training.evaluation import Evaluation, evaluate
 from mlagents_envs.base_env import BaseEnv
 
 if TYPE_CHECKING:
@@ -74,19 +79,23 @@ class TrainingResult:
         return Model(path)
 
     def evaluate(
-        self, episodes: int = 100, *, deterministic: bool = False, seed: int | None = None
+        self, episodes: int = 100, *, deterministic: bool = True, seed: int | None = None,
+        max_length: int = MAX_LENGTH,
     ) -> dict[str, Evaluation]:
-        """Play so many episodes of every behavior in an environment that is made anew, and return what they score.
+        """Play so many episodes of each team of every behavior in an environment that is made anew.
 
         deterministic: the most probable actions; False samples, as in training. seed: of the environment; None takes
         one that training did not use. A function that makes environments gets the next number instead of a seed; an
-        environment that the caller had made is reset and used again.
+        environment that the caller had made is reset and used again. max_length: decisions after which an episode is
+        cut, and counts with what it has earned. Raises RunError for a behavior that was not trained.
         """
+        seed = self.options.env_settings.seed + self.options.env_settings.num_envs if seed is None else seed
+        make_player = policy_players(self.policies, deterministic=deterministic, seed=seed)
         pool = self._fresh_pool(seed)
         try:
-            return evaluate(
-                pool, self.policies, self._loop.parameters, episodes=episodes, deterministic=deterministic
-            )
+            play = Play(pool, make_player, Counts(episodes, max_length=max_length))
+            play.run(copy.deepcopy(self._loop.parameters))  # samplers of its own
+            return play.results()
         finally:
             pool.close()
 
@@ -110,17 +119,19 @@ class TrainingResult:
                     trained.export(target / f"{name}.onnx")
                 _checkpoint(trained, target / f"{name}.pt")
 
-    def _fresh_pool(self, seed: int | None) -> EnvPool:
+    def _fresh_pool(self, seed: int) -> EnvPool:
         """Return one environment that training did not play in, where another can be had."""
-        settings = self.options.env_settings
-        if self._environment is None and settings.env_path is None and self.options.offline:
+        if self._environment is None and self.options.env_settings.env_path is None and self.options.offline:
             raise RunError("the run had no environment to play in: train with env, which is only played in then")
-        if self._environment is not None and not isinstance(self._environment, BaseEnv):
-            return LocalPool(self._environment(settings.num_envs))  # training's have the numbers before it
-        seed = settings.seed + settings.num_envs if seed is None else seed
-        changed = settings.model_copy(update={"seed": seed, "num_envs": 1, "watch": False})
-        options = self.options.model_copy(update={"env_settings": changed})
-        return make_pool(options, results_folder(self.options), self._environment)
+        if isinstance(self._environment, BaseEnv):
+            return LocalPool(self._environment, owned=False)
+        settings, engine = self.options.env_settings, self.options.engine_settings
+        return pool_beside(settings, engine, self._environment, seed=seed, logs=None)
+
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """What the evaluations of the run found, oldest first; empty without `evaluation` in the config."""
+        return EvaluationFile(results_folder(self.options).evaluations).entries()
 
     def _only(self) -> TrainedBehavior:
         behaviors: Mapping[str, TrainedBehavior] = self._loop.behaviors

@@ -113,20 +113,22 @@ def test_without_pandas_the_way_out_is_named(result, monkeypatch):
 
 def test_an_evaluation_plays_so_many_episodes_and_changes_nothing(result):
     weights = {name: tensor.clone() for name, tensor in result.policy.state_dict().items()}
-    score = result.evaluate(20)["Basic"]
+    drawn = result.policy.generator.get_state()
+    score = result.evaluate(20, deterministic=False)["Basic"]
     assert score.returns.shape == score.lengths.shape == (20,)
     assert score.mean_return == pytest.approx(score.returns.mean()) and score.std_return > 0
     assert (score.lengths > 0).all()
     assert all(torch.equal(tensor, weights[name]) for name, tensor in result.policy.state_dict().items())
+    assert torch.equal(drawn, result.policy.generator.get_state())
+    assert score.returns.tolist() == result.evaluate(20, deterministic=False)["Basic"].returns.tolist()
 
 
-def test_an_evaluation_whose_episodes_never_end_is_given_up_with_a_sentence(result, monkeypatch):
-    monkeypatch.setattr("mlagents.training.evaluation.evaluate.__kwdefaults__", {"patience": 50})
+def test_episodes_that_never_end_are_cut(result):
     with torch.no_grad():
         before = result.policy.head.bias.clone()
         result.policy.head.bias.copy_(torch.tensor([99.0, 0.0, 0.0]))  # always stay
-    with pytest.raises(RunError, match=r"no episode ended within 50 decisions.*deterministic=False"):
-        result.evaluate(1, deterministic=True)
+    score = result.evaluate(3, max_length=50)["Basic"]
+    assert score.lengths.tolist() == [50] * 3 and score.cut.all()
     with torch.no_grad():
         result.policy.head.bias.copy_(before)
 
