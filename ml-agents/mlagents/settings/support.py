@@ -16,7 +16,6 @@ from mlagents_envs.base_env import BehaviorSpec
 def unsupported(options: RunOptions) -> list[str]:
     """Return a sentence for each section that is valid but not implemented yet."""
     found = []
-    for key, settings in options.entries().items():
     if options.torch_settings.device not in (None, "cpu"):
         found.append(f"--torch-device: '{options.torch_settings.device}' is not built yet; 'cpu' is")
     return found
