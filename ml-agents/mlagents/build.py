@@ -6,7 +6,7 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import torch
 from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms.making import construct
 from mlagents.algorithms.trainer import CPU, TrainerSetup
+from mlagents.build_evaluation import make_evaluator, make_schedule, make_target
 from mlagents.collect.behavior import Behavior
 from mlagents.collect.offline import OfflineBehavior
 from mlagents.demonstrations.recorded import demonstrated_spec, naming_the_key
-from mlagents.envs.apart import is_build, pool_beside
 from mlagents.envs.local import LocalPool
 from mlagents.envs.pool import EnvPool, MakeWorker, behavior_name
 from mlagents.envs.registry import PythonMaker, env_maker, foreseen
@@ -42,7 +42,7 @@ from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
 from mlagents.run.curriculum import Curriculum
 from mlagents.run.errors import CheckpointError, ExportError, RunError
-from mlagents.run.evaluating import EvaluationEnv, EvaluationFile, Evaluator, Schedule
+from mlagents.run.evaluating import EvaluationFile
 from mlagents.run.loop import Loop, TrainedBehavior, log
 from mlagents.run.offline import OfflineRun
 from mlagents.run.recorder import Recorder, StatsWriter
@@ -50,7 +50,6 @@ from mlagents.run.results import ResultsFolder
 from mlagents.run.run import Plan, Run
 from mlagents.run.session import Session
 from mlagents.run.status import Status
-from mlagents.run.stopping import Target
 from mlagents.run.timers import Timers
 from mlagents.run.weights import begin_with
 from mlagents.run.writers import ConsoleWriter, GaugeWriter, TensorBoardWriter, outline
@@ -242,48 +241,6 @@ def make_behavior(
         evaluations=make_schedule(settings, behavior.step, results, name) if training else None,
         target=make_target(settings, status, name) if training else None,
     )  # fmt: skip
-
-
-def make_evaluator(
-    options: RunOptions, results: ResultsFolder, recorder: Recorder, environment: BaseEnv | MakeWorker | None
-) -> Evaluator | None:
-    """Return what evaluates behaviors while they are trained; None if none is to be.
-
-    environment: of the caller. Raises RunError where there is one only.
-    """
-    wanted = [place for place, settings in options.entries().items() if settings.evaluation is not None]
-    if options.checkpoint_settings.inference or not wanted:
-        return None
-    if isinstance(environment, BaseEnv):
-        raise RunError(
-            f"{wanted[0]}.evaluation: it is played in an environment apart from training, and there is one "
-            f"{type(environment).__name__}; give a function that makes one"
-        )
-    settings, engine = options.env_settings, options.engine_settings
-    open_pool = partial(pool_beside, settings, engine, environment, logs=results.logs)
-    apart = EvaluationEnv(open_pool, keep=environment is None and is_build(settings))
-    return Evaluator(apart, EvaluationFile(results.evaluations), recorder)
-
-
-def make_schedule(settings: TrainerSettings, step: int, results: ResultsFolder, name: str) -> Schedule | None:
-    """Return when a behavior that has taken so many steps is evaluated; None if it is not."""
-    if settings.evaluation is None:
-        return None
-    return Schedule.begin(settings.evaluation, step, EvaluationFile(results.evaluations).entries(name) if step else [])
-
-
-def make_target(settings: TrainerSettings, status: Status, name: str) -> Target | None:
-    """Return what ends a behavior's training early, as it stands in the status of a resumed run; None if nothing."""
-    if settings.stop_when is None:
-        return None
-
-    def note(reached: float) -> None:
-        with suppress(OSError):  # it is written again with the last checkpoint
-            status.set(name, stop_when={"reached": reached})
-
-    before = status.get(name, "stop_when", {})
-    reached = before.get("reached") if isinstance(before, dict) else None
-    return Target(settings.stop_when, evaluated=settings.evaluation is not None, reached=reached, note=note)
 
 
 def begin(behavior: Behavior, options: RunOptions, settings: TrainerSettings, checkpoints: Checkpoints) -> State:

@@ -180,7 +180,7 @@ class Loop(ABC):
         score = evaluator.evaluate(
             trained.name, schedule, trained.behavior.step, policies, self.parameters, self.lessons,
             stopped=lambda: self._stopped,
-            keep=lambda: trained.checkpoints.save_best(trained.behavior.state_dict(), trained.export),
+            keep=lambda: trained.checkpoints.save_best(self.state_of(trained), trained.export),
         )  # fmt: skip
         if score is not None and trained.target is not None and self.lessons_are_over:
             trained.target.add_evaluation(score, trained.name, trained.behavior.step)

@@ -234,6 +234,13 @@ class Reader(SectionReader):
         for key, why in without_effect(settings):
             self.warn((*path, *key), why)
         stop = settings.stop_when
+        for key in ("evaluation", "stop_when") if settings.self_play is not None else ():
+            if getattr(settings, key) is not None:
+                self.warn(
+                    (*path, key),
+                    "goes by the mean reward, which is about 0 where a policy plays against itself for win or loss: "
+                    "look at Self-play/ELO",
+                )
         if settings.evaluation is not None and stop is not None and "episodes" in stop.model_fields_set:
             self.warn((*path, "stop_when", "episodes"), "has no effect beside evaluation, whose own episodes count")
         if settings.even_checkpoints:

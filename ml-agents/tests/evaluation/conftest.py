@@ -1,6 +1,7 @@
 """Runs to be evaluated, and the command beside them."""
 
 import json
+import logging
 import os
 import sys
 from importlib.util import find_spec
@@ -22,6 +23,8 @@ RECURRENT = "num_layers: 1, memory: {memory_size: 8, sequence_length: 8}"
 def trained(tmp_path_factory):
     """A folder with short runs of Basic, with and without memory, and of CartPole, which tests only look at."""
     folder, before = tmp_path_factory.mktemp("evaluated"), Path.cwd()
+    loggers = [logging.getLogger(name) for name in ("mlagents", "mlagents_envs")]
+    logging_before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     os.chdir(folder)
     try:
         short = BASIC.replace("MAX", "700")
@@ -35,6 +38,9 @@ def trained(tmp_path_factory):
         make_executable(Path("builds"), "Basic")
     finally:
         os.chdir(before)
+        for logger, (handlers, level, propagate) in zip(loggers, logging_before, strict=True):
+            logger.handlers[:], logger.propagate = handlers, propagate
+            logger.setLevel(level)
     return folder
 
 

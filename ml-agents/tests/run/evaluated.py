@@ -1,6 +1,8 @@
 """Short runs of Basic with evaluations, as several tests make them, and what those find."""
 
+import logging
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -44,6 +46,19 @@ def equal(one, other):
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(equal(a, b) for a, b in zip(one, other, strict=True))
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+@contextmanager
+def logged():
+    """Yield a list that fills with the messages of the package, from errors on."""
+    messages, logger = [], logging.getLogger("mlagents")
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
 
 
 def scores_by_plan(monkeypatch, plan):

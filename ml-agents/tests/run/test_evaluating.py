@@ -26,7 +26,7 @@ from mlagents_envs.exception import UnityException
 from mlagents_envs.player.executable import make_executable
 
 sys.path.insert(0, str(Path(__file__).parent))
-from evaluated import EVALUATION, config, entries, equal, scores_by_plan, state, train
+from evaluated import EVALUATION, config, entries, equal, logged, scores_by_plan, state, train
 
 NEEDS_GYM = pytest.mark.skipif(find_spec("gymnasium") is None, reason="gymnasium is not installed")
 
@@ -194,8 +194,7 @@ def test_all_behaviors_of_a_scene_play_in_the_evaluation_of_one():
 # what goes wrong
 
 
-def test_an_evaluation_whose_environment_breaks_is_tried_again_and_costs_no_training(caplog):
-    logging.getLogger("mlagents").propagate = True
+def test_an_evaluation_whose_environment_breaks_is_tried_again_and_costs_no_training():
     made = []
 
     def numbered(number):
@@ -204,21 +203,20 @@ def test_an_evaluation_whose_environment_breaks_is_tried_again_and_costs_no_trai
             raise UnityException("it broke.")
         return make("Basic", seed=number)
 
-    with caplog.at_level("ERROR", "mlagents"):
+    with logged() as errors:
         result = train(numbered)
-    (error,) = [record.getMessage() for record in caplog.records]
+    (error,) = errors
     assert error.startswith("Basic: the evaluation at step 20") and "failed: it broke. Training goes on" in error
     assert len(entries()) == 2 and result.outcome.ended is Ended.FINISHED
 
 
-def test_a_player_of_evaluations_that_crashes_is_started_again_at_the_next(caplog):
-    logging.getLogger("mlagents").propagate = True
+def test_a_player_of_evaluations_that_crashes_is_started_again_at_the_next():
     make_executable(Path("builds"), "Basic", arguments=("--fault", "crash:150"))
-    with caplog.at_level("ERROR", "mlagents"):
+    with logged() as errors:
         config_ = config(1000, evaluation={**EVALUATION, "max_length": 40, "episodes": 8})
         config_["env_settings"] = {"restarts_rate_limit_n": -1, "max_lifetime_restarts": -1}
         mlagents.train(config_, "builds/Basic", seed=1, run_id="run")
-    failed = [record.getMessage() for record in caplog.records if "the evaluation at step" in record.getMessage()]
+    failed = [error for error in errors if "the evaluation at step" in error]
     assert failed and all("ended with status 7" in error for error in failed)
     assert len(failed) + len(entries()) == 5
 
@@ -244,20 +242,18 @@ def test_a_run_that_is_stopped_does_not_wait_for_its_evaluation():
     assert entries() == []
 
 
-def test_a_folder_that_cannot_be_written_costs_no_training(monkeypatch, caplog):
-    logging.getLogger("mlagents").propagate = True
+def test_a_folder_that_cannot_be_written_costs_no_training(monkeypatch):
 
     def full(*_):
         raise OSError(28, "No space left on device", "evaluations.jsonl")
 
     monkeypatch.setattr(EvaluationFile, "add", full)
-    with caplog.at_level("ERROR", "mlagents"):
+    with logged() as errors:
         assert train().outcome.ended is Ended.FINISHED
-    assert len(caplog.records) == 3 and "could not be written" in caplog.records[0].getMessage()
+    assert len(errors) == 3 and "could not be written" in errors[0]
 
 
-def test_what_could_not_be_kept_is_not_called_the_best(monkeypatch, caplog):
-    logging.getLogger("mlagents").propagate = True
+def test_what_could_not_be_kept_is_not_called_the_best(monkeypatch):
     scores_by_plan(monkeypatch, [0.9, 0.1, 0.05])
     save, full = Checkpoints.save_best, [True]
 
@@ -269,10 +265,10 @@ def test_what_could_not_be_kept_is_not_called_the_best(monkeypatch, caplog):
         save(self, state, export)
 
     monkeypatch.setattr(Checkpoints, "save_best", save_best)
-    with caplog.at_level("ERROR", "mlagents"):
+    with logged() as errors:
         train()
     assert [entry["best"] for entry in entries()] == [False, True, False]
-    assert "is the best so far, but it could not be kept: the disk is full" in caplog.text
+    assert "is the best so far, but it could not be kept: the disk is full" in errors[0]
 
 
 def test_lines_that_are_no_evaluations_are_left_out():
@@ -316,6 +312,7 @@ def test_a_mistake_has_its_place_and_a_way_out(mistake):
 
 
 WARNINGS = {
+    "self-play": ({"evaluation": {}, "self_play": {}}, "evaluation: goes by the mean reward, which is about 0 where a policy plays against itself"),
     "no effect": ({"evaluation": {}, "stop_when": {"reward": 1.0, "episodes": 5}}, "stop_when.episodes: has no effect beside evaluation"),
     "the same seed": ({"evaluation": {"seed": 1}}, "evaluation.seed: is 1, as env_settings.seed: evaluations begin with the episodes of training"),
 }  # fmt: skip
