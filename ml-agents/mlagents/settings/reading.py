@@ -231,8 +231,8 @@ class Reader(SectionReader):
             )
         if settings.init_path is not None and not settings.init_path.endswith(".pt"):
             self.mistake((*path, "init_path"), f"is {quote(settings.init_path)}; must be a checkpoint that ends in .pt")
-        for key, why in without_effect(settings):
-            self.warn((*path, *key), why)
+        for ineffective, why in without_effect(settings):
+            self.warn((*path, *ineffective), why)
         stop = settings.stop_when
         for key in ("evaluation", "stop_when") if settings.self_play is not None else ():
             if getattr(settings, key) is not None:
