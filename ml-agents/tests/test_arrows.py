@@ -28,7 +28,7 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
         "nn.settings", "plugins", "rewards.settings", "run.settings", "schema", "selfplay.settings",
     },
     "conformance": {"algorithms", "collect", "data", "envs.steps", "export", "nn", "plugins", "rewards", "run.errors",
-                    "settings"},
+                    "selfplay", "settings"},
     "doctor": {"envs", "settings"},
     "training": {"build", "collect", "envs", "evaluation", "nn", "run", "settings"},
     "trainers": {"learn", "nn.settings", "plugins", "settings"},

@@ -6,6 +6,7 @@ from mlagents.conformance import (
     acting,
     asymmetric,
     declarations,
+    earlier_selves,
     exporting,
     learning,
     persistence,
@@ -61,6 +62,7 @@ PLAN: list[tuple[CheckFunction, tuple[Space, ...]]] = [
     (remembering.with_memory_a_resumed_trainer_equals_one_that_never_stopped, MAIN_SPACES),
     (remembering.with_memory_the_exported_output_is_the_greedy_action, MAIN_SPACES),
     (asymmetric.what_only_the_critic_sees_is_learned_from, SIMPLE),
+    (earlier_selves.an_earlier_self_acts_as_it_did_then, SIMPLE),
     (signals.reward_signals_that_learn_are_updated_and_saved, SIMPLE),
     (speed.speed_relative_to_ppo, SIMPLE),
 ]
