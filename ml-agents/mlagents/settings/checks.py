@@ -113,7 +113,7 @@ def check_opponents(options: RunOptions) -> list[str]:
         spec = known.get(key.removeprefix("behaviors."))
         for i, opponent in enumerate(play.opponents):
             if opponent.model is not None and (problem := _no_opponent(opponent.model, spec)) is not None:
-                found.append(f"{key}.self_play.opponents[{i}].model: {problem}")
+                found.append(f"{key}.self_play.opponents.{i}.model: {problem}")
     return found
 
 
