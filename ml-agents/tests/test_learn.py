@@ -177,12 +177,10 @@ def test_the_model_plays_like_the_policy(learn):
         (["basic.yaml", "--env", "gym:CartPole-v9"], "--env: gym:CartPole-v9"),
         (["basic.yaml", "--env", "pettingzoo:no.such.module"], "--env: pettingzoo:no.such.module"),
         (["basic.yaml", "--env", "builtin:Basic", "--torch-device", "cuda"], "--torch-device: 'cuda' is not built yet"),
-        (["ghost.yaml", "--env", "builtin:Basic"], "behaviors.Basic.self_play: self-play is not built yet"),
     ],
 )
 def test_a_mistake_is_a_sentence_and_leaves_no_trace(learn, tmp_path, capsys, flags, sentence):
     Path("basic.yaml").write_text(BASIC.replace("MAX", "100"))
-    Path("ghost.yaml").write_text("behaviors:\n  Basic:\n    self_play: {}\n")
     assert main(flags) == 2
     assert sentence in capsys.readouterr().err
     assert not Path("results").exists()

@@ -187,7 +187,10 @@ def test_the_ppo_files_of_the_built_in_examples_are_trainable():
 
 def test_what_is_not_built_yet_is_named():
     options, _ = load(str(CONFIG / "poca" / "SoccerTwos.yaml"), BUILTIN)
-    assert unsupported(options) == ["behaviors.SoccerTwos.self_play: self-play is not built yet"]
+    assert unsupported(options) == []
+    elsewhere = options.torch_settings.model_copy(update={"device": "cuda"})
+    options = options.model_copy(update={"torch_settings": elsewhere})
+    assert unsupported(options) == ["--torch-device: 'cuda' is not built yet; 'cpu' is"]
 
 
 def test_saved_keys_stand_in_the_official_order():

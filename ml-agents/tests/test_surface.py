@@ -86,9 +86,8 @@ def test_a_program_trains_with_them(folder):
 
 
 def test_a_program_is_told_what_cannot_be(folder, capsys):
-    Path("ghost.yaml").write_text("behaviors:\n  Basic: {self_play: {}}\n")
-    assert run_cli(parse_command_line(["ghost.yaml", "--env", "builtin:Basic"])) == 2
-    assert "self-play is not built yet" in capsys.readouterr().err
+    assert run_cli(parse_command_line(["basic.yaml", "--env", "builtin:Basic", "--torch-device", "cuda"])) == 2
+    assert "'cuda' is not built yet" in capsys.readouterr().err
     assert not Path("results").exists()
 
 

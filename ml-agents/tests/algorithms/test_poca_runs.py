@@ -54,7 +54,6 @@ def published(name, **changes):
     settings["hyperparameters"] |= {"batch_size": 64, "buffer_size": 512}
     settings["network_settings"] |= SMALL
     settings |= {"summary_freq": 1000, "checkpoint_interval": 10**6, **changes}
-    settings.pop("self_play", None)
     return config
 
 
@@ -89,8 +88,9 @@ def test_pushblock_collab_trains_with_the_published_settings_records_and_resumes
     assert "Resuming" in capsys.readouterr().out
 
 
-def test_two_teams_in_several_environments_learn_together():
-    config = published("SoccerTwos", max_steps=1_500, time_horizon=16)
+@pytest.mark.parametrize("plays", [None, {"save_steps": 300, "swap_steps": 200, "team_change": 600, "window": 3}])
+def test_teams_of_several_environments_learn_together_or_against_each_other(plays):
+    config = published("SoccerTwos", max_steps=1_500, time_horizon=16, self_play=plays)
     run(config, "--env", "builtin:SoccerTwos", "--num-areas", "2", "--num-envs", "2")
     assert board("SoccerTwos").Scalars("Losses/Baseline Loss")
 
