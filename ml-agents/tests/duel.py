@@ -70,8 +70,9 @@ class Duel(BaseEnv):
 
 def behavior(trainer="ppo", memory=None, **self_play):
     """Return the settings of a behavior; numbers of the trainer stand below its own name."""
+    on_policy = {"batch_size": 64, "buffer_size": 256, "learning_rate": 0.01, "learning_rate_schedule": "constant"}
     own = {
-        "ppo": {"batch_size": 64, "buffer_size": 256, "learning_rate": 0.01, "learning_rate_schedule": "constant"},
+        "ppo": on_policy, "poca": on_policy,
         "sac": {"batch_size": 64, "buffer_size": 2000, "buffer_init_steps": 64, "steps_per_update": 16, "learning_rate": 0.01, "init_entcoef": 0.05},
         "dqn": {"batch_size": 64, "buffer_size": 2000, "buffer_init_steps": 64, "steps_per_update": 16, "learning_rate": 0.01},
     }[trainer]  # fmt: skip

@@ -40,8 +40,8 @@ def an_earlier_self_acts_as_it_did_then(subject: Subject, actions: ActionSpec) -
         if any(not torch.equal(one, other) for one, other in zip(then.columns(), again.columns(), strict=True)):
             raise ConformanceError(
                 "a copy with a snapshot's weights must act as the policy did when it was taken, but it acts otherwise; "
-                "usually something that changes how it acts is neither a parameter, nor a buffer, nor a public attribute "
-                "that is a number: register_buffer keeps a tensor, and a name without an underscore a number"
+                "usually something that changes how it acts is neither a parameter, nor a buffer, nor a public "
+                "attribute that is a number: register_buffer keeps a tensor, and a name without an underscore a number"
             )
 
 

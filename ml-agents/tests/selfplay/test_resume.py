@@ -34,7 +34,7 @@ def resumed(behaviors, environment=None):
 
 def kept(trainer, **settings):
     made = behavior(trainer, **SETTINGS, **settings)
-    if trainer != "ppo":
+    if trainer in ("sac", "dqn"):
         made["hyperparameters"]["save_replay_buffer"] = True
     return made
 
@@ -46,8 +46,10 @@ def compared(match, names):
     }
 
 
-@pytest.mark.parametrize("trainer", ["ppo", "sac", "dqn"])
-@pytest.mark.parametrize("fixed", [[], [{"random": True}]])
+RANDOM = [{"random": True}]
+
+
+@pytest.mark.parametrize(("trainer", "fixed"), [("ppo", []), ("ppo", RANDOM), ("poca", RANDOM), ("sac", RANDOM), ("dqn", [])])
 def test_a_resumed_run_is_the_same_to_the_bit(trainer, fixed):
     behaviors = {"Duel": kept(trainer, opponents=fixed, opponent_sampling="prioritized")}
     one = Match(behaviors).ticks(90)

@@ -30,7 +30,7 @@ def best_choice(policy, team=0):
     return int(policy.act(type(input)((seen,), input.mask, input.memory), explore=False).action.discrete)
 
 
-@pytest.mark.parametrize(("trainer", "steps"), [("ppo", 3000), ("sac", 1500), ("dqn", 1500)])
+@pytest.mark.parametrize(("trainer", "steps"), [("ppo", 3000), ("poca", 1500), ("sac", 1500), ("dqn", 1500)])
 def test_the_rating_rises_while_a_policy_learns_to_beat_its_earlier_selves(trainer, steps):
     settings = {"save_steps": 300, "swap_steps": 100, "team_change": 1000, "play_against_latest_model_ratio": 0.2, "opponents": [{"random": True}]}
     config = {"behaviors": {"Duel": behavior(trainer, max_steps=steps, **settings)}}
@@ -167,7 +167,7 @@ def test_unitys_model_plays_in_its_scene_and_is_refused_elsewhere(capsys):
     Path("basic.yaml").write_text((YAML % f"{{model: {SOCCER}}}").replace("SoccerTwos", "Basic", 1))
     assert main(["basic.yaml", "--env", "builtin:Basic", "--run-id", "other"]) == 2
     assert "does not fit" in capsys.readouterr().err
-    with pytest.raises(RunError, match="SoccerTwos.onnx does not fit Duel"):
+    with pytest.raises(RunError, match=r"SoccerTwos\.onnx does not fit Duel"):
         Match({"Duel": behavior("ppo", opponents=[{"model": str(SOCCER)}])}, run_id="third").ticks(1)
 
 
