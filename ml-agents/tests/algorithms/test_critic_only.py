@@ -10,9 +10,10 @@ from tiny_tasks import through_a_file
 
 from mlagents.algorithms.author import TrainerError
 from mlagents.algorithms.fast_ppo import applies
+from mlagents.algorithms.poca import POCATrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.sac import SACTrainer
-from mlagents.algorithms.settings import PPOSettings, SACSettings
+from mlagents.algorithms.settings import POCASettings, PPOSettings, SACSettings
 from mlagents.conformance.persistence import difference
 from mlagents.data.experience import Actions, PolicyInput
 from mlagents.nn.body import NetworkBody
@@ -45,6 +46,10 @@ def ppo_with_memory(world, **network):
     return ppo(world, memory=MemorySettings(memory_size=8, sequence_length=8), **network)
 
 
+def poca(world, **network):
+    return behavior(POCATrainer, world(), POCASettings(**ON_POLICY, beta=1e-3), **network)
+
+
 def sac(world, **network):
     return behavior(SACTrainer, world(), SAC, **network)
 
@@ -63,7 +68,7 @@ def of_an_author(world, **network):
     return behavior(kind, world(actions=CONTINUOUS), settings(**OFF_POLICY, init_entcoef=0.05), **network)
 
 
-TRAINERS = [ppo, ppo_with_memory, sac, sac_with_memory, a2c, of_an_author]
+TRAINERS = [ppo, ppo_with_memory, poca, sac, sac_with_memory, a2c, of_an_author]
 
 
 def world_of(made, kind):

@@ -7,9 +7,10 @@ import torch
 from tiny_bandits import Crowd, Picture, Wish, behavior, score
 from tiny_tasks import through_a_file
 
+from mlagents.algorithms.poca import POCATrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.algorithms.sac import SACTrainer
-from mlagents.algorithms.settings import PPOSettings, SACSettings
+from mlagents.algorithms.settings import POCASettings, PPOSettings, SACSettings
 from mlagents.conformance.persistence import difference
 from mlagents.data.experience import PolicyInput
 from mlagents.export.export import dry_run
@@ -128,6 +129,14 @@ def test_a_deterministic_policy_never_explores_whatever_it_sees(trainer, kind):
         input = PolicyInput(tuple(rows), policy.blank_input(200).mask, policy.blank_input(200).memory)
         answers[deterministic] = policy.act(input).action.discrete.unique().numel()
     assert answers == {False: 2, True: 1}
+
+
+@pytest.mark.parametrize("kind", ["match3", "attention", "goal, hyper"])
+def test_poca_learns_what_is_in_pictures_sets_and_goals(kind):
+    make_world, seen = WORLDS[kind]
+    settings = POCASettings(batch_size=64, buffer_size=256, learning_rate=3e-3, beta=1e-3)
+    made = behavior(POCATrainer, make_world(), settings, **seen)
+    assert score(made, make_world(), STEPS, enough=0.9) >= 0.9
 
 
 def test_a2c_learns_what_is_in_a_picture():
