@@ -126,10 +126,10 @@ def make_session(
             log.warning(sentence)
         files = [] if board is None else [board]
         recorder = Recorder([*files, ConsoleWriter(), GaugeWriter(timers), *others, *more_writers])
-        parts: dict[str, Any] = {"recorder": recorder, "display": display, "callbacks": Callbacks(callbacks)}
-        if not options.offline and (evaluator := make_evaluator(options, results, recorder, environment)) is not None:
-            parts["evaluator"] = evaluator
-        loop = make_loop(**parts)
+        loop = make_loop(
+            recorder=recorder, display=display, callbacks=Callbacks(callbacks),
+            evaluator=make_evaluator(options, results, recorder, environment),
+        )  # fmt: skip
         undo.pop_all()
     return Session(
         loop, results, timers, status, display, configuration=options.to_yaml(), writes=not asked.only_looks
@@ -160,10 +160,11 @@ def run_in(
 def offline_run(options: RunOptions, make: MakeBehavior) -> Callable[..., Loop]:
     """Return what makes a run without an environment; raises RunError for demonstrations that cannot be read."""
     if (path := options.env_settings.env_path) is not None:
-        log.info(f"{path} is not started: every behavior learns from demonstrations alone.")
+        log.info(f"{path} is not trained in: every behavior learns from demonstrations alone.")
     known = {behavior_name(team): spec for team, spec in foreseen(options.env_settings).items()}
     specs = {name: known.get(name) or recorded_spec(name, each) for name, each in options.behaviors.items()}
-    return partial(OfflineRun, specs, partial(make, lambda: specs))
+    parameters = Curriculum(options.environment_parameters or {}, seed=options.env_settings.seed).parameters
+    return partial(OfflineRun, specs, partial(make, lambda: specs), parameters=parameters)
 
 
 def recorded_spec(name: str, settings: TrainerSettings) -> BehaviorSpec:

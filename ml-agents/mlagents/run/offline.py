@@ -1,11 +1,13 @@
-"""Runs without an environment: every behavior learns from demonstrations of its own."""
+"""Runs that train in no environment: every behavior learns from demonstrations of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from mlagents.run.callbacks import Callbacks
 from mlagents.run.console import Display
+from mlagents.run.evaluating import Evaluator
 from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.recorder import Recorder
 from mlagents_envs.base_env import BehaviorSpec
@@ -16,12 +18,21 @@ class OfflineRun(Loop):
 
     def __init__(
         self, specs: Mapping[str, BehaviorSpec], add_behavior: Callable[[str, BehaviorSpec], TrainedBehavior],
-        recorder: Recorder, display: Display, callbacks: Callbacks | None = None,
+        recorder: Recorder, display: Display, callbacks: Callbacks | None = None, evaluator: Evaluator | None = None, *,
+        parameters: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """specs: of every behavior, by name; add_behavior: makes what one of them needs."""
-        super().__init__(recorder, display, callbacks)
+        """specs: of every behavior, by name; add_behavior: makes what one of them needs.
+
+        parameters: of the environment that evaluations are played in, if any.
+        """
+        super().__init__(recorder, display, callbacks, evaluator=evaluator)
         self.specs = specs
         self.add_behavior = add_behavior
+        self._parameters = dict(parameters or {})
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self._parameters
 
     def begin(self) -> None:
         """Make every behavior: its demonstrations are read."""
@@ -35,4 +46,4 @@ class OfflineRun(Loop):
         self.end_tick()
 
     def close(self) -> None:
-        """Do nothing: there is no environment."""
+        """Do nothing: rows come from files."""

@@ -53,11 +53,12 @@ def check_files(options: RunOptions) -> list[str]:
 def wrong_environment(options: RunOptions) -> list[str]:
     """Return a sentence for each problem of the environment and of its parameters."""
     settings, given = options.env_settings, options.environment_parameters or {}
+    evaluated = [place for place, each in options.entries().items() if each.evaluation is not None]
     if settings.env_path is None and options.offline:
-        return []
+        why = "there is no environment to play in: name one with --env, or leave it away"
+        return [f"{evaluated[0]}.evaluation: {why}"] if evaluated else []
     if settings.env_path is None and settings.num_envs > 1:
         return [f"--num-envs: is {settings.num_envs}; there is one Editor, so name a build with --env"]
-    evaluated = [place for place, each in options.entries().items() if each.evaluation is not None]
     if settings.env_path is None and evaluated and not options.checkpoint_settings.inference:
         return [
             f"{evaluated[0]}.evaluation: is played in a second environment, and there is one Editor; name a build with "

@@ -76,6 +76,8 @@ def without_effect(settings: TrainerSettings) -> Iterator[tuple[tuple[str, ...],
             continue
         if getattr(settings, key) != type(settings).model_fields[key].default:
             yield (key,), why
+    if settings.stop_when is not None and settings.evaluation is None:
+        yield ("stop_when",), f"has no effect without evaluation: '{settings.trainer_type}' plays no episode itself"
     for key in _OF_MIXTURES if settings.demonstrations is not None else ():
         if getattr(settings.demonstrations, key) != DemonstrationSettings.model_fields[key].default:
             yield ("demonstrations", key), why

@@ -189,7 +189,7 @@ def test_a_clone_is_played_in_an_environment_and_nothing_of_its_run_changes(caps
 def test_an_environment_that_is_named_is_not_started(capsys):
     assert learn("--env", "builtin:Basic") == 0
     said = capsys.readouterr().out
-    assert "builtin:Basic is not started: every behavior learns from demonstrations alone." in said
+    assert "builtin:Basic is not trained in: every behavior learns from demonstrations alone." in said
     assert learn("--env", "builtin:3DBall", "--force", name="3DBall") == 2
     assert "behaviors.3DBall.demonstrations: basic.demo does not fit this behavior" in capsys.readouterr().out
 
