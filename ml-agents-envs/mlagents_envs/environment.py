@@ -56,6 +56,8 @@ class UnityEnvironment(BaseEnv):
     """The address to listen on: only this machine can connect, unless a subclass changes it."""
     MESSAGE_LIMIT = MESSAGE_LIMIT
     """Bytes of the longest message that is accepted."""
+    REFUSES_NAN = True
+    """Raise UnityObservationException for NaN and infinite numbers of agents. A subclass may look for them itself."""
 
     def __init__(
         self, file_name: str | None = None, worker_id: int = 0, base_port: int | None = None, seed: int = 0,
@@ -259,7 +261,7 @@ class UnityEnvironment(BaseEnv):
         except UnityObservationException as error:
             raise UnityObservationException(f"{name}: {error} ({self._package})") from error
         self._log_images(name, described)
-        reader = AgentReader(name, described, self._package)
+        reader = AgentReader(name, described, self._package, refuses_nan=self.REFUSES_NAN)
         self._readers[name] = reader
         self._specs[name] = reader.spec
         self._writers[name] = ActionWriter(name, reader.spec.action_spec, deprecated=self._deprecated)

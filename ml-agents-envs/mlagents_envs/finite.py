@@ -21,3 +21,14 @@ def unusable(column: Array) -> tuple[int, ...] | None:
         return None
     wrong = ~(np.abs(column) <= LARGEST)
     return tuple(np.argwhere(wrong)[0].tolist()) if wrong.any() else None
+
+
+def unusable_rows(column: Array) -> dict[int, tuple[int, ...]]:
+    """Return, for each row with numbers that cannot be used, the index of its first one, without the row."""
+    if unusable(column) is None:
+        return {}
+    wrong = ~(np.abs(column) <= LARGEST)
+    found: dict[int, tuple[int, ...]] = {}
+    for row, *inner in np.argwhere(wrong).tolist():
+        found.setdefault(row, tuple(inner))
+    return found

@@ -43,6 +43,8 @@ from mlagents.run.console import Display
 from mlagents.run.curriculum import Curriculum
 from mlagents.run.errors import CheckpointError, ExportError, RunError
 from mlagents.run.evaluating import EvaluationFile
+from mlagents.run.exploration import ExplorationWatch
+from mlagents.run.guard import Guard
 from mlagents.run.loop import Loop, TrainedBehavior, log
 from mlagents.run.offline import OfflineRun
 from mlagents.run.recorder import Recorder, StatsWriter
@@ -231,7 +233,7 @@ def make_behavior(
         write_text_atomically(results.configuration, options.to_yaml())  # a run that is killed leaves its settings too
         checkpoints.clear_leftovers()
         if options.checkpoint_settings.force:
-            results.clear_events(name)
+            results.clear_old(name)
             checkpoints.delete_best()
             EvaluationFile(results.evaluations).forget(name)
         board.write_text(name, "Hyperparameters", shown)
@@ -241,6 +243,12 @@ def make_behavior(
         checkpoint_interval=settings.checkpoint_interval,
         evaluations=make_schedule(settings, behavior.step, results, name) if training else None,
         target=make_target(settings, status, name) if training else None,
+        guard=Guard(
+            name, behavior, checkpoints, on_nan=settings.on_nan, writes=not options.checkpoint_settings.only_looks
+        ),
+        exploration=ExplorationWatch(
+            name, settings.max_steps, settings.hyperparameters.model_dump(), list(settings.reward_signals)
+        ),
     )  # fmt: skip
 
 

@@ -19,7 +19,10 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
     "algorithms": {"demonstrations", "rewards", "nn", "data", "schema"},
     "collect": {"algorithms", "nn", "data", "envs.steps"},
     "evaluation": {"collect.lanes", "envs.pool", "envs.steps", "run.errors", "run.results", "schema"},
-    "run": {"collect", "nn", "data", "envs.pool", "envs.parameters", "envs.settings", "evaluation", "schema", "selfplay"},
+    "run": {
+        "collect", "nn", "data", "envs.finite", "envs.pool", "envs.parameters", "envs.settings", "envs.steps", "evaluation",
+        "schema", "selfplay",
+    },
     "selfplay": {"collect", "nn", "data", "envs.pool", "envs.steps", "schema"},
     "export": {"nn", "data", "run"},
     "plugins": {"algorithms.settings", "rewards.settings"},

@@ -46,7 +46,8 @@ def test_every_hook_of_the_reference_exists_with_this_signature(title, table, ki
         assert signature == re.sub("'|self, |(?<=\\()self(?=\\))", "", real), name
 
 
-RUNS = {"receive", "close", "close_groups", "forget", "check_checkpoints", "check_parts"}  # what a run calls, and nobody else
+RUNS = {"receive", "close", "close_groups", "forget", "check_checkpoints", "check_parts", "check_weights", "named_networks", "rows_of",
+        "learned_state", "learn_again"}  # what a run calls, and nobody else
 
 
 @pytest.mark.parametrize("kind", [api.OnPolicyTrainer, api.OffPolicyTrainer, api.Policy, api.Actor, api.Distribution,

@@ -143,12 +143,15 @@ def first_agent(raw: Agents) -> AgentInfoProto:
 class AgentReader:
     """Turns the agents of one behavior from bytes to steps."""
 
-    def __init__(self, behavior: str, spec: BehaviorSpec, package: Package | None = None) -> None:
+    def __init__(
+        self, behavior: str, spec: BehaviorSpec, package: Package | None = None, *, refuses_nan: bool = True
+    ) -> None:
         """spec: as the player sends it; `self.spec` is how it is read, with images of (channels, height, width).
 
         package: the release that sends it. Without one, observations are taken as the specification has them.
         """
         self.behavior = behavior
+        self._refuses_nan = refuses_nan
         self._package = package
         sensors = spec.observation_specs
         self._layouts = [package.layout(sensor) if package else plain_layout(sensor) for sensor in sensors]
@@ -168,12 +171,14 @@ class AgentReader:
         """Return the steps of the agents in `raw`, in their order.
 
         Raises UnityCommunicationException if the bytes are no list of agents, UnityObservationException for an
-        observation of another shape than the specification's, or with numbers that are not finite.
+        observation of another shape than the specification's, or, unless told otherwise, with numbers that are not
+        finite.
         """
         try:
             columns = self._fast(raw) or walk_proto.read(memoryview(raw), self.spec, self._layouts)
             obs = observations(columns, self.spec)
-            self._check_finite(columns, obs)
+            if self._refuses_nan:
+                self._check_finite(columns, obs)
         except (UnityCommunicationException, UnityObservationException) as error:
             sender = f" ({self._package})" if self._package is not None else ""
             raise type(error)(f"{self.behavior}: {error}{sender}") from error

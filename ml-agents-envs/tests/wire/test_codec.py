@@ -182,6 +182,16 @@ def test_numbers_that_are_not_finite_are_refused_with_their_agent(number):
         AgentReader(NAME, spec).read(listed.SerializeToString())
 
 
+def test_a_reader_whose_owner_looks_for_nan_itself_passes_it_on():
+    spec = spec_of((3,))
+    listed = agents(spec, 1)
+    listed.value[0].done = False
+    listed.value[0].reward = np.nan
+    listed.value[0].observations[0].float_data.data[0] = np.inf
+    decision, _ = AgentReader(NAME, spec, refuses_nan=False).read(listed.SerializeToString())
+    assert np.isnan(decision.reward[0]) and np.isinf(decision.obs[0][0, 0])
+
+
 def test_large_numbers_whose_sum_is_not_finite_are_fine():
     spec = spec_of((2,))
     listed = agents(spec, 1)

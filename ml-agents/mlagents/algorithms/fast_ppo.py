@@ -6,6 +6,7 @@ autograd and Adam do, minibatch for minibatch, with the same random order; a tes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import itemgetter
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from mlagents.algorithms.flat import FlatAdam, FlatParameters, is_plain_adam
 from mlagents.algorithms.on_policy import Batch, OnPolicyTrainer
 from mlagents.algorithms.template import TrainerTemplate
+from mlagents.data.finite import NotFinite, check_gradients, check_losses
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.kernels import kernels
 from mlagents.nn.layers import is_exactly, is_hooked_parameter, is_plain_linear
@@ -26,6 +28,7 @@ from mlagents.nn.values import Critic
 from mlagents.nn.walk import Walk
 
 Array = NDArray[Any]
+LOSSES = ("policy", "value", "entropy")
 REPLACES = ("loss", "evaluate", "values", "take_step")  # of a trainer; where one is an author's, autograd is used
 
 
@@ -85,7 +88,10 @@ def descend(trainer: OnPolicyTrainer, batch: Batch, *, value_weight: float) -> d
         if not own_step and is_plain_adam(trainer.optimizer, flat.parameters):
             adam = FlatAdam(trainer.optimizer, flat, trainer.settings.max_grad_norm)
         for rows, minibatch in _minibatches(trainer, batch):
-            total += loss(minibatch)
+            losses = loss(minibatch)
+            if not math.isfinite(sum(losses) + np.vdot(flat.gradients, flat.gradients)):
+                _name_fault(trainer, dict(zip(LOSSES, losses, strict=True)), batch[rows])
+            total += losses
             if adam is None:
                 trainer.step(trainer.optimizer)
             else:
@@ -94,7 +100,17 @@ def descend(trainer: OnPolicyTrainer, batch: Batch, *, value_weight: float) -> d
             steps += 1
         if adam is not None:
             adam.write_back()
-    return dict(zip(("policy", "value", "entropy"), (total / max(steps, 1)).tolist(), strict=True))
+    return dict(zip(LOSSES, (total / max(steps, 1)).tolist(), strict=True))
+
+
+def _name_fault(trainer: OnPolicyTrainer, losses: dict[str, float], minibatch: Batch) -> None:
+    """Raise NotFinite for the weight, loss or gradient that is NaN or infinite."""
+    try:
+        trainer.check_weights()
+        check_losses(losses)
+        check_gradients(_parameters(trainer), trainer.named_networks)
+    except NotFinite as error:
+        raise error.found_in(minibatch) from None
 
 
 def _parameters(trainer: OnPolicyTrainer) -> list[torch.nn.Parameter]:

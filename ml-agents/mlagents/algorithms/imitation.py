@@ -17,6 +17,7 @@ from mlagents.algorithms.modules import Module
 from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import BehavioralCloningSettings, HyperparamSettings
 from mlagents.data.experience import Actions, Experience
+from mlagents.data.finite import NotFinite
 from mlagents.data.minibatches import minibatches, sequence_minibatches, sequences
 from mlagents.demonstrations.recorded import demonstrated_rows, naming_the_key
 from mlagents.nn.distributions import Distribution
@@ -65,8 +66,11 @@ class BehavioralCloning:
         losses = []
         for _ in range(self.num_epoch):
             for rows in self._minibatches():
-                loss = self.loss(rows)
-                self._take_step(self.optimizer, loss)
+                try:
+                    loss = self.loss(rows)
+                    self._take_step(self.optimizer, loss)
+                except NotFinite as error:
+                    raise NotFinite(f"behavioral_cloning: {error}").found_in(self.rows[rows]) from None
                 losses.append(loss.item())
         return sum(losses) / len(losses)
 

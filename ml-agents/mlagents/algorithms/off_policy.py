@@ -18,10 +18,11 @@ from mlagents.algorithms.schedules import Schedule
 from mlagents.algorithms.settings import OffPolicyHyperparamSettings
 from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of, updated
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
-from mlagents.data.finite import check_losses
+from mlagents.data.finite import NotFinite, check_losses
 from mlagents.data.n_step import NStepReturns
 from mlagents.data.replay import Complete, ReplayBuffer, Transition
 from mlagents.data.rollout import Tick
+from mlagents.data.rows import Rows
 from mlagents.data.sequence_replay import SequenceBatch, SequenceBuffer
 from mlagents.demonstrations.buffer import DemonstrationBuffer
 from mlagents.demonstrations.recorded import naming_the_key
@@ -40,6 +41,7 @@ class OffPolicyTrainer(TrainerTemplate):
 
     Settings: ClassVar[type[OffPolicyHyperparamSettings]] = OffPolicyHyperparamSettings
     capabilities: ClassVar[Capabilities] = Capabilities(demonstrations=True)
+    TABLES = (*TrainerTemplate.TABLES, Transition)
     NOT_HERE = {
         hook: "that is a hook of OnPolicyTrainer; an OffPolicyTrainer writes update(batch)"
         for hook in ("loss", "targets", "descend", "make_critic", "report")
@@ -170,20 +172,32 @@ class OffPolicyTrainer(TrainerTemplate):
         enough = min(self.settings.batch_size, self.settings.buffer_size)
         if self._pending_updates < self.settings.steps_per_update or len(self.memory) < enough:
             return None
-        self._update_signals()
         recorded: list[Metrics] = []
-        while self._pending_updates >= self.settings.steps_per_update:
-            batch = self._batch()
-            losses = self._updated(batch)
-            check_metrics(f"{type(self).__name__}.update", losses)
-            check_losses(losses)
-            self._imitate_beside(step)
-            recorded.append({**losses, **self._origins(batch)})
-            self.updates += 1
-            self._pending_updates -= self.settings.steps_per_update
+        batch = None
+        try:
+            self._update_signals()
+            while self._pending_updates >= self.settings.steps_per_update:
+                batch = self._batch()
+                losses = self._checked_update(batch)
+                self._imitate_beside(step)
+                recorded.append({**losses, **self._origins(batch)})
+                self.updates += 1
+                self._pending_updates -= self.settings.steps_per_update
+            self.check_weights()
+        except NotFinite as error:
+            self.memory.drop_sampled()
+            raise error if batch is None else error.found_in(batch) from None
         metrics = _means(recorded)
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
         return {**metrics, **self._episode_rewards(), **self._take_recorded()}
+
+    def learn_again(self, rows: Rows) -> None:
+        if not isinstance(rows, Transition):
+            super().learn_again(rows)
+            return
+        self.check_weights()
+        self._checked_update(rows)
+        self.check_weights()
 
     def close(self, lane: Tensor) -> None:
         """Remember what these lanes' last rows led to so far: their agents are gone."""
@@ -195,11 +209,13 @@ class OffPolicyTrainer(TrainerTemplate):
         self._remember(self._waiting.clear())
         self._episodes.clear()
 
+    def learned_state(self) -> State:
+        own = type(self).state_dict is OffPolicyTrainer.state_dict
+        return self._without_rows() if own else self.state_dict()  # an author may have more to keep
+
     def state_dict(self) -> State:
         """Return the modules, the counters, and with `save_replay_buffer` the remembered rows."""
-        state = {**super().state_dict(), "updates": self.updates}
-        if self.demonstrations is not None:
-            state["demonstrations"] = {"imitated": self.imitated, "observed": self.demonstrations.state_dict()}
+        state = self._without_rows()
         if self.settings.save_replay_buffer:
             pending = {"pending_updates": self._pending_updates, "pending_signal_updates": self._pending_signal_updates}
             state["replay"] = {"memory": self.memory.state_dict(), "seen": self._seen, **pending}
@@ -218,6 +234,22 @@ class OffPolicyTrainer(TrainerTemplate):
             self._seen, self._pending_updates = replay["seen"], replay["pending_updates"]
             self._pending_signal_updates = replay["pending_signal_updates"]
         # Otherwise the memory begins empty, and the pace with warm-up.
+
+    def _without_rows(self) -> State:
+        state = {**super().state_dict(), "updates": self.updates}
+        if self.demonstrations is not None:
+            state["demonstrations"] = {"imitated": self.imitated, "observed": self.demonstrations.state_dict()}
+        return state
+
+    def _checked_update(self, batch: Transition) -> Metrics:
+        """Update; raises NotFinite, with the rows, for a loss that is NaN or infinite."""
+        try:
+            losses = self._updated(batch)
+            check_metrics(f"{type(self).__name__}.update", losses)
+            check_losses(losses)
+        except NotFinite as error:
+            raise error.found_in(batch) from None
+        return losses
 
     def _updated(self, batch: Transition) -> Metrics:
         """Call `update`; the first batch's shapes are watched."""
@@ -299,7 +331,7 @@ class OffPolicyTrainer(TrainerTemplate):
     def _reward(self, tick: Tick) -> Tensor:
         """(n, S) what each signal gives now; signals that learn judge the rows again when they are sampled."""
         rows = self.signal_batch(tick.rows, tick.next_input)
-        return torch.stack([judged(signal, rows) for signal in self.signals], 1)
+        return torch.stack([judged(signal, rows, tick.agent) for signal in self.signals], 1)
 
     def _episode_rewards(self) -> dict[str, Any]:
         """Return what each signal gave over the episodes that ended since it was last asked."""

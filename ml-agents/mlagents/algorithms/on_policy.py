@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -19,7 +20,7 @@ from mlagents.algorithms.settings import OnPolicyHyperparamSettings
 from mlagents.algorithms.template import TrainerTemplate, judged, rewards_of, updated
 from mlagents.algorithms.trainer import Metrics, TrainerSetup, title
 from mlagents.data.experience import Actions, Experience, PolicyInput
-from mlagents.data.finite import check_losses
+from mlagents.data.finite import NotFinite, all_finite, check_losses, check_rows_finite
 from mlagents.data.groups import NONE
 from mlagents.data.minibatches import minibatches, sequence_minibatches, sequences
 from mlagents.data.rollout import Rollout, Segments, Tick
@@ -69,6 +70,7 @@ class OnPolicyTrainer(TrainerTemplate):
 
     Settings: ClassVar[type[OnPolicyHyperparamSettings]] = OnPolicyHyperparamSettings
     capabilities: ClassVar[Capabilities] = Capabilities(memory=True)
+    TABLES = (*TrainerTemplate.TABLES, Batch)
     NOT_HERE = {
         "update": "that is a hook of OffPolicyTrainer; an OnPolicyTrainer writes loss(batch)",
         "imitate": "that is a hook of OffPolicyTrainer",
@@ -121,8 +123,12 @@ class OnPolicyTrainer(TrainerTemplate):
         steps = 0
         for _ in range(self.settings.num_epoch):
             for rows in self.minibatches(batch):  # gathered one by one: images of a rollout lie there once
-                losses = self._losses(batch[rows])
-                self.take_step(self.optimizer, sum(losses.values(), losses[next(iter(losses))].new_zeros(())))
+                minibatch = batch[rows]
+                try:
+                    losses = self._losses(minibatch)
+                    self.take_step(self.optimizer, self._sum(losses))
+                except NotFinite as error:
+                    raise error.found_in(minibatch) from None
                 self.update_signals(rows)
                 steps += 1
                 for name, loss in losses.items():
@@ -158,7 +164,7 @@ class OnPolicyTrainer(TrainerTemplate):
     def rewards(self, segments: Segments) -> Tensor:
         """Return (n, S) what each signal gives for the rows, times its strength."""
         batch = self.signal_batch(segments.rows, segments.next_input)
-        return torch.stack([judged(signal, batch) for signal in self.signals], 1)
+        return torch.stack([judged(signal, batch, segments.agent) for signal in self.signals], 1)
 
     def bootstrap(self, segments: Segments, value: Tensor) -> Tensor:
         """Return (n, S) the value of what followed each closing row, 0 where an episode terminated.
@@ -226,15 +232,28 @@ class OnPolicyTrainer(TrainerTemplate):
         if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], Batch)):
             raise TrainerError(f"{type(self).__name__}.targets must return a Batch and a dict of metrics")
         batch, metrics = found
+        self._check_targets(batch, segments)
         self._signal_batch = self.signal_batch(segments.rows, segments.next_input)
-        losses = self.descend(batch)
-        self._signal_batch = self.rollout = None
-        check_losses(losses)
-        self._imitate_beside(step)
-        self._check_finite()
+        try:
+            losses = self.descend(batch)
+            check_losses(losses)
+            self._imitate_beside(step)
+            self.check_weights()
+        except NotFinite as error:
+            raise error.found_in(batch) from None
+        finally:
+            self._signal_batch = self.rollout = None
         metrics.update(self.report(losses))
         metrics.update({f"Policy/{title(name)}": value for name, value in self.now.items()})
         return {**metrics, **self._take_recorded()}
+
+    def learn_again(self, rows: Rows) -> None:
+        if not isinstance(rows, Batch):
+            super().learn_again(rows)
+            return
+        self.check_weights()
+        self.take_step(self.optimizer, self._sum(self._losses(rows)))
+        self.check_weights()
 
     def close(self, lane: Tensor) -> None:
         """End the segments of these lanes at their last rows: their agents are gone."""
@@ -278,6 +297,25 @@ class OnPolicyTrainer(TrainerTemplate):
         watch.check(hook, losses)
         self._looked = True
         return losses
+
+    def _sum(self, losses: dict[str, Tensor]) -> Tensor:
+        """Return what is descended; raises NotFinite, with its name, for a loss that is NaN or infinite."""
+        total = sum(losses.values(), losses[next(iter(losses))].new_zeros(()))
+        if not math.isfinite(total.item()):
+            self.check_weights()  # a weight that is ruined is the cause, and not the loss
+            check_losses({name: loss.item() for name, loss in losses.items()})
+        return total
+
+    def _check_targets(self, batch: Batch, segments: Segments) -> None:
+        """Raise NotFinite, with the rows, for targets that are NaN or infinite."""
+        if all_finite([batch.returns, batch.advantage]):
+            return
+        self.check_weights()
+        try:
+            for name, column in (("returns", batch.returns), ("advantages", batch.advantage)):
+                check_rows_finite(f"the critic's values make {name} that are", column)
+        except NotFinite as error:
+            raise error.found_in(batch, segments.agent) from None
 
     def _normalize(self) -> None:
         """Let the normalizer see the rows that came since it last looked."""

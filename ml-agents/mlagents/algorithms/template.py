@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mlagents.algorithms.author import TrainerError, check_loss, check_metrics, check_rows, naming_the_gradient
 from mlagents.algorithms.capabilities import Capabilities
 from mlagents.algorithms.imitation import BehavioralCloning
-from mlagents.algorithms.modules import Module, load_state, lost, modules_of, state_of
+from mlagents.algorithms.modules import Module, load_state, lost, modules_of, parameters_of, state_of
 from mlagents.algorithms.parts import check_policy, check_unseen
 from mlagents.algorithms.schedules import AnySchedule, Schedule
 from mlagents.algorithms.settings import HyperparamSettings
 from mlagents.algorithms.trainer import Metrics, State, TrainerSetup, title
 from mlagents.data.experience import Experience, PolicyInput
-from mlagents.data.finite import check_losses, check_parameters
+from mlagents.data.finite import (
+    NotFinite,
+    all_finite,
+    check_gradients,
+    check_losses,
+    check_parameters,
+    check_rows_finite,
+)
+from mlagents.data.rows import Rows
 from mlagents.nn.body import NetworkBody
 from mlagents.nn.policy import Actor, Policy
-from mlagents.rewards.signal import RewardSignal, SignalBatch
+from mlagents.rewards.signal import Extrinsic, RewardSignal, SignalBatch, SignalRows
 
 Observe = Callable[[tuple[Tensor, ...]], None]  # of observations, one (n, *shape) per sensor
 SEQUENCE_LENGTH = 64  # rows that one gradient sees of a memory of an author's own, where the YAML has no `memory`
@@ -32,6 +43,8 @@ class TrainerTemplate:
 
     Settings: ClassVar[type[HyperparamSettings]] = HyperparamSettings
     capabilities: ClassVar[Capabilities] = Capabilities()
+    TABLES: ClassVar[tuple[type[Rows], ...]] = (SignalRows,)
+    """What `learn_again` takes."""
     NOT_HERE: ClassVar[Mapping[str, str]] = {}  # hooks of the other template, and what to write instead
 
     def __init_subclass__(cls) -> None:
@@ -105,11 +118,18 @@ class TrainerTemplate:
         self._recorded.setdefault(tag, []).append(number)
 
     def take_step(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        """Descend a scalar loss once; the gradient's norm is clipped at `max_grad_norm`, where that is set."""
+        """Descend a scalar loss once; the gradient's norm is clipped at `max_grad_norm`, where that is set.
+
+        Raises NotFinite, before the step, for a loss or a gradient that is NaN or infinite.
+        """
         check_loss(type(self).__name__, loss)
+        if not math.isfinite(loss.item()):
+            self.check_weights()  # a weight that is ruined is the cause, and not the loss
+            raise NotFinite(f"the loss of a step of {type(self).__name__} is {loss.item()}")
         optimizer.zero_grad()
         with naming_the_gradient(type(self).__name__):
             loss.backward()  # type: ignore[no-untyped-call]
+        check_gradients([p for group in optimizer.param_groups for p in group["params"]], self.named_networks)
         self.step(optimizer)
 
     def signal_batch(self, rows: Experience, next_input: Callable[[], PolicyInput]) -> SignalBatch:
@@ -183,9 +203,39 @@ class TrainerTemplate:
         recorded, self._recorded = self._recorded, {}
         return {tag: sum(values) / len(values) for tag, values in recorded.items()}
 
-    def _check_finite(self) -> None:
+    def named_networks(self) -> dict[str, nn.Module | nn.Parameter]:
+        """Return what `modules` has but optimizers, by names for a sentence."""
+        kept = self.modules().items()
+        return {name.removeprefix("Optimizer:"): m for name, m in kept if isinstance(m, nn.Module | nn.Parameter)}
+
+    def check_weights(self) -> None:
         """Raise NotFinite for a weight that is no number."""
-        check_parameters({name: m for name, m in self.modules().items() if isinstance(m, nn.Module)})
+        networks = self.named_networks()
+        if not all_finite([p.detach() for p in parameters_of(networks)]):
+            check_parameters(networks)
+
+    def learn_again(self, rows: Rows) -> None:
+        """Learn once from rows of one of `TABLES`, in which a NaN was met; raises NotFinite if it is met again.
+
+        Weights may have changed afterwards.
+        """
+        assert isinstance(rows, SignalRows)
+        batch = SignalBatch(rows.rows, lambda: rows.next_input, self.policy.env_action)
+        for signal in self.signals:
+            judged(signal, batch)
+            if signal.learns:
+                updated(signal, batch)
+
+    def rows_of(self, table: str, columns: Mapping[str, Tensor]) -> Rows:
+        """Return rows by the name of their class, which is one of `TABLES` or extends one; raises KeyError."""
+        kinds = list(self.TABLES)
+        for kind in kinds:
+            kinds += kind.__subclasses__()
+        return {kind.__qualname__: kind for kind in kinds}[table].from_columns(columns)
+
+    def learned_state(self) -> State:
+        """Return what learning changes: the state to go back to when learning fails. Remembered rows are not in it."""
+        return self.state_dict()
 
     def state_dict(self) -> State:
         """Return the states of `modules`, by name."""
@@ -194,19 +244,35 @@ class TrainerTemplate:
     def load_state_dict(self, state: State) -> None:
         """Take what `state_dict` gave; raises KeyError or RuntimeError where the networks are others."""
         load_state(self.modules(), state)
+        self._recorded.clear()
 
 
 def updated(signal: RewardSignal, batch: SignalBatch) -> Metrics:
-    """Let a signal learn from rows and return its metrics; raises TrainerError if it returned none."""
-    metrics = signal.update(batch)
-    check_metrics(f"{type(signal).__name__}.update", metrics)
+    """Let a signal learn from rows and return its metrics.
+
+    Raises TrainerError if it returned none, NotFinite for one that is NaN or infinite.
+    """
+    try:
+        metrics = signal.update(batch)
+        check_metrics(f"{type(signal).__name__}.update", metrics)
+        check_losses(metrics, f"number that the reward signal '{signal.name}' records as")
+    except NotFinite as error:
+        raise error.found_in(batch.table()) from None
     return metrics
 
 
-def judged(signal: RewardSignal, batch: SignalBatch) -> Tensor:
-    """Return the (n,) rewards of rows, times the signal's strength; raises TrainerError for another shape."""
+def judged(signal: RewardSignal, batch: SignalBatch, agent: NDArray[np.int64] | None = None) -> Tensor:
+    """Return the (n,) rewards of rows, times the signal's strength. agent: (n,) whose rows these are.
+
+    Raises TrainerError for another shape, NotFinite for rewards that are NaN or infinite.
+    """
     reward = signal.evaluate(batch)
     check_rows(f"{type(signal).__name__}.evaluate", reward, (len(batch),))
+    if type(signal) is not Extrinsic:  # numbers of environments were checked when they came
+        try:
+            check_rows_finite(f"the reward signal '{signal.name}' gives", reward)
+        except NotFinite as error:
+            raise error.found_in(batch.table(), agent) from None
     return signal.strength * reward
 
 

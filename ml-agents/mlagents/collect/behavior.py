@@ -17,6 +17,9 @@ from mlagents.collect.acting import Acting, ActingPolicy
 from mlagents.collect.collector import Collector, Episodes, Gone
 from mlagents.collect.groups import GroupTable, Numbers
 from mlagents.collect.lanes import FreeLanes
+from mlagents.data.finite import NotFinite
+from mlagents.data.rollout import Tick
+from mlagents.data.rows import copied
 from mlagents.envs.steps import Array, StepBatch
 from mlagents_envs.base_env import ActionTuple
 
@@ -52,8 +55,11 @@ class Behavior:
     def receive(self, step: StepBatch, team: str = "") -> Episodes | None:
         """Take what a team's agents report; return the episodes that ended, if any that are learned from.
 
-        team: any name, one for each.
+        team: any name, one for each. Raises NotFinite for rows with faults, and for a reward signal that makes NaN of
+        good ones, which are left out.
         """
+        if step.faults:
+            raise NotFinite(str(step.faults[0]))
         if team not in self._collectors:
             memory_size, device = self._acting.get(team, self.newest).memory_size, self.trainer.device
             groups = GroupTable(self._numbers) if self.trainer.capabilities.groups else None
@@ -71,7 +77,7 @@ class Behavior:
                 log.warning("Agents are rewarded as a group, and this trainer takes it as each one's own reward.")
             if self.training:
                 with naming_the_author():
-                    self.trainer.receive(tick)
+                    self._learn_from(tick, collector)
         self._close(team, collector.close_silent())
         if not len(episodes.total):
             return None
@@ -95,6 +101,25 @@ class Behavior:
             self._since_update.clear()
             self.newest.version += 1
         return metrics
+
+    def leave_out(self, step: StepBatch, wrong: Array, team: str = "") -> None:
+        """Close the segments of agents before rows that cannot be learned from.
+
+        wrong: (n,) bool, rows of `step`, which `receive` has not taken. An agent whose row ended its episode, and which
+        asks in another row, gets that one taken.
+        """
+        if team not in self._collectors:
+            return
+        ended = step.agent[wrong & step.done]
+        asking = step.agent[wrong & ~step.done]
+        asking = asking[~np.isin(asking, step.agent[step.done])]  # others: the row that ended was theirs
+        agent = np.concatenate([ended, asking])
+        over = np.arange(len(agent)) < len(ended)
+        self._close(team, self._collectors[team].leave_out(agent, over))
+
+    def drop_answers(self, agent: Array, team: str = "") -> None:
+        """Let nothing come of the newest answers to these (n,) agents."""
+        self._close(team, self._collectors[team].leave_out(agent, np.zeros(len(agent), bool)))
 
     def act_with(self, acting: Acting | None, team: str = "", *, learn: bool = True) -> None:
         """Let another policy answer a team from now on; None: the newest.
@@ -162,10 +187,29 @@ class Behavior:
         self._free, self._collectors = FreeLanes(), {}
         self.trainer.forget()
 
+    def learned_state(self) -> dict[str, Any]:
+        """Return a copy of what learning changes, and of the step counter, that `load_state_dict` takes.
+
+        Remembered rows and random numbers are not in it.
+        """
+        state = getattr(self.trainer, "learned_state", self.trainer.state_dict)()
+        state = {**state, "global_step": self._steps()}
+        return {name: copied(part) for name, part in state.items()}
+
+    def _steps(self) -> dict[str, torch.Tensor]:
+        return {"_GlobalSteps__global_step": torch.tensor([self.step], device="cpu")}
+
+    def _learn_from(self, tick: Tick, collector: Collector) -> None:
+        try:
+            self.trainer.receive(tick)
+        except NotFinite:
+            self.trainer.close(tick.lane)
+            collector.restart_segments(tick.lane)
+            raise
+
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and plain containers; module names and the step's key are those of Unity's checkpoints."""
-        step = {"_GlobalSteps__global_step": torch.tensor([self.step], device="cpu")}
-        return {**self.trainer.state_dict(), "global_step": step, "rng": {"torch": self.generator.get_state()}}
+        return {**self.trainer.state_dict(), "global_step": self._steps(), "rng": {"torch": self.generator.get_state()}}
 
     def load_state_dict(self, state: dict[str, Any], *, keep_step: bool) -> None:
         """Take weights, and with `keep_step` the step counter; random numbers stay where they are."""

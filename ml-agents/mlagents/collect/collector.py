@@ -98,7 +98,8 @@ class Collector:
                 input = PolicyInput(obs, mask, answers.output.memory)
                 self._asking = Asking(answers.agent, answers.lane, input, some_stale=False)
                 asked = np.full(len(answers.lane), answers.tick)
-                return self._tick_of(answers.lane, answers.input, answers.output, step, obs, asked), _NO_EPISODES
+                tick = self._tick_of(answers.agent, answers.lane, answers.input, answers.output, step, obs, asked)
+                return tick, _NO_EPISODES
             if answers is not None and (place := _places(step.agent[:ended], answers.agent)) is not None:
                 self._waiting.take_whole(answers)
                 return self._receive_again(step, obs, mask, answers, place)
@@ -132,6 +133,26 @@ class Collector:
         """Let all agents remember nothing. Nobody learns from the rows that wait: their outputs are changed."""
         if self.memory_size:
             self._waiting.forget_memory()
+
+    def leave_out(self, agent: Array, ended: Array) -> Gone:
+        """Forget what (n,) agents wait with, since what came of it cannot be used; return their lanes.
+
+        ended: (n,) bool, whose episodes ended with it. Rows of the others go on, in a segment that begins anew.
+        """
+        lane = self._lanes.find(agent)
+        ended, lane = lane[ended & (lane >= 0)], lane[lane >= 0]
+        self._waiting.forget(lane)
+        self._length[lane] = 0
+        over = ended[:0]
+        if len(ended):
+            self._lanes.leave(ended)
+            if self._groups is not None:
+                over = self._groups.leave(ended)
+        return Gone(self._tensor(lane), self._tensor(over))
+
+    def restart_segments(self, lane: Tensor) -> None:
+        """Let the segments of these (n,) lanes begin with their next rows: those before were not taken."""
+        self._length[lane.cpu().numpy()] = 0
 
     def close_silent(self) -> Gone:
         """Forget agents that have been silent for long; mostly none.
@@ -169,8 +190,8 @@ class Collector:
         reported, given = np.concatenate([np.arange(ended), going + ended]), np.concatenate([place, going])
         rows, own = self._tensor(reported), self._tensor(given)
         lane, after = answers.lane[given], tuple(column[rows] for column in obs)
-        asked = np.full(len(lane), answers.tick)
-        tick = self._tick_of(lane, answers.input[own], answers.output[own], _rows(step, reported), after, asked)
+        agent, asked = answers.agent[given], np.full(len(lane), answers.tick)
+        tick = self._tick_of(agent, lane, answers.input[own], answers.output[own], _rows(step, reported), after, asked)
         memory = answers.output.memory
         if self.memory_size:
             memory = memory.clone()
@@ -198,7 +219,8 @@ class Collector:
             rows = self._tensor(reported)
             memory[rows] = output.memory
             after = tuple(column[rows] for column in obs)
-            tick = self._tick_of(lane[reported], input, output, _rows(step, reported), after, when)
+            agent = step.agent[reported]
+            tick = self._tick_of(agent, lane[reported], input, output, _rows(step, reported), after, when)
         episodes = self._end(lane[done & (lane >= 0)], lane[begins & (lane >= 0)])
         new = begins & (lane < 0)
         lane[new] = self._seat(step.agent[new])
@@ -212,8 +234,8 @@ class Collector:
         return tick, episodes
 
     def _tick_of(
-        self, lane: Array, input: PolicyInput, output: PolicyOutput, step: StepBatch, after: tuple[Tensor, ...],
-        asked: Array,
+        self, agent: Array, lane: Array, input: PolicyInput, output: PolicyOutput, step: StepBatch,
+        after: tuple[Tensor, ...], asked: Array,
     ) -> Tick:  # fmt: skip
         """Return the rows of these answers; `step`, `after` and `asked` hold the same agents in the same order."""
         self._length[lane] += 1
@@ -243,7 +265,7 @@ class Collector:
             done=self._tensor(step.done),
             interrupted=self._tensor(step.interrupted),
         )
-        return Tick(rows, self._tensor(lane), self._tensor(closes), after, finished, membership)
+        return Tick(rows, self._tensor(lane), self._tensor(closes), after, finished, membership, agent)
 
     def _end(self, ended: Array, again: Array) -> Episodes:
         """Return the episodes of these lanes, which they leave unless their agents ask again."""
@@ -293,5 +315,7 @@ def _places(agent: Array, among: Array) -> Array | None:
 
 def _rows(step: StepBatch, rows: Array) -> StepBatch:
     """Return `step` at these rows, without its observations: they travel as tensors."""
-    columns = (step.mask, step.reward, step.group, step.group_reward, step.done, step.interrupted)
-    return StepBatch(step.agent[rows], (), *(column[rows] for column in columns))
+    return StepBatch(
+        step.agent[rows], (), step.mask[rows], step.reward[rows], step.group[rows], step.group_reward[rows],
+        step.done[rows], step.interrupted[rows],
+    )  # fmt: skip

@@ -56,6 +56,7 @@ class ReplayBuffer:
         self.frames = Frames()
         self.seen = 0  # rows ever appended
         self._held = 0  # rows that are here
+        self._sampled: Tensor | None = None  # (n,) places of the rows that were sampled last
         self._ring: Transition | None = None  # allocated with the first row, when its columns are known
 
     def __len__(self) -> int:
@@ -114,8 +115,8 @@ class ReplayBuffer:
     def sample(self, n: int) -> Transition:
         """Return n random rows; raises IndexError if there is none."""
         ring = self._filled()
-        place = torch.randint(len(self), (n,), generator=self.generator, device=ring.returns.device)
-        return self._images(ring[place])
+        self._sampled = torch.randint(len(self), (n,), generator=self.generator, device=ring.returns.device)
+        return self._images(ring[self._sampled])
 
     def _filled(self) -> Transition:
         """Return the ring; raises IndexError if nothing is in it."""
@@ -127,11 +128,31 @@ class ReplayBuffer:
         """Return rows of the ring with their images."""
         return _with_inputs(rows, self.frames.images)
 
+    def drop_sampled(self) -> None:
+        """Let the rows that were sampled last never be sampled again, if there are others.
+
+        Copies of others take their places.
+        """
+        if self._ring is None or self._sampled is None:
+            return
+        stays = torch.ones(len(self), dtype=torch.bool, device=self._sampled.device)
+        stays[self._sampled] = False
+        self._sampled = None
+        gone, rest = torch.nonzero(~stays)[:, 0], torch.nonzero(stays)[:, 0]
+        if len(rest):
+            others = self._ring[rest[torch.arange(len(gone), device=rest.device) % len(rest)]]
+            if not self.frames.empty:
+                self.frames.share(others.input)
+                self.frames.share(others.next_input)
+            self._evict(self._ring, gone)
+            self._ring[gone] = others
+
     def clear(self) -> None:
         """Forget every row."""
         if self._ring is not None:
             self._evict(self._ring, self._oldest_first(self._ring))
         self.seen = self._held = 0
+        self._sampled = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows, oldest first, each column by its name, and each image once."""

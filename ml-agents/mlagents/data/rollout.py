@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mlagents.data.experience import Experience, PolicyInput
 from mlagents.data.groups import Groups, Membership
+
+Agents = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Tick:
     after: tuple[Tensor, ...]  # one (n, *shape) per sensor: what the agent saw next
     finished: int  # rows of all segments that close here, from their first row on
     membership: Membership | None = None  # where a trainer learns from groups
+    agent: Agents | None = None  # (n,) int64, whose rows these are: environment << 32 | id; None: unknown
 
     def next_input(self) -> PolicyInput:
         """Return what followed each row, with everything allowed, and what was remembered."""
@@ -39,6 +43,7 @@ class Segments:
     after: tuple[Tensor, ...]  # one (number of closing rows, *shape) per sensor: what followed each closing row
     ticks: Tensor  # (T + 1,) int64, where each tick begins; the last entry is n
     groups: Groups | None = None  # where a trainer learns from groups
+    agent: Agents | None = None  # (n,) int64, as in `Tick`
 
     def last_input(self) -> PolicyInput:
         """Return what followed each closing row: what was seen, everything allowed, and what was remembered."""
@@ -88,7 +93,7 @@ class Rollout:
         lane, closes = self._column("lane"), self._column("closes")
         size = torch.tensor(self._sizes, device=lane.device)
         tick = torch.repeat_interleave(torch.arange(len(size), device=lane.device), size)
-        membership = self._membership()
+        membership, agent = self._membership(), self._agent()
         closed = self._closed(lane if membership is None else membership.group, closes)
         groups = None
         if membership is not None:
@@ -98,16 +103,21 @@ class Rollout:
         after = self._after(closes)
         if closed.all():
             self.clear()
-            return Segments(rows, lane, closes, after, _begins(size), groups)
+            return Segments(rows, lane, closes, after, _begins(size), groups, agent)
         rest = ~closed
         waiting = None if membership is None else membership[rest]
-        waits = Tick(rows[rest], lane[rest], closes[rest], self._after(rest), 0, waiting)
+        waits = Tick(rows[rest], lane[rest], closes[rest], self._after(rest), 0, waiting, _at(agent, rest))
         self.clear()
         self._parts = [waits]
         left = torch.bincount(tick[rest])
         self._sizes = left[left > 0].tolist()
         begins = _begins(torch.bincount(tick[closed], minlength=len(size)))
-        return Segments(rows[closed], lane[closed], closes[closed], after, begins, groups)
+        return Segments(rows[closed], lane[closed], closes[closed], after, begins, groups, _at(agent, closed))
+
+    def _agent(self) -> Agents | None:
+        """Return (n,) whose rows these are, None if that is not known of all."""
+        known = [part.agent for part in self._parts if part.agent is not None]
+        return np.concatenate(known) if len(known) == len(self._parts) else None
 
     def _after(self, wanted: Tensor) -> tuple[Tensor, ...]:
         """Return what followed the (n,) rows that are wanted: of images, no others are copied."""
@@ -189,6 +199,10 @@ class Rollout:
         last = key.new_full((int(key.max()) + 1,), -1)
         last.scatter_reduce_(0, key[closes], place[closes], "amax")
         return place <= last[key]
+
+
+def _at(agent: Agents | None, rows: Tensor) -> Agents | None:
+    return None if agent is None else agent[rows.cpu().numpy()]
 
 
 def _begins(size: Tensor) -> Tensor:

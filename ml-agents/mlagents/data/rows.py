@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -39,6 +39,12 @@ class Rows:
         return self.map(lambda _: next(found))
 
     @classmethod
+    def from_columns(cls, columns: Mapping[str, Tensor], prefix: str = "") -> Self:
+        """Return the table with these columns, named as by `named_columns`; raises KeyError for one that is missing."""
+        kinds = get_type_hints(cls)
+        return cls(*(_from_columns(kinds[name], columns, f"{prefix}{name}") for name in cls._names()))
+
+    @classmethod
     def _names(cls) -> tuple[str, ...]:
         names = _NAMES.get(cls)
         if names is None:
@@ -65,6 +71,15 @@ class Rows:
         return self.map(lambda column: column.new_zeros((n, *column.shape[1:])))
 
 
+def copied(state: Any) -> Any:
+    """Return a copy of tensors in plain containers, on the CPU."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, Mapping):
+        return {key: copied(value) for key, value in state.items()}
+    return type(state)(copied(value) for value in state) if type(state) in (list, tuple) else state
+
+
 _NAMES: dict[type, tuple[str, ...]] = {}  # what `fields` would say, without its cost at each tick
 
 
@@ -82,6 +97,15 @@ def _named(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
             yield from _named(f"{name}.{i}", part)
     else:
         yield name, value
+
+
+def _from_columns(kind: Any, columns: Mapping[str, Tensor], name: str) -> Any:
+    if isinstance(kind, type) and issubclass(kind, Rows):
+        return kind.from_columns(columns, f"{name}.")
+    if get_origin(kind) is tuple:
+        entries = sum(column.startswith(f"{name}.") for column in columns)
+        return tuple(columns[f"{name}.{i}"] for i in range(entries))
+    return columns[name]
 
 
 def _concat(values: list[Any]) -> Any:

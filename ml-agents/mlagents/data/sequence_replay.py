@@ -77,9 +77,21 @@ class SequenceBuffer(ReplayBuffer):
             step = ring.step[place]
             on = step > 0
             place, sequence = (place + step)[on] % len(ring), sequence[on]
-        rows = self._images(ring[torch.cat(places)])
+        self._sampled = torch.cat(places)
+        rows = self._images(ring[self._sampled])
         columns = (rows.rows, rows.next_input, rows.returns, rows.discount, rows.demonstrated)
         return SequenceBatch(*columns, torch.cat(sequences))
+
+    def drop_sampled(self) -> None:
+        """Let the sequences that were sampled last never be sampled again, if there are others."""
+        if self._sampled is None:
+            return
+        ring, begins = self._filled(), self._filled().begins.clone()
+        begins[self._sampled] = False
+        if begins[: len(self)].any():  # rows that nothing leads to are overwritten in their turn
+            ring.begins[self._sampled] = False
+            ring.step[self._sampled] = 0
+        self._sampled = None
 
     def _filled(self) -> Linked:
         ring = super()._filled()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlagents.envs.finite import check_finite
+from mlagents.envs.finite import with_faults
 from mlagents.envs.pool import Stat
 from mlagents.envs.steps import StepBatch, step_batch
 from mlagents_envs.base_env import ActionTuple, BaseEnv, BehaviorSpec
@@ -45,7 +45,7 @@ class LocalPool:
             self.env.set_actions(behavior, action)
 
     def recv(self) -> Mapping[str, StepBatch]:
-        """Step, unless there was a reset since; raises UnityObservationException for numbers that are not finite."""
+        """Step, unless there was a reset since; rows with numbers that cannot be trained on are marked as faults."""
         if self._fresh:
             self._fresh = False
         else:
@@ -55,8 +55,7 @@ class LocalPool:
         for behavior, spec in self.env.behavior_specs.items():
             decision, terminal = self.env.get_steps(behavior)
             if len(decision) or len(terminal):
-                steps[behavior] = step_batch(decision, terminal, spec.action_spec)
-                check_finite(steps[behavior], behavior, spec, self.env)
+                steps[behavior] = with_faults(step_batch(decision, terminal, spec.action_spec), spec, self.env)
         return steps
 
     def lost(self) -> Sequence[int]:

@@ -15,6 +15,26 @@ _NO_ROWS = np.zeros(0, bool)
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A row with a number that cannot be trained on, and the first such number."""
+
+    agent: int  # as in `StepBatch.agent`
+    done: bool  # is it in the row that ended the agent's episode, or in one that asks?
+    what: str  # "observation 'far'[1] (sensor 1)", "reward" or "group reward"
+    value: float
+    name: str = ""  # what the environment itself calls the agent
+
+    @property
+    def environment(self) -> int:
+        """The number of the environment."""
+        return self.agent >> 32
+
+    def __str__(self) -> str:
+        number, own = self.agent & 0xFFFFFFFF, f" ({self.name})" if self.name else ""
+        return f"environment {self.environment}, agent {number}{own}: its {self.what} is {self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class StepBatch:
     """What one behavior's agents report in one tick; ended rows first, then those that ask for an action.
 
@@ -33,6 +53,8 @@ class StepBatch:
     interrupted: Array  # (n,) bool; it ended by a step limit: bootstrap all the same
     stale: Array = field(default_factory=lambda: _NO_ROWS)
     """(n,) bool, or empty for none: it must be answered, but its episode is over already and nothing comes of it."""
+    faults: tuple[Fault, ...] = ()
+    """One for each row that cannot be trained on. Such a batch must not be learned from before they are taken out."""
 
 
 def step_batch(decision: DecisionSteps, terminal: TerminalSteps, action: ActionSpec, environment: int = 0) -> StepBatch:

@@ -38,6 +38,8 @@ class UnityMaker:
 class TrainingEnvironment(UnityEnvironment):
     """A `UnityEnvironment` that takes environment parameters and gives the numbers that the scene records."""
 
+    REFUSES_NAN = False  # what becomes of such rows is for the run to decide
+
     def __init__(self, maker: UnityMaker, worker: int) -> None:
         self.LISTEN_ADDRESS = maker.listen
         self.MESSAGE_LIMIT = maker.limit

@@ -15,9 +15,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from mlagents.envs.blocks import Block, NoRoom
-from mlagents.envs.finite import check_finite
+from mlagents.envs.finite import with_faults
 from mlagents.envs.pool import Stat
-from mlagents.envs.steps import step_batch
+from mlagents.envs.steps import Fault, step_batch
 from mlagents_envs.base_env import BaseEnv, BehaviorSpec
 from mlagents_envs.exception import (
     UnityCommunicatorStoppedException,
@@ -68,6 +68,7 @@ class StepReport:
     specs: dict[str, BehaviorSpec]  # behaviors that are new
     blocks: dict[str, tuple[str, int]]  # behavior -> name and capacity of its block, where it is new
     stats: list[Stat] = field(default_factory=list)
+    faults: dict[str, tuple[Fault, ...]] = field(default_factory=dict)  # behavior -> of its rows, where there are any
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,9 @@ class EnvHost:
                     self._blocks[name].close()
                 self._blocks[name] = Block.make(spec, n)
                 report.blocks[name] = (self._blocks[name].name, self._blocks[name].capacity)
-            step = step_batch(decision, terminal, spec.action_spec, self._env_id)
-            check_finite(step, name, spec, self._env, self._env_id)
+            step = with_faults(step_batch(decision, terminal, spec.action_spec, self._env_id), spec, self._env)
+            if step.faults:
+                report.faults[name] = step.faults
             self._blocks[name].write(step)
             report.rows[name] = (ended, n)
             self._asking[name] = n - ended

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlagents.envs.blocks import Block, join
@@ -131,7 +132,9 @@ class WorkerPool:
                     asking += [(block, slice(over, n))] if n > over else []
                     self._asked += [(behavior, worker, n - over)] if n > over else []
             if ended or asking:
-                steps[behavior] = join(ended + asking)
+                faults = [fault for _, report in reported for fault in report.faults.get(behavior, ())]
+                step = join(ended + asking)
+                steps[behavior] = replace(step, faults=tuple(faults)) if faults else step
         return steps
 
     def lost(self) -> Sequence[int]:

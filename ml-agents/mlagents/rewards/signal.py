@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mlagents.data.experience import Actions, Experience, PolicyInput
+from mlagents.data.finite import check_gradients, check_losses
+from mlagents.data.rows import Rows
 from mlagents.rewards.settings import RewardSignalSettings
 from mlagents_envs.base_env import BehaviorSpec
 
@@ -40,11 +42,23 @@ class SignalBatch:
         action = self.rows.output.action
         return action if self._to_env is None else self._to_env(action)
 
+    def table(self) -> SignalRows:
+        """Return the rows with what followed them."""
+        return SignalRows(self.rows, self.next_input)
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> SignalBatch:
         return SignalBatch(self.rows[index], lambda: self.next_input[index], self._to_env)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRows(Rows):
+    """n rows as a reward signal sees them, as a table."""
+
+    rows: Experience
+    next_input: PolicyInput
 
 
 @dataclass(frozen=True)
@@ -94,10 +108,16 @@ class RewardSignal:
         return torch.optim.Adam(parameters, lr=self.settings.learning_rate)
 
     def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        """Take one step down a scalar loss."""
+        """Take one step down a scalar loss; raises NotFinite, before the step, for a loss or a gradient that is NaN."""
+        check_losses({self.name: loss.item()}, "loss of the reward signal")
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        check_gradients(parameters, self._networks)
         optimizer.step()
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {f"{self.name} signal {name}": m for name, m in vars(self).items() if isinstance(m, nn.Module)}
 
 
 class Extrinsic(RewardSignal):

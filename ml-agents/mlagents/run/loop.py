@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlagents.collect.behavior import Behavior
-from mlagents.data.finite import NotFinite
 from mlagents.envs.pool import difference
 from mlagents.run.callbacks import Callbacks, CheckpointProgress, SummaryProgress
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
 from mlagents.run.errors import CheckpointError, NonFiniteError, RunError
 from mlagents.run.evaluating import Evaluator, Schedule
+from mlagents.run.exploration import ExplorationWatch
+from mlagents.run.guard import Guard
 from mlagents.run.recorder import Aggregation, Recorder, StatsSummary
 from mlagents.run.stopping import Target
 from mlagents_envs.base_env import BehaviorSpec
@@ -37,6 +38,8 @@ class TrainedBehavior:
     max_steps: int
     summary_freq: int
     checkpoint_interval: int
+    guard: Guard
+    exploration: ExplorationWatch
     next_summary: int = field(init=False)
     next_checkpoint: int = field(init=False)
     teams: dict[str, BehaviorSpec] = field(default_factory=dict)  # by full name
@@ -151,13 +154,7 @@ class Loop(ABC):
         for trained in self.behaviors.values():
             if trained.finished:
                 continue
-            try:
-                metrics = trained.behavior.learn()
-            except NotFinite as error:
-                raise NonFiniteError(
-                    f"{trained.name}: learning went to infinity at step {trained.behavior.step:,}: {error}. "
-                    f"{trained.checkpoints.last_good()} {self.ADVICE}"
-                ) from error
+            metrics = trained.guard.learn(self.ADVICE)
             if metrics is not None:
                 self.recorder.add(trained.name, metrics)
 
@@ -198,6 +195,8 @@ class Loop(ABC):
         if trained.returns:
             trained.last_summary = StatsSummary(np.array(trained.returns), Aggregation.HISTOGRAM)
             trained.returns.clear()
+        if self.trains and (warning := trained.exploration.add(due, values, self.lessons)) is not None:
+            log.warning(warning)
         if self.callbacks:
             metrics = {name: summary.aggregated_value for name, summary in values.items()}
             self._stop_if(self.callbacks.on_summary(SummaryProgress(*trained.progress(), metrics)))
@@ -224,6 +223,7 @@ class Loop(ABC):
 
     def save_or_go_on(self, trained: TrainedBehavior) -> None:
         """Save; where the disk refuses, go on and try again at the next interval: what is learnt is not lost yet."""
+        trained.guard.check()
         try:
             self.save_and_tell(trained)
         except NonFiniteError:

@@ -9,6 +9,7 @@ from pathlib import Path, PureWindowsPath
 from filelock import FileLock, Timeout
 
 from mlagents.run.errors import ResultsError
+from mlagents.run.lastrows import FILE
 from mlagents.run.settings import CheckpointSettings
 
 log = logging.getLogger(__name__)
@@ -126,8 +127,9 @@ class ResultsFolder:
         """Return where a behavior's final model lies."""
         return self.root / f"{name}.onnx"
 
-    def clear_events(self, name: str) -> None:
-        """Delete the curves of the run that is overwritten, so that they do not mix with the new one's."""
+    def clear_old(self, name: str) -> None:
+        """Delete the curves, and the rows with NaN, of the run that is overwritten: they are not of the new one."""
+        (self.behavior(name) / FILE).unlink(missing_ok=True)
         for file in sorted(self.behavior(name).glob("events.out.tfevents.*")):
             log.warning(f"Deleting TensorBoard data {file} that was left over from a previous run.")
             file.unlink(missing_ok=True)

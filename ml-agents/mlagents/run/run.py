@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from mlagents.collect.collector import Episodes
 from mlagents.envs.pool import EnvPool, behavior_name
 from mlagents.run.callbacks import Callbacks, EpisodeProgress
 from mlagents.run.console import Display
 from mlagents.run.curriculum import NONE, Curriculum
-from mlagents.run.errors import NonFiniteError
 from mlagents.run.evaluating import Evaluator
 from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.recorder import Aggregation, Recorder
@@ -77,7 +74,7 @@ class Run(Loop):
         for team, step in steps.items():
             trained = self.trained(team)
             self.recorder.add(trained.name, self.plan.league.receive(team, step))
-            self.record_episodes(trained, trained.behavior.receive(step, team))
+            self.record_episodes(trained, trained.guard.receive(step, team))
         self.record_stats(steps)
         act = partial(self.act, steps)
         for stage in (act, self.learn) if self.plan.overlap else (self.learn, act):
@@ -142,12 +139,7 @@ class Run(Loop):
         actions: dict[str, ActionTuple] = {}
         for team in teams:
             trained = self.behaviors[behavior_name(team)]
-            actions[team], metrics = trained.behavior.act(team)
-            if not np.isfinite(actions[team].continuous).all():
-                raise NonFiniteError(
-                    f"{trained.name}: the policy's actions at step {trained.behavior.step:,} are not finite. "
-                    f"{trained.checkpoints.last_good()}"
-                )
+            actions[team], metrics = trained.guard.act(team)
             self.recorder.add(trained.name, metrics)
         self.pool.send(actions)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny
@@ -28,8 +28,8 @@ OURS = {  # keys that Unity's tools do not know, by section
     "env_settings": ("listen", "max_message_mib", "watch"),
     "checkpoint_settings": ("episodes",),
 }
-OURS_IN_BEHAVIORS = {  # likewise, in their sections
-    "max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": [], "opponent_sampling": "uniform", "opponents": [],
+OURS_IN_BEHAVIORS = {  # likewise, in a behavior and in its sections
+    "on_nan": "stop", "max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": [], "opponent_sampling": "uniform", "opponents": [],
     "opponents_ratio": SelfPlaySettings.model_fields["opponents_ratio"].default,
 }  # fmt: skip
 OURS_IF_GIVEN = ("demonstrations", "evaluation", "stop_when")  # sections of a behavior
@@ -68,6 +68,8 @@ class TrainerSettings(Settings):
     """Steps after which an agent's experience is cut into a segment."""
     summary_freq: Int = Field(50000, ge=1, le=STEPS)
     """Steps between points of the learning curve."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """When a number is NaN or infinite: save the last good state and end, or go on from there without the rows."""
     threaded: bool = False
     """Let the environment move while the trainer learns."""
     self_play: SelfPlaySettings | None = None
@@ -139,7 +141,7 @@ class RunOptions(Settings):
                         del behavior[key]
                 given = behavior["hyperparameters"]
                 play = [behavior["self_play"]] if settings.self_play is not None else []
-                for section in (given, *play, *_networks(behavior)):
+                for section in (behavior, given, *play, *_networks(behavior)):
                     _drop_defaults(section)
                 order = [key for key in settings.hyperparameters.ORDER if key in given]
                 behavior["hyperparameters"] = {**{key: given[key] for key in order}, **given}

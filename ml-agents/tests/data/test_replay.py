@@ -42,6 +42,35 @@ def test_each_row_comes_with_what_followed_it(experience):
     assert torch.equal(sample.next_input.obs[0], sample.rows.input.obs[0] + 0.5)
 
 
+def test_rows_that_were_sampled_can_be_dropped(experience):
+    buffer = ReplayBuffer(6)
+    buffer.append(transitions(experience, [1.0, 2.0, 3.0, 4.0]))
+    dropped = set(buffer.sample(2).rows.input.obs[0].flatten().tolist())
+    buffer.drop_sampled()
+    assert values(buffer) == {1, 2, 3, 4} - dropped
+    buffer.append(transitions(experience, [5.0]))
+    assert len(buffer) == 5
+    buffer.sample(200)  # all of them
+    buffer.drop_sampled()
+    assert not len(buffer)
+
+
+def test_images_of_dropped_rows_are_forgotten_and_those_of_the_others_stay(experience):
+    buffer = ReplayBuffer(8)
+    rows = transitions(experience, [1.0, 2.0, 3.0, 4.0])
+    seen = [torch.full((4, 1, 2, 2), 0.0) + torch.arange(4.0)[:, None, None, None] + extra for extra in (0, 4)]
+    inputs = [replace(rows.rows.input, obs=(rows.rows.input.obs[0], images / 255)) for images in seen]
+    buffer.append(replace(rows, rows=replace(rows.rows, input=inputs[0]), next_input=inputs[1]))
+    buffer.sample(2)
+    buffer.drop_sampled()
+    left = buffer.sample(200)
+    assert torch.equal(left.input.obs[1][:, 0, 0, 0] * 255 + 1, left.input.obs[0][:, 0])
+    assert torch.equal(left.next_input.obs[1][:, 0, 0, 0] * 255 - 3, left.input.obs[0][:, 0])
+    assert buffer.frames.used == 2 * len(set(left.input.obs[0].flatten().tolist()))
+    buffer.clear()
+    assert buffer.frames.used == 0
+
+
 def test_an_empty_buffer_cannot_be_sampled(experience):
     with pytest.raises(IndexError, match="empty"):
         ReplayBuffer(2).sample(1)

@@ -206,7 +206,7 @@ def test_force_deletes_old_curves_and_nothing_else(results):
     folder.mkdir()
     (folder / "events.out.tfevents.1").write_text("x")
     (folder / "B-5.pt").write_text("x")
-    results.clear_events("B")
+    results.clear_old("B")
     assert [file.name for file in folder.iterdir()] == ["B-5.pt"]
 
 
