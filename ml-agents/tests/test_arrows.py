@@ -18,7 +18,7 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
     "demonstrations": {"data", "schema"},
     "algorithms": {"demonstrations", "rewards", "nn", "data", "schema"},
     "collect": {"algorithms", "nn", "data", "envs.steps"},
-    "evaluation": {"collect.lanes", "envs.pool", "envs.steps", "run.errors", "run.results", "schema"},
+    "evaluation": {"collect.lanes", "envs.finite", "envs.pool", "envs.steps", "run.errors", "run.results", "schema"},
     "run": {
         "collect", "nn", "data", "envs.finite", "envs.pool", "envs.parameters", "envs.settings", "envs.steps", "evaluation",
         "schema", "selfplay",

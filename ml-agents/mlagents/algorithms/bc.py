@@ -192,7 +192,7 @@ class BCTrainer(TrainerTemplate):
     @torch.no_grad()
     def _end_epoch(self, step: int) -> Metrics:
         """Measure the held-out episodes, and keep the weights where they are the best so far."""
-        self._check_finite()
+        self.check_weights()
         self.progress.loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
         blocks = self._split.measured_blocks(AT_ONCE)

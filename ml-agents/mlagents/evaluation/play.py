@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mlagents.envs.finite import refuse_faults
 from mlagents.envs.pool import EnvPool, behavior_name
 from mlagents.envs.steps import Array, StepBatch
 from mlagents.evaluation.episodes import COLUMNS, OpenEpisodes, Quota
@@ -127,6 +128,8 @@ class Play:
         """Play one tick."""
         self._tick += 1
         steps = self.pool.recv()
+        for team, step in steps.items():
+            refuse_faults(step, team)
         actions = {team: self._answer(team, step) for team, step in steps.items()}
         for name, value, how in self.pool.stats():
             self._stats.setdefault(name, (how, []))[1].append(value)

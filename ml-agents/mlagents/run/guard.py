@@ -69,8 +69,9 @@ class Guard:
 
         Raises NonFiniteError where the behavior is to stop.
         """
-        history = self._histories.setdefault(team, History())
-        history.add(step)
+        if team not in self._histories:
+            self._histories[team] = History()
+        self._histories[team].add(step)
         if step.faults:
             self._leave_out(step, team)
             step = without_faults(step)

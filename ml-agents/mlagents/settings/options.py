@@ -29,7 +29,8 @@ OURS = {  # keys that Unity's tools do not know, by section
     "checkpoint_settings": ("episodes",),
 }
 OURS_IN_BEHAVIORS = {  # likewise, in a behavior and in its sections
-    "on_nan": "stop", "max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": [], "opponent_sampling": "uniform", "opponents": [],
+    "on_nan": "stop", "max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": [],
+    "opponent_sampling": "uniform", "opponents": [],
     "opponents_ratio": SelfPlaySettings.model_fields["opponents_ratio"].default,
 }  # fmt: skip
 OURS_IF_GIVEN = ("demonstrations", "evaluation", "stop_when")  # sections of a behavior

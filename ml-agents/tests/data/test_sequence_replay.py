@@ -141,3 +141,20 @@ def test_sources_with_lanes_of_the_same_numbers_do_not_mix(experience):
         one.tick([0], [False])
         other.tick([0], [False])
     check(buffer)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sequences_that_were_sampled_can_be_dropped_and_new_rows_come_as_ever(experience, seed):
+    rng = torch.Generator().manual_seed(seed)
+    buffer = SequenceBuffer(60, 4, rng)
+    lanes = Lanes(experience, buffer)
+    walk(lanes, 30, rng)
+    dropped = {(episode, row) for episode, rows in sequences_of(buffer.sample(8)) for row in rows}
+    buffer.drop_sampled()
+    left = sequences_of(buffer.sample(5000))
+    assert left and not dropped & {(episode, row) for episode, rows in left for row in rows}
+    buffer.drop_sampled()  # all of them: there are no others
+    assert set(sequences_of(buffer.sample(5000))) == set(left)
+    walk(lanes, 60, rng)
+    for _, rows in sequences_of(buffer.sample(5000)):
+        assert list(rows) == list(range(rows[0], rows[0] + len(rows)))

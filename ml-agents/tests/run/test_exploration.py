@@ -161,15 +161,15 @@ class Collapsing(ml.OnPolicyTrainer):
 '''
 
 
-@pytest.mark.parametrize(("trainer", "warnings"), [("collapsing", 1), ("ppo", 0)])
+@pytest.mark.parametrize(("trainer", "rate", "warnings"), [("collapsing", 0.05, 1), ("ppo", 0.01, 0)])
 def test_a_run_that_stops_exploring_says_so_once_and_one_that_learns_does_not(
-    tmp_path, monkeypatch, caplog, trainer, warnings
+    tmp_path, monkeypatch, caplog, trainer, rate, warnings
 ):
     monkeypatch.chdir(tmp_path)
     Path("collapsing.py").write_text(COLLAPSING)
     behavior = {
         "trainer_type": trainer, "max_steps": 8000, "summary_freq": 200, "time_horizon": 4,
-        "hyperparameters": {"batch_size": 64, "buffer_size": 256, "learning_rate": 0.01},
+        "hyperparameters": {"batch_size": 64, "buffer_size": 256, "learning_rate": rate},
         "network_settings": {"hidden_units": 8, "num_layers": 1},
     }  # fmt: skip
     options, _ = load({"behaviors": {"Lever": behavior}, "plugins": ["collapsing.py"]}, {})
@@ -179,5 +179,5 @@ def test_a_run_that_stops_exploring_says_so_once_and_one_that_learns_does_not(
     assert len(found) == warnings
     for text in found:
         assert re.search(r"its mean reward has been -(1|0\.9\d*), the lowest of this run, since step [\d,]+; it was", text)
-        assert "lower learning_rate (0.01 here)" in text and "curiosity" in text
+        assert "lower learning_rate (0.05 here)" in text and "curiosity" in text
         assert int(text.partition("at step ")[2].partition(":")[0].replace(",", "")) <= 4000
