@@ -31,6 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -38,8 +39,9 @@ import psutil
 import torch
 
 from mlagents.data.finite import NotFinite
-from mlagents.envs.finite import check_finite
+from mlagents.envs.finite import refuse_faults, with_faults
 from mlagents.envs.local import LocalPool
+from mlagents.envs.steps import StepBatch
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
 from mlagents.run.errors import RunError
 from mlagents.run.results import ResultsFolder
@@ -329,10 +331,10 @@ def numbers(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
         if turn % 4 == 0:
             column = step.obs[0].copy()
             column[rng.randrange(4), rng.randrange(8)] = bad
-            tally.attack(partial(check_finite, replace(step, obs=(column,)), "B", env.SPEC, env))
+            tally.attack(partial(enter, replace(step, obs=(column,)), env))
         elif turn % 4 == 1:
             reward = np.array([0, 0, bad, 0], np.float32)
-            tally.attack(partial(check_finite, replace(step, reward=reward), "B", env.SPEC, env))
+            tally.attack(partial(enter, replace(step, reward=reward), env))
         elif turn % 4 == 2:
             tally.attack(partial(recorder.record, [np.full(8, bad)], 0.0, (0, 0)))
         else:
@@ -342,6 +344,11 @@ def numbers(tally: Tally, n: int, rng: random.Random, folder: Path) -> None:
             tally.lost.append(f"input {turn % 4} accepted {bad}")
     recorder.close()
     results.unlock()
+
+
+def enter(step: StepBatch, env: Any) -> None:
+    """Take a batch as an environment's worker and a run do."""
+    refuse_faults(with_faults(step, env.SPEC, env), "B")
 
 
 KINDS: dict[str, tuple[int, Callable[[Tally, int, random.Random, Path], None]]] = {
