@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mlagents_envs.exception import UnityException, UnityPolicyException
 
     try:
-        return _evaluate(own, by_section(given))
+        results = sys.stdout
+        with redirect_stdout(sys.stderr):  # what environments and libraries print is no part of the results
+            return _evaluate(own, by_section(given), results)
     except (SettingsError, RunError, UnityPolicyException) as error:
         print(error, file=sys.stderr)
         return MISTAKE
@@ -101,7 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _evaluate(own: Mapping[str, Any], flags: Mapping[str, Mapping[str, Any]]) -> int:
+def _evaluate(own: Mapping[str, Any], flags: Mapping[str, Mapping[str, Any]], results: TextIO) -> int:
     from mlagents.evaluation.models import find_models
     from mlagents.evaluation.play import Counts
     from mlagents.evaluation.settings import MAX_LENGTH
@@ -116,10 +118,10 @@ def _evaluate(own: Mapping[str, Any], flags: Mapping[str, Mapping[str, Any]]) ->
     counts = Counts(own["episodes"], options.env_settings.num_envs, behaviors, max_length)
     players = file_players(models, options, own["deterministic"])
     with prepare(options, counts, players, models=models) as prepared:
-        return _play(prepared, options, own)
+        return _play(prepared, options, own, results)
 
 
-def _play(prepared: Prepared, options: RunOptions, own: Mapping[str, Any]) -> int:
+def _play(prepared: Prepared, options: RunOptions, own: Mapping[str, Any], results: TextIO) -> int:
     """Play and print what has ended, whatever ends it; return the exit status."""
     play, progress = prepared.play, Progress(sys.stderr)
     try:
@@ -128,7 +130,8 @@ def _play(prepared: Prepared, options: RunOptions, own: Mapping[str, Any]) -> in
     finally:
         progress.close()
         if play.ended or play.complete:
-            report(prepared, options, own)
+            with redirect_stdout(results):
+                report(prepared, options, own)
     if play.complete:
         return 0
     print(f"Stopped: {play.ended} of {play.wanted} episodes have ended. Long ones are missing.", file=sys.stderr)

@@ -164,7 +164,7 @@ def test_the_model_plays_like_the_policy(learn):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["basic.yaml", "--env", "builtin:Basik"], "did you mean 'Basic'? Known: 3DBall, 3DBallHard, Basic"),
+        (["basic.yaml", "--env", "builtin:Basik"], "did you mean 'Basic'? Known: 3DBall, 3DBallHard, Visual3DBall, Basic"),
         (["basic.yaml", "--env", "builtin:Basic", "--num-areas", "0"], "--num-areas: is 0; must be at least 1"),
         (["nowhere.yaml"], "nowhere.yaml: no such file"),
         (

@@ -173,10 +173,8 @@ def test_an_example_behind_the_wire_is_the_same_as_in_process(name, areas):
     behavior, spec, rng = env.behavior, env.SPEC.action_spec, np.random.default_rng(0)
     orders, expected = [order(RESET)], [env.get_steps(behavior)]
     for _ in range(60):
-        action = ActionTuple(
-            rng.uniform(-1, 1, (env.areas, spec.continuous_size)).astype(np.float32),
-            rng.integers(0, 3, (env.areas, spec.discrete_size)).astype(np.int32),
-        )
+        continuous = rng.uniform(-1, 1, (env.areas, spec.continuous_size)).astype(np.float32)
+        action = ActionTuple(continuous, rng.integers(0, 3, (env.areas, spec.discrete_size)).astype(np.int32))
         orders.append(order(**{behavior: action}))
         env.set_actions(behavior, action)
         env.step()
@@ -206,9 +204,8 @@ def test_a_behavior_is_introduced_with_its_first_agent_and_never_again():
         order(RESET),
     )  # fmt: skip
     play(trainer, env)
-    introduced = [
-        [brain.brain_name for brain in output.rl_initialization_output.brain_parameters] for output in trainer.outputs
-    ]
+    parameters = [output.rl_initialization_output.brain_parameters for output in trainer.outputs]
+    introduced = [[brain.brain_name for brain in each] for each in parameters]
     assert introduced == [[walker], [painter], [], []]
     assert agents(trainer.outputs[1], walker) == [(2, True), (1, False)]
     assert agents(trainer.outputs[2], walker) == []
@@ -220,9 +217,8 @@ def test_a_behavior_is_introduced_with_its_first_agent_and_never_again():
 def test_only_those_that_ask_get_actions_and_an_answer_that_is_missing_is_zeros():
     walker, painter = Square.SPECS
     env = Square([{walker: ([1], []), painter: ([2, 3], [])}, {walker: ([], [1])}, {walker: ([4], [])}])
-    trainer = Trainer(
-        order(RESET), order(**{walker: ActionTuple(continuous=np.array([[0.5, -0.5]]))}), order(), order(RESET)
-    )
+    walk = ActionTuple(continuous=np.array([[0.5, -0.5]]))
+    trainer = Trainer(order(RESET), order(**{walker: walk}), order(), order(RESET))
     play(trainer, env)
     assert [(tick, name) for tick, name, _ in env.acted] == [(0, walker), (0, painter)]
     assert env.acted[0][2].continuous.tolist() == [[0.5, -0.5]]
@@ -393,9 +389,8 @@ def test_a_parameter_that_the_scene_refuses_ends_the_play_and_the_trainer_is_tol
 @pytest.mark.parametrize("version", ["2.0.0", "0.15.0", "new"])
 def test_a_trainer_of_another_protocol_gets_a_sentence(version):
     trainer = Trainer(version=version)
-    with pytest.raises(
-        UnityCommunicationException, match=f"has communication version '{version}' and this player 1.5.0"
-    ):
+    words = f"has communication version '{version}' and this player 1.5.0"
+    with pytest.raises(UnityCommunicationException, match=words):
         ServedPlayer(trainer, example("Basic")).play()
     assert trainer.heard[-1].header.status == 400
 

@@ -42,7 +42,7 @@ class Rows:
     def from_columns(cls, columns: Mapping[str, Tensor], prefix: str = "") -> Self:
         """Return the table with these columns, named as by `named_columns`; raises KeyError for one that is missing."""
         kinds = get_type_hints(cls)
-        return cls(*(_from_columns(kinds[name], columns, f"{prefix}{name}") for name in cls._names()))
+        return cls(**{name: _from_columns(kinds[name], columns, f"{prefix}{name}") for name in cls._names()})
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:

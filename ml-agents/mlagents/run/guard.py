@@ -70,7 +70,7 @@ class Guard:
         Raises NonFiniteError where the behavior is to stop.
         """
         if team not in self._histories:
-            self._histories[team] = History()
+            self._histories[team] = History(len(step.agent))
         self._histories[team].add(step)
         if step.faults:
             self._leave_out(step, team)

@@ -13,42 +13,43 @@ from mlagents_envs.base_env import ActionTuple
 
 Array = NDArray[Any]
 MOST_ROWS = 512
+MOST_TICKS = 32
 
 
 class History:
-    """The ticks of one team that are the newest: as many as 512 rows are in, and one at least."""
+    """The newest ticks of one team: 32, or those with about 512 rows in all, one at least."""
 
-    def __init__(self) -> None:
-        self._ticks: deque[tuple[StepBatch, list[ActionTuple]]] = deque()  # with the answer, once it was given
-        self._rows = 0
+    def __init__(self, agents: int) -> None:
+        """agents: how many report in a tick, about."""
+        ticks = max(1, min(MOST_TICKS, MOST_ROWS // max(agents, 1)))
+        self._steps: deque[StepBatch] = deque(maxlen=ticks)
+        self._answers: deque[ActionTuple | None] = deque(maxlen=ticks)  # of each step; None: not answered
 
     def add(self, step: StepBatch) -> None:
         """Take what agents report."""
-        self._ticks.append((step, []))
-        self._rows += len(step.agent)
-        while self._rows > MOST_ROWS and len(self._ticks) > 1:
-            self._rows -= len(self._ticks.popleft()[0].agent)
+        self._steps.append(step)
+        self._answers.append(None)
 
     def answer(self, actions: ActionTuple) -> None:
         """Take what the agents that asked in the newest tick were answered."""
-        self._ticks[-1][1].append(actions)
+        self._answers[-1] = actions
 
     def asking(self) -> Array:
         """Return (n,) the agents that ask in the newest tick."""
-        step = self._ticks[-1][0]
+        step = self._steps[-1]
         return step.agent[~step.done]
 
     def columns(self) -> dict[str, Array]:
         """Return all rows, the newest last; `action` is the answer to a row, zeros where it has none."""
-        sizes = next(({half: getattr(answers[0], half) for half in ("continuous", "discrete")}
-                      for _, answers in self._ticks if answers), {})  # fmt: skip
+        known = next((answer for answer in self._answers if answer is not None), None)
         parts = []
-        for tick, (step, answers) in enumerate(self._ticks, 1 - len(self._ticks)):
+        for tick, (step, answer) in enumerate(zip(self._steps, self._answers, strict=True), 1 - len(self._steps)):
             part = _columns(tick, step)
-            asks = part["answered"] = ~step.done & bool(answers)
-            for half, like in sizes.items():
+            asks = part["answered"] = ~step.done & (answer is not None)
+            for half in ("continuous", "discrete") if known is not None else ():
+                like = getattr(known, half)
                 part[f"action.{half}"] = np.zeros((len(asks), like.shape[1]), like.dtype)
-                part[f"action.{half}"][asks] = getattr(answers[0], half) if answers else 0
+                part[f"action.{half}"][asks] = 0 if answer is None else getattr(answer, half)
             parts.append(part)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -108,17 +108,19 @@ def test_large_networks_are_left_out():
     assert few_weights({"Policy": {"w": torch.zeros(9 << 20)}}) == {}
 
 
-def test_the_history_holds_the_answers_to_each_row_and_no_more_rows_than_it_may(step):
-    history = History()
+@pytest.mark.parametrize(("agents", "ticks"), [(2, 32), (40, 12), (600, 1)])
+def test_the_history_holds_the_answers_to_each_row_and_no_more_rows_than_it_may(step, agents, ticks):
+    history, each = History(agents), list(range(agents))
     for tick in range(300):
-        history.add(step([1, 2], [tick, tick]))
+        history.add(step(each, [tick] * agents))
         if tick < 299:
-            history.answer(ActionTuple(np.full((2, 1), tick, np.float32), np.zeros((2, 0), np.int32)))
+            history.answer(ActionTuple(np.full((agents, 1), tick, np.float32), np.zeros((agents, 0), np.int32)))
     columns = history.columns()
-    assert columns["tick"].tolist() == [tick for tick in range(-255, 1) for _ in range(2)]
-    assert np.array_equal(columns["obs.0"][:-2], columns["action.continuous"][:-2])
-    assert columns["answered"].tolist() == [True] * 510 + [False] * 2
-    assert history.asking().tolist() == [1, 2]
+    assert columns["tick"].tolist() == [tick for tick in range(1 - ticks, 1) for _ in each]
+    assert columns["answered"].tolist() == [True] * (ticks - 1) * agents + [False] * agents
+    assert history.asking().tolist() == each
+    if ticks > 1:
+        assert np.array_equal(columns["obs.0"][:-agents], columns["action.continuous"][:-agents])
 
 
 def test_the_command_prints_what_is_wrong_and_refuses_other_files(tmp_path, capsys):
