@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -10,6 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mlagents.algorithms.settings import POCASettings, SACSettings
 from mlagents.learn import main
 from mlagents.nn.settings import MemorySettings
+from mlagents_envs.demonstrations.recording import DemonstrationRecorder
+from mlagents_envs.examples.basic import Basic
 
 DOCS = Path(__file__).parents[2] / "docs"
 SAC, MEMORY, POCA = ((DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("sac", "memory", "poca"))
@@ -26,9 +29,9 @@ def section(page, title):
 def test_settings_and_defaults_of_sac_are_those_of_the_page():
     rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", section(SAC, "Settings"), re.MULTILINE)
     defaults = {name: field.default for name, field in SACSettings.model_fields.items()}
-    assert len(rows) == 6
-    for name, default in rows[:5]:
-        assert float(default) == defaults[name]
+    assert len(rows) == 9
+    for name, default in rows:
+        assert name == "reward_signal_steps_per_update" or yaml.safe_load(default) == defaults[name]
     assert {name for name, _ in rows} <= defaults.keys()
 
 
@@ -51,7 +54,7 @@ def test_settings_and_defaults_of_memory_are_those_of_the_page():
 @pytest.mark.parametrize(("scene", "absent"), [("3DBall", "Discrete"), ("Basic", "Continuous")])
 def test_every_curve_of_the_page_is_written(scene, absent, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (block,) = blocks(SAC)
+    block, _ = blocks(SAC)
     behavior = block["behaviors"]["3DBall"] | {"max_steps": 300, "summary_freq": 100}
     behavior["hyperparameters"]["batch_size"] = 16
     Path("sac.yaml").write_text(yaml.safe_dump({"behaviors": {scene: behavior}}), encoding="utf-8")
@@ -61,3 +64,19 @@ def test_every_curve_of_the_page_is_written(scene, absent, tmp_path, monkeypatch
     tags = set(re.findall(r"`((?:Losses|Policy)/[^`]+)`", section(SAC, "Curves")))
     assert len(tags) == 7
     assert tags - set(events.Tags()["scalars"]) == {f"Policy/{absent} Entropy Coeff"}
+
+
+def test_the_file_for_rlpd_is_obeyed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("demos").mkdir()
+    with DemonstrationRecorder("demos/right.demo", "Basic", Basic.SPEC) as recorder:
+        for place in range(10, 18):
+            recorder.record([np.eye(20)[place]], -0.01 if place < 17 else 0.99, discrete=[2], done=place == 17)
+    _, block = blocks(SAC)
+    block["behaviors"]["Basic"]["max_steps"] = 200
+    Path("rlpd.yaml").write_text(yaml.safe_dump(block), encoding="utf-8")
+    assert main(["rlpd.yaml", "--env", "builtin:Basic", "--run-id", "run"]) == 0
+    events = EventAccumulator("results/run/Basic")
+    events.Reload()
+    assert "Losses/Q10 Loss" in events.Tags()["scalars"]
+    assert {event.value for event in events.Scalars("Replay/Demonstration Share")} == {0.5}

@@ -6,6 +6,7 @@ n rows, S reward signals, C continuous actions, B branches, K the sum of their s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -46,30 +47,34 @@ class Views(NamedTuple):
 class SACTrainer(OffPolicyTrainer):
     """Twin critics, a value network with its target, and a temperature for continuous actions and for each branch.
 
-    A recurrent policy has recurrent critics; all are walked along the sequences of a batch.
+    A recurrent policy has recurrent critics; all are walked along the sequences of a batch. More critics, of which some
+    are drawn for each target, and their layer normalization are those of RLPD. Ball et al. 2023, arXiv:2302.02948.
     """
 
     Settings: ClassVar[type[SACSettings]] = SACSettings
     capabilities: ClassVar[Capabilities] = Capabilities(memory=True, demonstrations=True)
     policy: SquashedActor
+    q1: QNetwork
+    q2: QNetwork
 
     def __init__(self, setup: TrainerSetup, settings: Any) -> None:
         super().__init__(setup, settings)
         body, branches = self.policy.body, self.policy.branches
         memory_size = self.policy.memory_size if setup.network.memory is not None else 0
-        self.q1 = QNetwork(setup, body, memory_size)
-        shared = self.q1.body  # what critics alone see, they normalize together
-        self.q2 = QNetwork(setup, shared, memory_size)
-        names, remembers = [signal.name for signal in self.signals], memory_size > 0
+        names, layer_norm = [signal.name for signal in self.signals], settings.critic_layer_norm
+        for i in range(settings.critics):  # what critics alone see, they normalize together
+            beside = self.q1.body if i else body
+            setattr(self, f"q{i + 1}", QNetwork(setup, beside, memory_size=memory_size, layer_norm=layer_norm))
         self.value = Critic(
-            setup.spec, setup.network, names, beside=shared, memory_size=memory_size, remembers=remembers
-        )
+            setup.spec, setup.network, names, beside=self.q1.body, memory_size=memory_size, remembers=memory_size > 0,
+            layer_norm=layer_norm,
+        )  # fmt: skip
         self.target = self.make_target(self.value)
         start = math.log(max(settings.init_entcoef, EPSILON))
         self.log_temperature = nn.Parameter(torch.full((1 + len(branches),), start, device=self.device))
         targets = [-float(self.policy.continuous), *(DISCRETE_TARGET * math.log(size) for size in branches)]
         self._entropy_target = torch.tensor(targets, device=self.device)  # (1 + B)
-        critics = [*self.q1.parameters(), *self.q2.parameters(), *self.value.parameters()]
+        critics = [p for network in (*self.q_networks, self.value) for p in network.parameters()]
         self.policy_optimizer = self.make_optimizer(list(self.policy.parameters()))
         self.value_optimizer = self.make_optimizer(list(dict.fromkeys(critics)))
         self.entropy_optimizer = self.make_optimizer([self.log_temperature])
@@ -81,12 +86,14 @@ class SACTrainer(OffPolicyTrainer):
         temperature = self.log_temperature.detach().exp()
         sample = self.sample(batch.input, batch.sequence if isinstance(batch, SequenceBatch) else None)
         views = self.views(batch)
-        q1, q2 = (q(_held(view), sample.continuous) for q, view in zip((self.q1, self.q2), views.q, strict=True))
-        policy_loss = self.policy_loss(sample, q1, temperature)
-        q_losses, value_loss, value = self.value_losses(batch, sample, (q1.detach(), q2.detach()), temperature, views)
+        now = [q(_held(view), sample.continuous) for q, view in zip(self.q_networks, views.q, strict=True)]
+        policy_loss = self.policy_loss(sample, self.climbed(now), temperature)
+        q_losses, value_loss, value = self.value_losses(
+            batch, sample, [q.detach() for q in now], temperature, views
+        )
         entropy_loss = self.entropy_loss(sample)
         self.take_step(self.policy_optimizer, policy_loss)
-        self.take_step(self.value_optimizer, q_losses[0] + q_losses[1] + value_loss)
+        self.take_step(self.value_optimizer, sum(q_losses[1:], q_losses[0]) + value_loss)
         self.take_step(self.entropy_optimizer, entropy_loss)
         self.soft_update(self.target, self.value, tau=self.settings.tau)
         means = value.mean(0).tolist()
@@ -98,17 +105,28 @@ class SACTrainer(OffPolicyTrainer):
         return {
             "Losses/Policy Loss": policy_loss.item(),
             "Losses/Value Loss": value_loss.item(),
-            "Losses/Q1 Loss": q_losses[0].item(),
-            "Losses/Q2 Loss": q_losses[1].item(),
+            **{f"Losses/Q{i} Loss": loss.item() for i, loss in enumerate(q_losses, 1)},
             **metrics,
         }
+
+    @property
+    def q_networks(self) -> list[QNetwork]:
+        """All Q networks: `q1`, `q2` and so on."""
+        return [getattr(self, f"q{i + 1}") for i in range(self.settings.critics)]
+
+    def climbed(self, now: Sequence[Tensor]) -> Tensor:
+        """Return the (n, S, K or 1) values that the policy climbs: of the first of two Q networks, or the mean of more.
+
+        now: of each Q network, at the sampled actions. The mean is that of REDQ, Chen et al. 2021, arXiv:2101.05982.
+        """
+        return now[0] if len(now) == 2 else torch.stack(tuple(now)).mean(0)
 
     def views(self, batch: Transition) -> Views:
         """Return what each critic is asked, with gradients through what Q and V remember along sequences."""
         if self.value.memory is None or not isinstance(batch, SequenceBatch):
-            return Views([batch.input] * 2, batch.input, batch.next_input)
+            return Views([batch.input] * self.settings.critics, batch.input, batch.next_input)
         taken, sequence = batch.action.continuous, batch.sequence
-        remembered = [q.along(batch.input, sequence, taken) for q in (self.q1, self.q2)]
+        remembered = [q.along(batch.input, sequence, taken) for q in self.q_networks]
         before, _ = self.value.along(batch.input, sequence)
         with torch.no_grad():
             _, after = self.target.along(batch.input, sequence)
@@ -144,12 +162,12 @@ class SACTrainer(OffPolicyTrainer):
                 continuous, log_prob = action.continuous, part.log_prob(action).sum(1)
         return Sample(continuous, log_prob, probs, negative_entropy)
 
-    def policy_loss(self, sample: Sample, q1: Tensor, temperature: Tensor) -> Tensor:
+    def policy_loss(self, sample: Sample, climbed: Tensor, temperature: Tensor) -> Tensor:
         """Return the mean of sum_i sum_a (alpha_i p log p - p Q) + alpha_c log pi, Q averaged over signals.
 
-        Without branches, the mean of alpha_c log pi - Q. q1: (n, S, K or 1), with gradients to the actions.
+        Without branches, the mean of alpha_c log pi - Q. climbed: (n, S, K or 1), with gradients to the actions.
         """
-        q = q1.mean(1)
+        q = climbed.mean(1)
         loss = temperature[0] * sample.log_prob
         if not sample.probs:
             return (loss - q[:, 0]).mean()
@@ -157,24 +175,24 @@ class SACTrainer(OffPolicyTrainer):
         return (loss + (temperature[1:] * sample.negative_entropy).sum(1) - expected).mean()
 
     def value_losses(
-        self, batch: Transition, sample: Sample, now: tuple[Tensor, Tensor], temperature: Tensor, views: Views
+        self, batch: Transition, sample: Sample, now: Sequence[Tensor], temperature: Tensor, views: Views
     ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Return the losses of both Q networks and of the value network, and the (n, S) values.
+        """Return the losses of all Q networks and of the value network, and the (n, S) values.
 
         now: (n, S, K or 1) of each Q network, at the sampled actions; views: what the critics are asked.
 
         L_Q = 1/2 mean (r + gamma V'(s') - Q(s, a))^2
-        L_V = 1/2 mean (V(s) - (min_j E_pi Q_j(s, .) - sum of alpha log pi))^2
+        L_V = 1/2 mean (V(s) - (min_j E_pi Q_j(s, .) - sum of alpha log pi))^2, j among `target_critics` random ones
         """
         with torch.no_grad():
             td_target = batch.returns + batch.discount * self.target(views.target)  # (n, S)
-            soft = torch.minimum(*(self._expected(q, sample) for q in now))
+            soft = torch.stack([self._expected(now[j], sample) for j in self._drawn()]).amin(0)
             entropy = temperature[0] * sample.log_prob
             if sample.probs:
                 entropy = entropy + (temperature[1:] * sample.negative_entropy).mean(1)
             soft = soft - entropy[:, None]
         action = batch.action.continuous
-        taken = [self._taken(q(view, action), batch) for q, view in zip((self.q1, self.q2), views.q, strict=True)]
+        taken = [self._taken(q(view, action), batch) for q, view in zip(self.q_networks, views.q, strict=True)]
         value: Tensor = self.value(views.value)
         return [0.5 * (td_target - q).pow(2).mean() for q in taken], 0.5 * (value - soft).pow(2).mean(), value.detach()
 
@@ -188,6 +206,14 @@ class SACTrainer(OffPolicyTrainer):
             off = sample.negative_entropy.detach() + self._entropy_target[1:]
             loss = loss - (temperature[1:] * off).mean()
         return loss
+
+    def _drawn(self) -> list[int]:
+        """Return which Q networks the target of this update looks at."""
+        every, some = self.settings.critics, self.settings.target_critics
+        if some == every:
+            return list(range(every))
+        drawn: list[int] = torch.randperm(every, generator=self.generator, device=self.generator.device)[:some].tolist()
+        return drawn
 
     def _expected(self, q: Tensor, sample: Sample) -> Tensor:
         """Return (n, S) values of what the policy does: the mean over branches of sum_a p Q."""

@@ -107,6 +107,12 @@ class SACSettings(OffPolicyHyperparamSettings):
     """Share of the way that the target network goes at each update."""
     init_entcoef: float = Field(1.0, ge=0)
     """Weight of the entropy at the start."""
+    critics: Int = Field(2, ge=2, le=100)
+    """Q networks. With more than two of them the policy goes by their mean, with two by the first."""
+    target_critics: Int = Field(2, ge=1, le=100)
+    """Q networks, drawn anew for each update, of which the smallest value counts in the target."""
+    critic_layer_norm: bool = False
+    """Layer normalization behind each hidden layer of the critics."""
     reward_signal_steps_per_update: float = Field(1.0, gt=0, le=COUNT)
     """Rows gathered per update of the reward signals; as steps_per_update where it is not given."""
 
@@ -114,6 +120,12 @@ class SACSettings(OffPolicyHyperparamSettings):
     @classmethod
     def _follow(cls, given: Any) -> Any:
         return following(given, "steps_per_update", "reward_signal_steps_per_update")
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.target_critics > self.critics:
+            raise ValueError(f"target_critics is {self.target_critics}; must not be more than critics, {self.critics}")
+        return self
 
 
 class OfflineHyperparamSettings(HyperparamSettings):

@@ -87,7 +87,7 @@ def is_built_in(policy: Policy, kind: type[Distribution]) -> bool:
     """Can the graph be written node by node: a built-in body, a linear head, and a distribution read from it?"""
     if not isinstance(policy, Actor) or type(policy.body) is not NetworkBody or not is_plain_linear(policy.head):
         return False
-    if policy.body.memory is not None and type(policy.body.memory) is not Memory:
+    if (policy.body.memory is not None and type(policy.body.memory) is not Memory) or policy.body.norms is not None:
         return False
     cls = type(policy)
     if cls.forward is not Actor.forward or {"forward", "from_output"} & vars(policy).keys():

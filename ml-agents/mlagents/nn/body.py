@@ -30,12 +30,13 @@ class NetworkBody(nn.Module):
 
     def __init__(
         self, sensors: Sequence[ObservationSpec], settings: NetworkSettings, normalizer: Normalizer | None = None, *,
-        extra: int = 0, remembers: bool = False, unseen: Collection[str] = (),
+        extra: int = 0, remembers: bool = False, layer_norm: bool = False, unseen: Collection[str] = (),
     ) -> None:  # fmt: skip
         """normalizer: another body's, which sees the same rows; extra: size of further inputs beside observations.
 
-        remembers: put the recurrent cell of `settings.memory`, if any, behind the layers. unseen: names of sensors that
-        it does not look at. Raises UnsupportedNetwork where there is no encoder for a sensor.
+        remembers: put the recurrent cell of `settings.memory`, if any, behind the layers. layer_norm: normalize what
+        each hidden layer gives (Ba et al. 2016, arXiv:1607.06450). unseen: names of sensors that it does not look at.
+        Raises UnsupportedNetwork where there is no encoder for a sensor.
         """
         super().__init__()
         hidden = settings.hidden_units
@@ -68,6 +69,8 @@ class NetworkBody(nn.Module):
         if self.goals:
             self.conditioned = GoalLayer(*widths.pop(), goal=sum(goal.stop - goal.start for goal in self.goals))
         self.layers = nn.ModuleList(linear(i, o, 1.0) for i, o in widths)
+        count = len(self.layers) + (self.conditioned is not None)
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(count)) if layer_norm else None
         self.memory = Memory(hidden, settings.memory) if remembers and settings.memory is not None else None
         if self.memory is not None:
             self.width = self.memory.width
@@ -75,7 +78,8 @@ class NetworkBody(nn.Module):
     @property
     def is_mlp(self) -> bool:
         """Is it only a normalizer and linear layers? Then all that is learnt lies behind `encode`."""
-        return not self.images and self.entities is None and self.conditioned is None and self.memory is None
+        others = (self.entities, self.conditioned, self.norms, self.memory)
+        return not self.images and all(part is None for part in others)
 
     def features(self, input: PolicyInput, extra: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (n, width) features and the (n, M) memory afterwards; extra: (n, extra) further inputs, if any."""
@@ -90,7 +94,9 @@ class NetworkBody(nn.Module):
         if self.memory is not None:
             return head(self.features(input, extra)[0])  # type: ignore[no-any-return]
         x = self.inputs(input, extra)
-        if self.conditioned is not None or type(self).reference is not NetworkBody.reference or is_traced():
+        if self.conditioned is not None or self.norms is not None or is_traced():
+            return self.reference(x, head)
+        if type(self).reference is not NetworkBody.reference:
             return self.reference(x, head)
         layers = (*self.layers, head)
         stack = self._stacks.get(head)
@@ -135,9 +141,13 @@ class NetworkBody(nn.Module):
     def hidden(self, x: Tensor) -> Tensor:
         """Return (n, hidden units) features of the inputs side by side, before any memory."""
         goal = self.goal(x) if self.goals else x
-        for layer in self.layers:
-            x = nn.functional.silu(layer(x))
-        return x if self.conditioned is None else nn.functional.silu(self.conditioned(x, goal))
+        for i, layer in enumerate(self.layers):
+            x = self._bent(layer(x), i)
+        return x if self.conditioned is None else self._bent(self.conditioned(x, goal), len(self.layers))
+
+    def _bent(self, x: Tensor, i: int) -> Tensor:
+        """Return what the i-th hidden layer gives, normalized if so, through the swish."""
+        return nn.functional.silu(x if self.norms is None else self.norms[i](x))
 
     def observe(self, obs: tuple[Tensor, ...]) -> None:
         """Let the normalizer see more rows."""

@@ -35,17 +35,17 @@ class NetworkSetup(Protocol):
 
 def critic_body(
     sensors: Sequence[ObservationSpec], settings: NetworkSettings, beside: NetworkBody | None, *, extra: int = 0,
-    remembers: bool = False,
+    remembers: bool = False, layer_norm: bool = False,
 ) -> NetworkBody:  # fmt: skip
     """Return a body that sees every sensor, also those that are for the critic only.
 
-    extra, remembers: as of `NetworkBody`.
+    extra, remembers, layer_norm: as of `NetworkBody`.
 
     beside: the actor's body, or that of another critic, whose normalizer is shared where both see the same vectors.
     """
     same = beside is not None and beside.kinds.vectors == by_kind(sensors).vectors
     normalizer = beside.normalizer if beside is not None and same else None
-    return NetworkBody(sensors, settings, normalizer, extra=extra, remembers=remembers)
+    return NetworkBody(sensors, settings, normalizer, extra=extra, remembers=remembers, layer_norm=layer_norm)
 
 
 class CriticMemory(nn.Module):
@@ -83,12 +83,13 @@ class Critic(nn.Module):
     def __init__(
         self, spec: BehaviorSpec, settings: NetworkSettings, signals: Sequence[str], *,
         beside: NetworkBody | None = None, shares_body: bool = False, memory_size: int = 0, remembers: bool = False,
+        layer_norm: bool = False,
     ) -> None:  # fmt: skip
         """beside: the actor's body, whose normalizer is shared where both see the same vectors.
 
         shares_body: sit on that body; raises UnsupportedNetwork where the critic is to see more. memory_size: of the
         policy's memory, which the critic sees too. remembers: see of it only where a sequence begins, and remember
-        from there on; then `input.memory` is the critic's own.
+        from there on; then `input.memory` is the critic's own. layer_norm: of its own hidden layers.
         """
         super().__init__()
         self.signals = tuple(signals)
@@ -101,10 +102,12 @@ class Critic(nn.Module):
                 )
             self.body = beside
         elif remembers:
-            self.body = critic_body(spec.observation_specs, settings, beside, remembers=True)
+            self.body = critic_body(spec.observation_specs, settings, beside, remembers=True, layer_norm=layer_norm)
             self.memory = CriticMemory(self.body, memory_size)
         else:
-            self.body = critic_body(spec.observation_specs, settings, beside, extra=memory_size)
+            self.body = critic_body(
+                spec.observation_specs, settings, beside, extra=memory_size, layer_norm=layer_norm
+            )
         self.head = value_head(self.body.width, len(self.signals))
 
     def forward(self, input: PolicyInput) -> Tensor:
@@ -128,14 +131,17 @@ class QNetwork(nn.Module):
     of the sizes of branches.
     """
 
-    def __init__(self, setup: NetworkSetup, beside: NetworkBody, memory_size: int = 0) -> None:
+    def __init__(
+        self, setup: NetworkSetup, beside: NetworkBody, *, memory_size: int = 0, layer_norm: bool = False
+    ) -> None:
         """setup, beside: as of `ActionCritic`; memory_size: of the policy's memory, 0 for no cell."""
         super().__init__()
         actions, remembers = setup.spec.action_spec, memory_size > 0
         self.signals, self.choices = len(setup.signals), sum(actions.discrete_branches)
         self.body = critic_body(
-            setup.spec.observation_specs, setup.network, beside, extra=actions.continuous_size, remembers=remembers
-        )
+            setup.spec.observation_specs, setup.network, beside, extra=actions.continuous_size, remembers=remembers,
+            layer_norm=layer_norm,
+        )  # fmt: skip
         self.memory = CriticMemory(self.body, memory_size) if memory_size else None
         self.head = value_head(self.body.width, self.signals * max(self.choices, 1))
 

@@ -32,6 +32,7 @@ OURS_IN_BEHAVIORS = {  # likewise, in a behavior and in its sections
     "on_nan": "stop", "max_grad_norm": 0.0, "memory_type": "lstm", "critic_only": [],
     "opponent_sampling": "uniform", "opponents": [],
     "opponents_ratio": SelfPlaySettings.model_fields["opponents_ratio"].default,
+    "critics": 2, "target_critics": 2, "critic_layer_norm": False,
 }  # fmt: skip
 OURS_IF_GIVEN = ("demonstrations", "evaluation", "stop_when")  # sections of a behavior
 UNLESS_GIVEN = ("num_areas", "base_port")  # a scene has its own number of areas, and each build takes a free port
