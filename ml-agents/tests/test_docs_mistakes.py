@@ -9,7 +9,8 @@ import pytest
 from mlagents.learn import main
 
 TEXT = (Path(__file__).parents[2] / "docs/trainers.md").read_text(encoding="utf-8")
-PRINTED = re.findall(r"^\| `(.+?)` \|", TEXT.partition("\n## Mistakes\n")[2], re.MULTILINE)
+SECTION = re.split(r"\n##+ ", TEXT.partition("\n## Mistakes\n")[2])[0]
+PRINTED = re.findall(r"^\| `(.+?)` \|", SECTION, re.MULTILINE)
 HEAD = "import torch\nfrom torch import nn\nimport mlagents.api as ml\n\n\n"
 ON = "class MineTrainer(ml.OnPolicyTrainer):\n"
 OFF = "class MineTrainer(ml.OffPolicyTrainer):\n"

@@ -201,11 +201,11 @@ def test_actions_stay_within_one_as_in_unity(model):
         ),
         (
             BehaviorSpec([vector_sensor(2, "a")], ActionSpec.create_continuous(3)),
-            r"its continuous actions are \(2,\), and the scene's \(3,\)",
+            r"its continuous actions are \(2,\), and the behavior's \(3,\)",
         ),
         (
             BehaviorSpec([vector_sensor(2, "a")], ActionSpec.create_hybrid(2, (3,))),
-            r"its discrete actions are none, and the scene's \(3,\)",
+            r"its discrete actions are none, and the behavior's \(3,\)",
         ),
     ],
 )

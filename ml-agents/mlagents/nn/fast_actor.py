@@ -95,7 +95,7 @@ class FastActor:
         own = vars(self._actor)
         body = own["_modules"]["body"]
         of_body = vars(body)
-        layers = tuple(of_body["_modules"]["layers"]._modules.values())
+        layers = tuple(of_body["_modules"]["layers"])
         return (
             len(own), type(body), len(of_body), body is self._body, layers == self._watched,
             own["_modules"]["head"] is self._head, any(own[hooks] or of_body[hooks] for hooks in _HOOKS),
