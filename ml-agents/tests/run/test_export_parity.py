@@ -198,7 +198,7 @@ def compare(policy, session):
         if policy.continuous:
             best = policy.env_action(expected.action).continuous.numpy()
             assert np.abs(output["deterministic_continuous_actions"] - best).max() <= TOLERANCE
-            assert np.abs(output["continuous_actions"]).max() <= 1
+            assert np.abs(output["continuous_actions"]).max() <= 1 + 1e-6  # tanh of onnxruntime rounds upward
             assert np.abs(output["continuous_actions"] - best).max() > 0.01  # it is drawn
         first = 0
         for branch, size in enumerate(policy.branches):
