@@ -105,3 +105,10 @@ def test_an_unknown_behavior_is_held_to_it_when_it_shows_up(capsys):
     assert run("behaviors: {CartPole: {trainer_type: narrow}}", env="gym:CartPole-v1") == 2
     assert "'narrow' cannot learn with discrete actions" in capsys.readouterr().out
     assert not Path("results").exists()
+
+
+def test_a_trainer_of_demonstrations_alone_is_no_way_out_of_a_run_with_an_environment(capsys):
+    Path("a.demo").write_bytes(b"")
+    assert run("behaviors: {Basic: {trainer_type: ppo, demonstrations: {sources: [{file: a.demo}]}}}") == 2
+    others = capsys.readouterr().out.split("those who can: ")[1].splitlines()[0].split(", ")
+    assert "sac" in others and "bc" not in others

@@ -111,3 +111,9 @@ def test_a_plugin_that_does_not_load_is_told_with_its_line(check, tmp_path):
     status, output = check("bad", "--plugin", file)
     assert status != 0
     assert "bad" in output.err
+
+
+def test_a_trainer_of_demonstrations_alone_is_not_checked_with_agents(check):
+    status, output = check("bc")
+    assert status == 2
+    assert "'bc' learns from demonstrations alone; the checks are for trainers that learn from agents" in output.err

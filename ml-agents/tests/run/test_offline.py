@@ -125,6 +125,15 @@ def test_each_behavior_learns_from_demonstrations_of_its_own(capsys):
     states_equal(alone, weights())  # who learns beside it changes nothing
 
 
+def test_demonstrations_of_several_places_are_learned_from_together(capsys):
+    Path("more").mkdir()
+    for name, episodes in (("one", 3), ("two", 4)):
+        write(Path("more", f"{name}.demo"), Basic.SPEC, [walk() for _ in range(episodes)])
+    sources = [{"file": "basic.demo", "align": "unity"}, {"file": "more"}, {"file": "more/t*.demo"}]
+    assert learn(demonstrations={"sources": sources}, max_steps=50) == 0
+    assert "119 rows of 17 episodes are learned from, 28 rows of 4 are held out" in capsys.readouterr().out
+
+
 def test_a_behavior_may_take_its_settings_from_those_for_all():
     default = {key: value for key, value in CLONE.items() if key != "demonstrations"}
     own = {"demonstrations": CLONE["demonstrations"]}
@@ -204,10 +213,12 @@ def test_ppo_begins_where_a_clone_ended(capsys):
     assert learn(*flags, file={"behaviors": {"Basic": ppo}}) == 0
     said = capsys.readouterr().out
     assert "these begin anew: Optimizer:critic." in said and "Policy." not in said
-    clone, after = (weights(f"results/{run}/Basic/checkpoint.pt")["Policy"] for run in ("clone", "next"))
+    states = [weights(f"results/{run}/Basic/checkpoint.pt") for run in ("clone", "next")]
+    clone, after = (state["Policy"] for state in states)
     assert torch.allclose(after["head.weight"], clone["head.weight"], atol=1e-6)
     steps = "body.normalizer.normalization_steps"
-    assert after[steps] == clone[steps] + 3001  # it goes on with the scales of the demonstrations
+    taken = int(states[1]["global_step"]["_GlobalSteps__global_step"])
+    assert after[steps] == clone[steps] + taken  # it goes on with the scales of the demonstrations
     rewards = [value for _, value in curves("results/next/Basic")["Environment/Cumulative Reward"]]
     assert min(rewards) > 0.9  # from the first episode on; who begins anew earns about -1 there
 
@@ -221,6 +232,18 @@ def test_a_clone_begins_where_ppo_or_another_clone_ended(capsys):
     for module in ("Policy", "Learner"):
         assert torch.allclose(one["Policy"]["head.weight"], other[module]["head.weight"], atol=1e-6)
     assert int(other["global_step"]["_GlobalSteps__global_step"]) == 1010
+    wide = {"hidden_units": 20, "num_layers": 2}
+    assert learn("--run-id", "wide", "--initialize-from", "first", network_settings=wide, max_steps=50) == 0
+    said = capsys.readouterr().out
+    assert "fits in 5 tensors; these begin anew: Policy.body.layers.1" in said and "Learner" not in said
+    ppo = {"trainer_type": "ppo", "hyperparameters": {"buffer_size": 64, "batch_size": 32}, "max_steps": 100}
+    file = {"behaviors": {"Basic": {**ppo, "network_settings": NETWORK}}}
+    assert learn("--env", "builtin:Basic", "--run-id", "ppo", file=file) == 0
+    assert learn("--run-id", "last", "--initialize-from", "ppo", hyperparameters=fast, max_steps=50) == 0
+    one, other = (weights(f"results/{run}/Basic/checkpoint.pt") for run in ("ppo", "last"))
+    for module in ("Policy", "Learner"):
+        assert torch.allclose(one["Policy"]["head.weight"], other[module]["head.weight"], atol=1e-6)
+    assert "begin anew" not in capsys.readouterr().out
 
 
 def test_from_python_it_takes_no_environment_and_is_evaluated_where_there_is_one(tmp_path):
