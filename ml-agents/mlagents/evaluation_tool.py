@@ -182,10 +182,11 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 @dataclass
 class Progress:
-    """How many episodes have ended, on one line of a terminal, or now and then on a line of its own."""
+    """How many episodes, or games, have ended, on one line of a terminal, or now and then on a line of its own."""
 
     stream: TextIO
     clock: Callable[[], float] = time.monotonic
+    what: str = "episodes"
     _next: float = field(init=False)
     _width: int = 0
 
@@ -199,7 +200,7 @@ class Progress:
         if self.clock() < self._next or not wanted:
             return
         self._next = self.clock() + self._every
-        text = f"{ended} of {wanted} episodes"
+        text = f"{ended} of {wanted} {self.what}"
         if self._terminal:
             print(f"\r{text:<{self._width}}", end="", file=self.stream, flush=True)
             self._width = len(text)

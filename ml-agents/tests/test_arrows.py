@@ -23,7 +23,8 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
         "collect", "nn", "data", "envs.finite", "envs.pool", "envs.parameters", "envs.settings", "envs.steps", "evaluation",
         "schema", "selfplay",
     },
-    "selfplay": {"collect", "nn", "data", "envs.pool", "envs.steps", "schema"},
+    "selfplay": {"collect", "nn", "data", "envs.pool", "envs.steps", "evaluation.model_player", "schema"},
+    "tournament": {"envs.finite", "envs.pool", "envs.steps", "evaluation", "run.errors"},
     "export": {"nn", "data", "run"},
     "plugins": {"algorithms.settings", "rewards.settings"},
     "settings": {
@@ -44,7 +45,8 @@ TORCH_FREE = [
     "settings.checks", "settings.json_schema", "settings.mistakes", "settings.old_formats", "settings.options",
     "settings.parameter_reader", "settings.reading", "settings.reference", "settings.section_reader",
     "settings.support", "settings.yaml_file", "cli", "schema", "plugins.catalog", "plugins.new", "plugin_tool",
-    "conformance.command", "evaluation_tool", "training.evaluate", "doctor.command", "doctor.env_check", "doctor.machine",
+    "conformance.command", "evaluation_tool", "tournament_tool", "training.evaluate", "doctor.command",
+    "doctor.env_check", "doctor.machine",
 ]  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def test_environments_know_nothing_of_trainers():
 
 def test_settings_and_workers_load_no_torch():
     modules = [f"mlagents.{name}" for name in TORCH_FREE] + [
-        f"mlagents.{room}.{file.stem}" for room in ("envs", "adapters", "evaluation") for file in (PACKAGE / room).glob("*.py")
+        f"mlagents.{room}.{file.stem}" for room in ("envs", "adapters", "evaluation", "tournament") for file in (PACKAGE / room).glob("*.py")
     ]
     program = f"import {', '.join(modules)}, sys; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,14 +12,13 @@ from torch import Tensor
 
 from mlagents.collect.acting import Acting, ActingPolicy
 from mlagents.data.experience import Actions, PolicyInput, PolicyOutput
+from mlagents.evaluation.model_player import ModelPlayer
 from mlagents.nn.policy import Policy
 from mlagents.selfplay.settings import SelfPlaySettings, names_of
 from mlagents.selfplay.weights import Weights
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
-from mlagents_envs.model import Model
 
 MakeActing = Callable[[torch.Generator], Acting]  # from the generator of what it draws
-BYTE = 255.0  # images are bytes here, and models take them from 0 to 1
 
 
 class RandomActing:
@@ -46,26 +46,18 @@ class RandomActing:
 class ModelActing:
     """A model in Unity's format. What it draws, onnxruntime draws: a resumed run has other numbers there."""
 
-    def __init__(self, model: Model, spec: BehaviorSpec, behavior: str) -> None:
-        """Raise UnityPolicyException if the model does not fit the behavior."""
-        model.check_fits(spec, behavior)
-        self.memory_size = model.memory_size
-        self._model = model
+    def __init__(self, player: ModelPlayer) -> None:
+        self.memory_size = player.memory_size
+        self._player = player
 
     def act(self, input: PolicyInput, *, explore: bool = True) -> PolicyOutput:
-        """Return the model's actions of n agents; without `explore`, its deterministic ones where it has any."""
-        columns = [column.cpu().numpy() for column in input.obs]
-        obs = [column / np.float32(BYTE) if column.dtype == np.uint8 else column for column in columns]
-        memory = input.memory.cpu().numpy()
-        deterministic = not explore and self._model.deterministic
-        output = self._model.act(obs, input.mask.cpu().numpy(), memory, deterministic=deterministic)
-        action = Actions(
-            torch.from_numpy(np.ascontiguousarray(output.action.continuous)),
-            torch.from_numpy(output.action.discrete.astype(np.int64)),
-        )
-        remembered = torch.from_numpy(np.ascontiguousarray(output.memory))
+        """Return the model's actions of n agents; they are drawn, whether or not they are to explore."""
+        obs = tuple(column.cpu().numpy() for column in input.obs)
+        action, memory = self._player.act(obs, input.mask.cpu().numpy(), input.memory.cpu().numpy())
         device = input.mask.device
-        return _output(action.map(lambda column: column.to(device)), input, remembered.to(device))
+        columns = (action.continuous, action.discrete.astype(np.int64), memory)
+        continuous, discrete, remembered = (torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in columns)
+        return _output(Actions(continuous, discrete), input, remembered)
 
     def env_action(self, action: Actions) -> Actions:
         """Return the same actions."""
@@ -131,8 +123,9 @@ def fixed_opponents(
         if each.model is None:
             found[name] = partial(RandomActing, spec.action_spec)
         else:
-            model = ModelActing(Model(each.model, seed=max(seed, 0) + number), spec, behavior)
-            found[name] = partial(_same, model)
+            own = max(seed, 0) + number
+            player = ModelPlayer(Path(each.model), spec, behavior, deterministic=False, seed=own)
+            found[name] = partial(_same, ModelActing(player))
     return found
 
 
