@@ -23,7 +23,7 @@ MAY = {  # folder -> folders and files of mlagents that it may import, besides i
         "collect", "nn", "data", "envs.finite", "envs.pool", "envs.parameters", "envs.settings", "envs.steps", "evaluation",
         "schema", "selfplay",
     },
-    "selfplay": {"collect", "nn", "data", "envs.pool", "envs.steps", "evaluation.model_player", "schema"},
+    "selfplay": {"collect", "nn", "data", "envs.finite", "envs.pool", "envs.steps", "evaluation.model_player", "schema"},
     "tournament": {"envs.finite", "envs.pool", "envs.steps", "evaluation", "run.errors"},
     "export": {"nn", "data", "run"},
     "plugins": {"algorithms.settings", "rewards.settings"},

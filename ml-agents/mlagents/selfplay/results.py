@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mlagents.envs.finite import faulty
 from mlagents.envs.steps import Array, StepBatch
 
 ALONE = 0  # id of an agent without a group
@@ -21,7 +22,7 @@ class Results:
         """Return (k,) float32, the final rewards of the episodes that ended and count, in the order of the rows.
 
         The final reward is an agent's own of its last decision, and its group's. Interrupted episodes have no winner.
-        Where agents are grouped, those count that end when no mate plays on.
+        Where agents are grouped, those count that end when no mate plays on. Rows that hold NaN do not count.
         """
         done = step.done
         if not done.any():
@@ -32,6 +33,8 @@ class Results:
         self._agent, self._group = self._agent[stay], self._group[stay]
         group = step.group[done]
         counts = ~step.interrupted[done] & ((group == ALONE) | ~np.isin(group, self._group))
+        if step.faults:
+            counts &= ~faulty(step)[done]
         final: Array = (step.reward[done] + step.group_reward[done])[counts]
         self._join(step)
         return final

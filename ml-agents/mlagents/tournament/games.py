@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlagents.envs.finite import refuse_faults
 from mlagents.envs.pool import EnvPool, behavior_name
 from mlagents.envs.steps import Array, StepBatch
 from mlagents.evaluation.episodes import OpenEpisodes, Quota
@@ -96,6 +97,8 @@ class Games:
         steps = self.pool.recv()
         if not self._counted and steps:
             self._begin(steps)
+        for team, step in steps.items():
+            refuse_faults(step, team)
         actions = {team: self._answer(team, step) for team, step in steps.items()}
         if not self._tick % CHECKS:
             for team, running in self._open.items():
@@ -145,6 +148,8 @@ class Games:
         action, memory = player.act(tuple(column[asks] for column in step.obs), step.mask[asks], running.memory)
         if player.memory_size:
             running.remember(memory)
+        if not np.isfinite(action.continuous).all():
+            raise RunError(f"{team}: the actions of who plays it are not finite")
         return action
 
     def _add(self, team: str) -> None:

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from mlagents.envs.finite import with_faults
 from mlagents.envs.steps import StepBatch
 from mlagents.selfplay.results import Results
+from mlagents_envs.base_env import ActionSpec, BehaviorSpec
+from mlagents_envs.examples.example import vector_sensor
 
 
 def step(*rows):
@@ -77,3 +80,12 @@ def test_mates_in_an_environment_that_is_gone_are_not_waited_for():
     results.clear()
     results.receive(step(asks(3, 6)))
     assert results.receive(step(ends(3, 6))).tolist() == [0.0]
+
+
+def test_a_reward_that_is_no_number_is_no_result():
+    spec = BehaviorSpec([vector_sensor(1, "seen")], ActionSpec.create_continuous(1))
+    results = Results()
+    results.receive(step(asks(1), asks(2)))
+    wrong = with_faults(step(ends(1, reward=np.nan), ends(2, reward=1.0), asks(1), asks(2)), spec, None)
+    assert len(wrong.faults) == 1
+    assert results.receive(wrong).tolist() == [1.0]

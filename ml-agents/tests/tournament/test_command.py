@@ -1,7 +1,9 @@
 """`mlagents-tournament` as a user types it."""
 
+import io
 import json
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -29,7 +31,8 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("soccer")
     (folder / "soccer.yaml").write_text(SOCCER)
     options = ["--env", "builtin:SoccerTwos", "--num-areas", "1", "--run-id", "first", "--seed", "1"]
-    assert learn([str(folder / "soccer.yaml"), *options, "--results-dir", str(folder)]) == 0
+    with redirect_stdout(io.StringIO()):
+        assert learn([str(folder / "soccer.yaml"), *options, "--results-dir", str(folder)]) == 0
     return folder
 
 
@@ -62,7 +65,7 @@ def test_unitys_own_model_beats_random_play(capsys):
         (["random", "--env", "builtin:SoccerTwos"], "a tournament needs two who take part at least"),
         (["random", "gone.onnx", "--env", "builtin:SoccerTwos"], "gone.onnx: there is no such model"),
         (["random", "first", "--env", "builtin:Basic"], "an environment of two teams, and this one has 1: Basic?team=0"),
-        (["random", "first", "--env", "builtin:SoccerTwo"], "--env: there is no example environment 'SoccerTwo'"),
+        (["random", "first", "--env", "builtin:SoccerTwo"], "--env: builtin:SoccerTwo: no such example; did you mean 'SoccerTwos'?"),
         (["random", "first", *SHORT, "--episodes", "0"], "--episodes: is 0; it must be at least 1"),
     ],
 )

@@ -15,6 +15,7 @@ from mlagents.tournament.entrants import Entrant, RandomPlayer, find_entrants
 from mlagents.tournament.games import Games, Tally
 from mlagents.tournament.round_robin import round_robin
 from mlagents_envs.base_env import ActionSpec, ActionTuple, DecisionSteps, TerminalSteps
+from mlagents_envs.exception import UnityObservationException
 
 
 class Always:
@@ -135,6 +136,18 @@ def test_sides_with_names_of_their_own_play_too():
 
     assert play(maker, maker, env=Duel(teams=("High?team=0", "Low?team=1"))) == Tally(12, 0, 0)
     assert made == ["High", "Low"]
+
+
+def test_numbers_that_are_none_end_a_tournament_with_a_sentence():
+    class Broken(Duel):
+        def get_steps(self, name):
+            decision, terminal = super().get_steps(name)
+            if len(terminal):
+                terminal.reward[0] = np.nan
+            return decision, terminal
+
+    with pytest.raises(UnityObservationException, match=r"Duel\?team=0.*reward"):
+        play(always(2), always(1), env=Broken())
 
 
 def test_everyone_plays_everyone_on_both_sides():
