@@ -20,6 +20,7 @@ COMMANDS = {
     "mlagents-doctor": "mlagents.doctor.command",
     "mlagents-evaluate": "mlagents.evaluation_tool",
     "mlagents-plugin": "mlagents.plugin_tool",
+    "mlagents-tournament": "mlagents.tournament_tool",
     "mlagents-watch": "mlagents_envs.watch.command",
 }
 BASIC = "behaviors:\n  Basic: {trainer_type: ppo, max_steps: 60, network_settings: {hiden_units: 5}}\n"
