@@ -204,6 +204,8 @@ class Behavior:
             self.trainer.receive(tick)
         except NotFinite:
             self.trainer.close(tick.lane)
+            if tick.membership is not None:
+                self.trainer.close_groups(tick.membership.group)
             collector.restart_segments(tick.lane)
             raise
 

@@ -143,16 +143,14 @@ class Collector:
         ended, lane = lane[ended & (lane >= 0)], lane[lane >= 0]
         self._waiting.forget(lane)
         self._length[lane] = 0
-        over = ended[:0]
-        if len(ended):
-            self._lanes.leave(ended)
-            if self._groups is not None:
-                over = self._groups.leave(ended)
-        return Gone(self._tensor(lane), self._tensor(over))
+        return Gone(self._tensor(lane), self._tensor(self._unseat(ended)))
 
     def restart_segments(self, lane: Tensor) -> None:
         """Let the segments of these (n,) lanes begin with their next rows: those before were not taken."""
-        self._length[lane.cpu().numpy()] = 0
+        lanes = lane.cpu().numpy()
+        self._length[lanes] = 0
+        if self._groups is not None:
+            self._groups.restart(lanes)
 
     def close_silent(self) -> Gone:
         """Forget agents that have been silent for long; mostly none.
@@ -171,13 +169,17 @@ class Collector:
         return tensor.to(self._device) if self._uploads else tensor
 
     def _close(self, lane: Array) -> Gone:
-        over = lane[:0]
-        if len(lane):
-            self._waiting.forget(lane)
-            self._lanes.leave(lane)
-            if self._groups is not None:
-                over = self._groups.leave(lane)
-        return Gone(self._tensor(lane), self._tensor(over))
+        if not len(lane):
+            return _NOBODY
+        self._waiting.forget(lane)
+        return Gone(self._tensor(lane), self._tensor(self._unseat(lane)))
+
+    def _unseat(self, lane: Array) -> Array:
+        """Let the agents of these lanes go; return the numbers of the groups that are over with them."""
+        self._lanes.forget(lane)
+        over, freed = (lane[:0], lane) if self._groups is None else self._groups.leave(lane)
+        self._free.give_back(freed)
+        return over
 
     def _receive_again(
         self, step: StepBatch, obs: tuple[Tensor, ...], mask: Tensor, answers: Answers, place: Array
@@ -250,10 +252,11 @@ class Collector:
                 finished = int(self._length[lane[closes]].sum())
                 self._length[lane[closes]] = 0
         else:
-            number, closes, counts, finished, begins, self._ended_groups = self._groups.complete(
+            number, closes, counts, finished, begins, freed, self._ended_groups = self._groups.complete(
                 lane, step, asked, self._tick, long
             )
             self._length[begins] = 0
+            self._free.give_back(freed)
             home = np.full(len(lane), self._tick)
             membership = Membership(*(self._tensor(column) for column in (number, asked, home, counts)))
         rows = Experience(
@@ -277,7 +280,8 @@ class Collector:
         for column in (self._length, self._total, self._decisions, self._shared):
             column[ended] = 0
         if again is not ended and len(leaving := ended[~np.isin(ended, again)]):
-            self._lanes.leave(leaving)
+            self._lanes.forget(leaving)
+            self._free.give_back(leaving if self._groups is None else self._groups.hold(leaving))
         return episodes
 
     def _seat(self, agent: Array) -> Array:

@@ -32,20 +32,30 @@ class GroupRows(NamedTuple):
     counts: Array  # (n,) bool, the group's reward counts here
     finished: int  # rows of the segments that close here, from their first row on
     begins: Array  # lanes whose next row begins a segment
+    freed: Array  # those of them that were held
     earned: Array  # (k,) float32, the rewards of the groups whose episode ended
+
+
+class Left(NamedTuple):
+    """What comes of agents that vanished."""
+
+    over: Array  # (k,) numbers of the groups that are over with them
+    freed: Array  # lanes that may be given to others
 
 
 class GroupTable:
     """The group of each lane. An agent alone is a group of one.
 
     The episode of a group begins with its first member and ends when none is left; a member that ends and asks anew
-    is a new one. A group has a slot, as an agent has a lane.
+    is a new one. A group has a slot, as an agent has a lane. The lane of a member that left is held until the segment
+    of its group closes: no other agent has rows in it before those of that member are learned from.
     """
 
     def __init__(self, numbers: Numbers) -> None:
         self._numbers = numbers
         self._free = FreeLanes()  # slots
         self._slot = np.empty(0, np.int64)  # per lane; -1 for lanes of others
+        self._held = np.empty(0, bool)  # per lane
         self._id = np.empty(0, np.int64)  # per slot, as are all below
         self._number = np.empty(0, np.int64)
         self._members = np.empty(0, np.int64)
@@ -56,7 +66,9 @@ class GroupTable:
     def join(self, lane: Array, group: Array) -> None:
         """Begin the episodes of agents in these (n,) lanes; group: (n,) ids, ALONE for none."""
         if (lanes := int(lane.max(initial=-1)) + 1) > len(self._slot):
-            self._slot = np.concatenate([self._slot, np.full(lanes - len(self._slot), -1)])
+            more = lanes - len(self._slot)
+            self._slot = np.concatenate([self._slot, np.full(more, -1)])
+            self._held = np.concatenate([self._held, np.zeros(more, bool)])
         alone = group == ALONE
         self._slot[lane[alone]] = self._open(group[alone])
         ids, which = np.unique(group[~alone], return_inverse=True)
@@ -79,7 +91,7 @@ class GroupTable:
         counts = self._count(slot, asked, now, may=over | ~leaves)
         np.add.at(self._earned, slot[counts], step.group_reward[counts])
         closes, finished = over, 0
-        begins = earned = lane[:0]
+        begins = freed = earned = lane[:0]
         if long.any():
             closes = over | np.isin(slot, slot[long])
         if closes.any():
@@ -87,21 +99,39 @@ class GroupTable:
             finished = int(self._rows[closing].sum())
             self._rows[closing] = 0
             begins = np.flatnonzero(np.isin(self._slot, closing))
+            freed = self._release(begins)
             ended = np.unique(slot[over])
             earned = self._earned[ended[self._id[ended] != ALONE]]
             self._free.give_back(ended)
         if moved.any():
             self.join(lane[moved], step.group[moved])
-        return GroupRows(number, closes, counts, finished, begins, earned)
+        return GroupRows(number, closes, counts, finished, begins, freed, earned)
 
-    def leave(self, lane: Array) -> Array:
-        """Let the agents of these (n,) lanes vanish; return the (k,) numbers of the groups that are over with them."""
+    def hold(self, lane: Array) -> Array:
+        """Hold the lanes of agents that ended while their groups play on; return those that may be given to others."""
+        plays = self._members[self._slot[lane]] > 0
+        self._held[lane[plays]] = True
+        free: Array = lane[~plays]
+        return free
+
+    def leave(self, lane: Array) -> Left:
+        """Let the agents of these (n,) lanes vanish."""
         slot = self._slot[lane]
         np.subtract.at(self._members, slot, 1)
         over = np.unique(slot[self._members[slot] == 0])
         self._free.give_back(over)
-        numbers: Array = self._number[over]
-        return numbers
+        self._held[lane] = True
+        return Left(self._number[over], self._release(np.flatnonzero(np.isin(self._slot, over))))
+
+    def restart(self, lane: Array) -> None:
+        """Let the segments of these lanes' groups begin with their next rows: those before were not taken."""
+        self._rows[self._slot[lane]] = 0
+
+    def _release(self, lane: Array) -> Array:
+        """Return those of these lanes that were held, and hold them no more."""
+        freed: Array = lane[self._held[lane]]
+        self._held[freed] = False
+        return freed
 
     def _count(self, slot: Array, asked: Array, now: int, may: Array) -> Array:
         """Return (n,) bool: in which rows the reward of a group counts, of those that may.

@@ -56,9 +56,13 @@ class Lanes:
 
     def leave(self, lane: Array) -> None:
         """Free these lanes; their agents have none any more."""
-        leaving = np.isin(self._lane, lane)
-        self._free.give_back(self._lane[leaving])
-        self._agent, self._lane = self._agent[~leaving], self._lane[~leaving]
+        self._free.give_back(self._lane[np.isin(self._lane, lane)])
+        self.forget(lane)
+
+    def forget(self, lane: Array) -> None:
+        """Let the agents of these lanes have none any more; the lanes are not free by that."""
+        stays = ~np.isin(self._lane, lane)
+        self._agent, self._lane = self._agent[stays], self._lane[stays]
 
     def everyone(self) -> Array:
         """Return the lanes of all agents."""

@@ -2,13 +2,14 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlagents.algorithms.episodes import EpisodeSums
-from mlagents.algorithms.objectives import clipped_surrogate, gae, margin_loss, normalized
+from mlagents.algorithms.objectives import clipped_error, clipped_surrogate, gae, lambda_return, margin_loss, normalized
 from mlagents.algorithms.schedules import Schedule
 
 
@@ -98,6 +99,21 @@ def test_episodes_are_summed_over_rollouts():
     assert sorted(ended.flatten().tolist()) == [11.0, 60.0]
 
 
+def test_lambda_returns_over_ragged_ticks_are_the_advantages_of_gae_and_the_values():
+    draws = np.random.default_rng(0)
+    lane = torch.tensor([0, 1, 2, 0, 2, 1, 0, 1, 2, 0])
+    ticks, closes = torch.tensor([0, 3, 5, 6, 9, 10]), flags([0, 0, 1, 0, 0, 1, 0, 1, 1, 1])
+    reward, value, after = (torch.from_numpy(draws.normal(size=(10, 2)).astype(np.float32)) for _ in range(3))
+    gamma = torch.tensor([0.9, 0.5])
+    want = gae(reward, value, after, closes, lane, ticks, gamma=gamma, lam=0.7) + value
+    got = lambda_return(reward, value, after, closes, lane, ticks, gamma=gamma, lam=0.7)
+    assert torch.allclose(got, want, atol=1e-5)
+    by_row = lambda_return(
+        reward, value, after, closes, lane, ticks, gamma=gamma.expand(10, 2), lam=torch.full((10, 1), 0.7)
+    )  # fmt: skip
+    assert torch.equal(got, by_row)
+
+
 def vectors():
     shared = Path(os.environ.get("MLAGENTS_SPEC", Path(__file__).parents[4] / "shared" / "spec"))
     file = shared / "reference-vectors.json"
@@ -117,6 +133,19 @@ def test_gae_equals_the_numbers_of_the_official_trainers():
     assert got.tolist() == pytest.approx(known["advantages"], abs=1e-5)
 
 
+def test_lambda_returns_equal_the_numbers_of_the_official_trainers():
+    known = vectors()["lambda_return"]
+    reward, value = (torch.tensor(known[name])[:, None] for name in ("rewards", "values"))
+    n = len(reward)
+    after = torch.zeros(n, 1)
+    after[-1] = known["value_next"]
+    got = lambda_return(
+        reward, value, after, flags([0] * (n - 1) + [1]), torch.zeros(n, dtype=torch.int64), torch.arange(n + 1),
+        gamma=torch.tensor([known["gamma"]]), lam=known["lambd"],
+    )  # fmt: skip
+    assert got[:, 0].tolist() == pytest.approx(known["returns"], abs=1e-5)
+
+
 def test_the_policy_loss_equals_the_numbers_of_the_official_trainers():
     known = vectors()["policy_loss"]
     rows = flags(known["mask"])
@@ -125,6 +154,16 @@ def test_the_policy_loss_equals_the_numbers_of_the_official_trainers():
         torch.tensor(known["advantages"])[rows], known["epsilon"],
     )  # fmt: skip
     assert loss.item() == pytest.approx(known["loss"], abs=1e-6)
+
+
+def test_the_clipped_error_equals_the_numbers_of_the_official_trainers():
+    known = vectors()["value_loss"]
+    rows = flags(known["mask"])
+    value, old, target = (
+        torch.tensor([known[part][signal] for signal in ("extrinsic", "gail")]).T[rows]
+        for part in ("values", "old_values", "returns")
+    )
+    assert clipped_error(value, old, target, known["epsilon"]).item() == pytest.approx(known["loss_with_true_old"])
 
 
 def test_schedules_equal_the_numbers_of_the_official_trainers():

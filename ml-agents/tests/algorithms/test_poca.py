@@ -21,6 +21,7 @@ from mlagents.algorithms.poca import POCATrainer
 from mlagents.algorithms.ppo import PPOTrainer
 from mlagents.collect.behavior import Behavior
 from mlagents.conformance.group_task import SacrificeEnv
+from mlagents.data.finite import NotFinite
 from mlagents.nn.settings import MemorySettings, NetworkSettings
 from mlagents.rewards.signal import Extrinsic, RewardSignal
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
@@ -234,6 +235,37 @@ def test_a_minibatch_and_the_whole_rollout_are_judged_alike(monkeypatch):
     trained(Watching, DISCRETE, 600)
     assert len(found) == 2
     assert all(torch.allclose(one, other, atol=1e-5) for one, other in found)
+
+
+class Hesitant(POCATrainer):
+    """Takes no rows of one tick, as for a reward signal that makes NaN of them."""
+
+    refuses = -1
+
+    def receive(self, tick):
+        self.refuses -= 1
+        if self.refuses == 0:
+            raise NotFinite("no")
+        super().receive(tick)
+
+
+@pytest.mark.parametrize("refused", range(2, 8))
+def test_a_tick_that_is_not_taken_leaves_no_rows_behind(refused):
+    behavior = Behavior(make(Hesitant, SPEC, buffer_size=10**6), time_horizon=3)
+    behavior.trainer.refuses, taken = refused, 0
+    for turn in range(8):
+        over = turn == 4
+        says = [Says(agent, turn, ends=over) for agent in (1, 2)] + [Says(agent, turn) for agent in (1, 2)] * over
+        try:
+            behavior.receive(message(*says))
+            taken += 2 * (turn > 0)
+        except NotFinite:
+            assert turn == refused
+        behavior.act()
+    memory = behavior.trainer.memory
+    behavior._close("", next(iter(behavior._collectors.values())).close_everyone())
+    assert len(memory.take().rows) == taken == 12
+    assert not memory._parts
 
 
 class Averaging(OnPolicyTrainer):

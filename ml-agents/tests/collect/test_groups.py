@@ -113,6 +113,24 @@ def test_that_test_notices_groups_that_mix(monkeypatch):
     assert two_teams(teams) != APART
 
 
+def test_the_lane_of_a_member_that_ended_goes_to_no_other_before_its_rows_can_be_learned_from(teams):
+    teams.hears(Says(1, 10), Says(2, 20))
+    first = teams.hears(ends(1, 11), Says(2, 21), Says(3, 30, group=2))
+    meanwhile = teams.hears(Says(2, 22), ends(3, 31, group=2))
+    assert not set(first.lane.tolist()) & set(meanwhile.lane[meanwhile.rows.done].tolist())
+    teams.hears(ends(2, 23))
+    teams.hears(Says(4, 40), Says(5, 50), Says(6, 60))
+    assert teams.free.size == 3  # all three lanes are given again
+    teams.hears(ends(4, 41), ends(5, 51), Says(6, 61))
+    teams.vanish(teams.collectors[""].close_everyone())
+    teams.hears(Says(7, 70), Says(8, 80), Says(9, 90))
+    assert teams.free.size == 3
+    teams.hears(ends(7, 71), Says(8, 81), Says(9, 91))
+    teams.vanish(teams.collectors[""].close_environment(0))
+    teams.hears(*(Says(agent, 0) for agent in (11, 12, 13)))
+    assert teams.free.size == 3
+
+
 def test_at_the_time_horizon_the_segments_of_all_members_close():
     teams = Teams(horizon=3)
     teams.hears(Says(1, 10))
