@@ -42,8 +42,8 @@ from mlagents.data.finite import NotFinite
 from mlagents.envs.finite import refuse_faults, with_faults
 from mlagents.envs.local import LocalPool
 from mlagents.envs.steps import StepBatch
+from mlagents.errors import RunError
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
-from mlagents.run.errors import RunError
 from mlagents.run.results import ResultsFolder
 from mlagents.run.status import Status
 from mlagents.settings.mistakes import SettingsError

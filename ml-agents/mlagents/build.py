@@ -28,6 +28,7 @@ from mlagents.envs.restarts import Restarts
 from mlagents.envs.unity import UnityMaker
 from mlagents.envs.watched import WatchedPool
 from mlagents.envs.workers import WorkerPool
+from mlagents.errors import CheckpointError, ExportError, RunError
 from mlagents.export.export import dry_run, export
 from mlagents.nn.layers import UnsupportedNetwork
 from mlagents.nn.policy import Actor, Policy
@@ -41,7 +42,6 @@ from mlagents.run.callbacks import Callback, Callbacks, OnSummary
 from mlagents.run.checkpoints import Checkpoints, State
 from mlagents.run.console import Display
 from mlagents.run.curriculum import Curriculum
-from mlagents.run.errors import CheckpointError, ExportError, RunError
 from mlagents.run.evaluating import EvaluationFile
 from mlagents.run.exploration import ExplorationWatch
 from mlagents.run.guard import Guard

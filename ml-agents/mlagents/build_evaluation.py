@@ -7,7 +7,7 @@ from functools import partial
 
 from mlagents.envs.apart import is_build, pool_beside
 from mlagents.envs.pool import MakeWorker
-from mlagents.run.errors import RunError
+from mlagents.errors import RunError
 from mlagents.run.evaluating import EvaluationEnv, EvaluationFile, Evaluator, Schedule
 from mlagents.run.recorder import Recorder
 from mlagents.run.results import ResultsFolder

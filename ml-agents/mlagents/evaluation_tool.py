@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = vars(make_parser().parse_args(argv))
     own = {key: given.pop(key) for key in list(given) if "." not in key}
     one_thread_each()
-    from mlagents.run.errors import RunError  # here, so that --help is quick
+    from mlagents.errors import RunError  # here, so that --help is quick
     from mlagents.settings.mistakes import SettingsError
     from mlagents_envs.exception import UnityException, UnityPolicyException
 

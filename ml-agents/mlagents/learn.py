@@ -72,7 +72,7 @@ def warn(warnings: Sequence[str]) -> None:
 
 def explain_lessons(results_dir: str, run_id: str) -> int:
     """Print what the lessons of a run wait for; return the exit status."""
-    from mlagents.run.errors import RunError
+    from mlagents.errors import RunError
     from mlagents.run.lessons import explain
 
     try:
@@ -117,8 +117,8 @@ def _train(options: RunOptions) -> int:
     from mlagents.algorithms.author import TrainerError  # loads torch
     from mlagents.build import PROTOCOL, VERSION, make_session, with_seed
     from mlagents.envs.pool import EnvLost
+    from mlagents.errors import RunError
     from mlagents.run.console import Display, set_up_logging
-    from mlagents.run.errors import RunError
     from mlagents_envs.exception import UnityException
 
     display = Display()

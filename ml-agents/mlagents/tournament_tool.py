@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = vars(make_parser().parse_args(argv))
     own = {key: given.pop(key) for key in list(given) if "." not in key}
     one_thread_each()
-    from mlagents.run.errors import RunError  # here, so that --help is quick
+    from mlagents.errors import RunError  # here, so that --help is quick
     from mlagents.settings.mistakes import SettingsError
     from mlagents_envs.exception import UnityException, UnityPolicyException
 
@@ -89,12 +89,12 @@ def make_parser() -> argparse.ArgumentParser:
 def _tournament(own: Mapping[str, Any], flags: Mapping[str, Mapping[str, Any]]) -> int:
     from mlagents.envs.apart import pool_apart
     from mlagents.envs.registry import env_maker
+    from mlagents.errors import RunError
     from mlagents.evaluation.models import RunModels
     from mlagents.evaluation.settings import MAX_LENGTH
     from mlagents.evaluation_tool import Progress, interruptible
     from mlagents.run.console import set_up_logging
     from mlagents.run.curriculum import Curriculum
-    from mlagents.run.errors import RunError
     from mlagents.tournament.entrants import find_entrants
     from mlagents.tournament.round_robin import round_robin
     from mlagents.training.evaluate import read_options

@@ -8,8 +8,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlagents.envs.pool import difference
+from mlagents.errors import RunError
 from mlagents.learn import main
-from mlagents.run.errors import RunError
 from mlagents.run.loop import TrainedBehavior
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.example import vector_sensor

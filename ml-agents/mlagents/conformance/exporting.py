@@ -13,10 +13,10 @@ from mlagents.conformance.subject import Subject
 from mlagents.conformance.tasks import Array
 from mlagents.conformance.training import env_action, initial_input, perturbed_trainer, random_mask
 from mlagents.data.experience import PolicyInput
+from mlagents.errors import ExportError
 from mlagents.export.export import build, dry_run
 from mlagents.nn.distributions import EpsilonGreedy
 from mlagents.nn.policy import Policy
-from mlagents.run.errors import ExportError
 from mlagents_envs.base_env import ActionSpec
 
 TOLERANCE = 1e-3  # between an action of the policy and one of the model

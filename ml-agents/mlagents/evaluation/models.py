@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlagents.run.errors import RunError
-from mlagents.run.results import wrong_run_id
+from mlagents.errors import RunError
+from mlagents.names import wrong_run_id
 from mlagents_envs.names import nearest
 
 BEST, LAST = "best", "last"

@@ -11,10 +11,10 @@ import numpy as np
 from mlagents.envs.finite import refuse_faults
 from mlagents.envs.pool import EnvPool, behavior_name
 from mlagents.envs.steps import Array, StepBatch
+from mlagents.errors import RunError
 from mlagents.evaluation.episodes import COLUMNS, OpenEpisodes, Quota
 from mlagents.evaluation.result import Evaluation
 from mlagents.evaluation.settings import MAX_LENGTH
-from mlagents.run.errors import RunError
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 PATIENCE = 20_000  # ticks of an environment in which no agent asks

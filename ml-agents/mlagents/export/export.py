@@ -16,6 +16,7 @@ import torch
 from onnx import TensorProto
 
 from mlagents.data.experience import PolicyInput
+from mlagents.errors import ExportError
 from mlagents.export.body import body
 from mlagents.export.graph import Array, Graph
 from mlagents.export.heads import write_head
@@ -35,7 +36,6 @@ from mlagents.nn.layers import is_plain_linear
 from mlagents.nn.memory import Memory
 from mlagents.nn.policy import Actor, Policy, SquashedActor
 from mlagents.run.atomic import void, write_atomically
-from mlagents.run.errors import ExportError
 
 VERSION = 3.0  # of Unity's model format, MLAgents2_0
 TOLERANCE = 1e-4  # between the policy and the exported model

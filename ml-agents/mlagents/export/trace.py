@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from mlagents.data.experience import Actions, PolicyInput
+from mlagents.errors import ExportError
 from mlagents.nn.distributions import Distribution, EpsilonGreedy
 from mlagents.nn.policy import Policy
-from mlagents.run.errors import ExportError
 
 VERSIONS = (9, 11, 13, 15)  # opsets that are tried in turn: Unity's importer ends at 15
 ROWS = 3  # of the input that is traced; the graph takes any number

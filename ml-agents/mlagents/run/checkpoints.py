@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from mlagents.data.finite import non_finite
+from mlagents.errors import CheckpointError, NonFiniteError
 from mlagents.run.atomic import write_atomically
-from mlagents.run.errors import CheckpointError, NonFiniteError
 from mlagents.run.results import ResultsFolder
 from mlagents.run.status import Status
 

@@ -22,12 +22,12 @@ import torch
 
 from mlagents.collect.playing import PolicyPlayer
 from mlagents.envs.pool import EnvPool
+from mlagents.errors import RunError
 from mlagents.evaluation.play import Counts, MakePlayer, Play
 from mlagents.evaluation.result import Evaluation
 from mlagents.evaluation.settings import EvaluationSettings
 from mlagents.nn.policy import Policy
 from mlagents.run.atomic import write_text_atomically
-from mlagents.run.errors import RunError
 from mlagents.run.recorder import Aggregation, Recorder, StatsSummary
 from mlagents_envs.base_env import BehaviorSpec
 from mlagents_envs.exception import UnityException

@@ -20,8 +20,8 @@ from mlagents.data.rows import Rows
 from mlagents.envs.finite import ADVICE as ENVIRONMENT_ADVICE
 from mlagents.envs.finite import faulty, without_faults
 from mlagents.envs.steps import StepBatch
+from mlagents.errors import NonFiniteError
 from mlagents.run.checkpoints import Checkpoints
-from mlagents.run.errors import NonFiniteError
 from mlagents.run.history import History
 from mlagents.run.lastrows import FILE, MOST_ROWS, LastRows, few, few_weights
 from mlagents_envs.base_env import ActionTuple

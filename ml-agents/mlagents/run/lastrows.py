@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from mlagents.errors import RunError
 from mlagents.run.atomic import write_atomically
-from mlagents.run.errors import RunError
 from mlagents_envs.output import command
 from mlagents_envs.printable import printable
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mlagents.run.errors import RunError
+from mlagents.errors import RunError
 from mlagents.run.results import ResultsFolder
 from mlagents_envs.names import nearest
 

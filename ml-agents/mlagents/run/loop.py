@@ -13,10 +13,10 @@ import numpy as np
 
 from mlagents.collect.behavior import Behavior
 from mlagents.envs.pool import difference
+from mlagents.errors import CheckpointError, NonFiniteError, RunError
 from mlagents.run.callbacks import Callbacks, CheckpointProgress, SummaryProgress
 from mlagents.run.checkpoints import Checkpoints
 from mlagents.run.console import Display
-from mlagents.run.errors import CheckpointError, NonFiniteError, RunError
 from mlagents.run.evaluating import Evaluator, Schedule
 from mlagents.run.exploration import ExplorationWatch
 from mlagents.run.guard import Guard

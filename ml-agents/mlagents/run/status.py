@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mlagents.errors import CheckpointError
 from mlagents.run.atomic import write_text_atomically
-from mlagents.run.errors import CheckpointError
 
 log = logging.getLogger(__name__)
 FORMAT = "0.3.0"

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor
 
 from mlagents.collect.behavior import Behavior
+from mlagents.errors import CheckpointError
 from mlagents.run.checkpoints import Checkpoints, State, load_checkpoint, whole_ones
-from mlagents.run.errors import CheckpointError
 from mlagents.run.settings import CheckpointSettings
 
 Explain = Callable[[Path, State, State], str]  # path, its state, ours -> in which settings the two networks differ

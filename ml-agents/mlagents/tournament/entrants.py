@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from mlagents.envs.steps import Array
+from mlagents.errors import RunError
 from mlagents.evaluation.model_player import ModelPlayer
 from mlagents.evaluation.models import Models, find_models
 from mlagents.evaluation.play import Player
-from mlagents.run.errors import RunError
 from mlagents.tournament.games import MakePlayer
 from mlagents_envs.base_env import ActionSpec, ActionTuple, BehaviorSpec
 

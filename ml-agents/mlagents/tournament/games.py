@@ -11,10 +11,10 @@ import numpy as np
 from mlagents.envs.finite import refuse_faults
 from mlagents.envs.pool import EnvPool, behavior_name
 from mlagents.envs.steps import Array, StepBatch
+from mlagents.errors import RunError
 from mlagents.evaluation.episodes import OpenEpisodes, Quota
 from mlagents.evaluation.play import PATIENCE, Player, team_id
 from mlagents.evaluation.result import ALONE
-from mlagents.run.errors import RunError
 from mlagents_envs.base_env import ActionTuple, BehaviorSpec
 
 SILENCE = 1000  # ticks after which a silent agent counts as gone

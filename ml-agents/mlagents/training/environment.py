@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlagents.envs.pool import MakeWorker
 from mlagents.envs.registry import BUILTIN, split
-from mlagents.run.errors import RunError
+from mlagents.errors import RunError
 from mlagents_envs.base_env import BaseEnv
 from mlagents_envs.examples.catalog import NAMES
 

@@ -13,13 +13,13 @@ from mlagents.envs.apart import pool_apart
 from mlagents.envs.local import LocalPool
 from mlagents.envs.pool import EnvPool, MakeWorker
 from mlagents.envs.registry import env_maker
+from mlagents.errors import RunError
 from mlagents.evaluation.model_player import ModelPlayer
 from mlagents.evaluation.models import Models, RunModels, find_models
 from mlagents.evaluation.play import Counts, Play
 from mlagents.evaluation.result import Evaluation
 from mlagents.evaluation.settings import MAX_LENGTH, SEED
 from mlagents.run.curriculum import Curriculum
-from mlagents.run.errors import RunError
 from mlagents.settings.checks import impossible
 from mlagents.settings.options import RunOptions
 from mlagents.settings.reading import load

@@ -14,12 +14,12 @@ from mlagents.build import results_folder
 from mlagents.envs.apart import pool_beside
 from mlagents.envs.local import LocalPool
 from mlagents.envs.pool import EnvPool, MakeWorker
+from mlagents.errors import RunError
 from mlagents.evaluation.play import Counts, Play
 from mlagents.evaluation.result import Evaluation
 from mlagents.evaluation.settings import MAX_LENGTH
 from mlagents.nn.policy import Policy
 from mlagents.run.atomic import write_atomically
-from mlagents.run.errors import RunError
 from mlagents.run.evaluating import EvaluationFile, policy_players
 from mlagents.run.loop import Loop, TrainedBehavior
 from mlagents.run.metrics import MetricsTable

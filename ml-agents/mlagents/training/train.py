@@ -15,9 +15,9 @@ from typing import Any
 from mlagents.build import make_session, with_seed
 from mlagents.envs.pool import MakeWorker
 from mlagents.envs.registry import split
+from mlagents.errors import RunError
 from mlagents.run.callbacks import Callback, OnSummary
 from mlagents.run.console import Display
-from mlagents.run.errors import RunError
 from mlagents.run.metrics import MetricsTable
 from mlagents.settings.checks import impossible
 from mlagents.settings.options import RunOptions

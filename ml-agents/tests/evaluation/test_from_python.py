@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import mlagents
-from mlagents.run.errors import RunError
+from mlagents.errors import RunError
 from mlagents_envs.examples.catalog import make
 from mlagents_envs.exception import UnityPolicyException
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlagents.errors import RunError
 from mlagents.evaluation import episodes as counting
 from mlagents.evaluation.episodes import OpenEpisodes, Quota
 from mlagents.evaluation.play import Counts, Play
-from mlagents.run.errors import RunError
 from mlagents_envs.base_env import ActionTuple
 
 sys.path.insert(0, str(Path(__file__).parent))

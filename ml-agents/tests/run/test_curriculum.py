@@ -10,8 +10,8 @@ import pytest
 
 import mlagents
 from mlagents.envs.settings import SAMPLERS, CompletionCriteria, Lesson, ParameterSettings, SamplerSettings
+from mlagents.errors import RunError
 from mlagents.run.curriculum import Changes, Curriculum
-from mlagents.run.errors import RunError
 from mlagents_envs.base_env import ActionSpec, BaseEnv, BehaviorSpec, DecisionSteps, TerminalSteps
 from mlagents_envs.examples.example import vector_sensor
 from mlagents_envs.samplers import Uniform

@@ -14,9 +14,9 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mlagents
+from mlagents.errors import CheckpointError, RunError
 from mlagents.learn import main
 from mlagents.run.checkpoints import Checkpoints
-from mlagents.run.errors import CheckpointError, RunError
 from mlagents.run.evaluating import EvaluationFile, global_rng_kept
 from mlagents.run.outcome import Ended
 from mlagents.settings.mistakes import SettingsError

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from mlagents.data.experience import PolicyInput
+from mlagents.errors import ExportError
 from mlagents.export.export import build, check, dry_run, export
 from mlagents.export.importers import MISSING, OPSETS, unreadable
 from mlagents.nn.policy import Actor
 from mlagents.nn.settings import NetworkSettings
-from mlagents.run.errors import ExportError
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec, DimensionProperty, ObservationSpec, ObservationType
 from mlagents_envs.examples import catalog as examples
 from mlagents_envs.examples.example import vector_sensor

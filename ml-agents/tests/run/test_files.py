@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mlagents.errors import CheckpointError, NonFiniteError, ResultsError
 from mlagents.run.atomic import write_atomically, write_text_atomically
 from mlagents.run.checkpoints import Checkpoints, load_checkpoint
-from mlagents.run.errors import CheckpointError, NonFiniteError, ResultsError
 from mlagents.run.results import ResultsFolder
 from mlagents.run.settings import CheckpointSettings
 from mlagents.run.status import Status

@@ -12,9 +12,9 @@ from mlagents.collect.behavior import Behavior
 from mlagents.conformance.task_env import TaskEnv
 from mlagents.conformance.tasks import CopyTask
 from mlagents.data.finite import NotFinite, check_gradients
+from mlagents.errors import NonFiniteError
 from mlagents.run import guard as guards
 from mlagents.run.checkpoints import Checkpoints
-from mlagents.run.errors import NonFiniteError
 from mlagents.run.guard import Guard
 from mlagents.run.results import ResultsFolder
 from mlagents.run.status import Status

@@ -10,8 +10,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mlagents.envs.settings import SAMPLERS, CompletionCriteria, Lesson, ParameterSettings, SamplerSettings
+from mlagents.errors import RunError
 from mlagents.run.curriculum import Curriculum
-from mlagents.run.errors import RunError
 from mlagents.run.lessons import explain, from_json
 
 

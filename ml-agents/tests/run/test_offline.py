@@ -13,9 +13,9 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mlagents
+from mlagents.errors import RunError
 from mlagents.learn import main
 from mlagents.run.callbacks import Callback
-from mlagents.run.errors import RunError
 from mlagents.run.outcome import Ended
 from mlagents_envs.base_env import ActionSpec, BehaviorSpec
 from mlagents_envs.examples.basic import Basic

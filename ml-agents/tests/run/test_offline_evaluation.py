@@ -10,8 +10,8 @@ import torch
 import yaml
 
 import mlagents
+from mlagents.errors import RunError
 from mlagents.learn import main
-from mlagents.run.errors import RunError
 from mlagents_envs.examples.basic import Basic
 from mlagents_envs.examples.catalog import make
 

@@ -10,9 +10,9 @@ from author_runs import AUTHORS
 
 from mlagents.build import make_trainer
 from mlagents.data.finite import NotFinite
+from mlagents.errors import RunError
 from mlagents.learn import main
 from mlagents.run import lastrows
-from mlagents.run.errors import RunError
 from mlagents.run.history import History
 from mlagents.run.lastrows import LastRows, few, few_weights
 from mlagents.settings.reading import load

@@ -9,8 +9,8 @@ import pytest
 
 from mlagents.build import make_session
 from mlagents.envs.pool import EnvLost
+from mlagents.errors import ResultsError
 from mlagents.run.callbacks import Callback
-from mlagents.run.errors import ResultsError
 from mlagents.run.outcome import Ended
 from mlagents.settings.reading import load
 

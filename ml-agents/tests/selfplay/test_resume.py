@@ -11,7 +11,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from duel import TEAMS, Duel, Match, behavior, equal, weights
 
-from mlagents.run.errors import CheckpointError
+from mlagents.errors import CheckpointError
 
 RUN = Path("results/run")
 SETTINGS = {"save_steps": 100, "swap_steps": 60, "team_change": 250, "window": 3}

@@ -12,8 +12,8 @@ import mlagents
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from duel import CHOICES, TEAMS, Duel, Match, behavior, weights
 
+from mlagents.errors import RunError
 from mlagents.learn import main
-from mlagents.run.errors import RunError
 
 SIDES = ("High?team=0", "Low?team=1")
 SOCCER = Path(__file__).parents[4] / "shared" / "reference" / "onnx" / "SoccerTwos.onnx"

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from duel import SPEC, TEAMS, Duel
 
 from mlagents.envs.local import LocalPool
-from mlagents.run.errors import RunError
+from mlagents.errors import RunError
 from mlagents.tournament.entrants import Entrant, RandomPlayer, find_entrants
 from mlagents.tournament.games import Games, Tally
 from mlagents.tournament.round_robin import round_robin

@@ -14,8 +14,8 @@ import torch
 import yaml
 
 import mlagents
+from mlagents.errors import ResultsError, RunError
 from mlagents.learn import main
-from mlagents.run.errors import ResultsError, RunError
 from mlagents.run.outcome import Ended
 from mlagents.settings.mistakes import SettingsError
 from mlagents.training import environment as environments
